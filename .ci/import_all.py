@@ -1,0 +1,22 @@
+"""Import every module of the installed packages, and check that the installation is the wheel's own."""
+
+import importlib
+import pkgutil
+from importlib.metadata import files
+from pathlib import Path
+
+names = []
+for package in ("ctgrid", "ctgrid_cli", "ctgrid_configs"):
+    module = importlib.import_module(package)
+    assert "site-packages" in Path(module.__file__ or "").parts, f"{package} comes from {module.__file__}"
+    names += [package, *(found.name for found in pkgutil.walk_packages(module.__path__, f"{package}."))]
+for name in names:
+    if not name.endswith(".__main__"):  # importing that runs the command
+        importlib.import_module(name)
+
+installed = [str(file) for file in files("ctgrid") or []]
+tops = {file.split("/")[0] for file in installed}
+assert not tops & {"cli", "configs", "tests"}, f"folders that do not belong into site-packages: {tops}"
+for wanted in ("ctgrid/py.typed", "ctgrid/models/embedded/LICENSE", "ctgrid/models/embedded/MODEL_CARD.md"):
+    assert wanted in installed, f"the wheel lacks {wanted}"
+print(f"imported {len(names)} modules from the wheel")

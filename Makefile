@@ -1,0 +1,58 @@
+# ctgrid: `make demo` and `make test` need Python 3.10+ and make, nothing else.
+
+PYTHON ?= python3
+SEED ?= 1
+SLICES ?= 201
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install demo test lint wheel-smoke clean
+
+help:
+	@echo "make demo         make the environment, synthesise a chest CT with the embedded model into demo/"
+	@echo "make test         make the environment with the test extras, run the whole test suite"
+	@echo "make install      make the environment alone ($(VENV))"
+	@echo "make lint         ruff check, ruff format --check, mypy"
+	@echo "make wheel-smoke  build the wheel and try it in a clean environment"
+	@echo "make clean        remove what the above made, except $(VENV) and runs/"
+
+# The stamps are made last, so an interrupted installation is taken up again; they are older than pyproject.toml
+# or constraints.txt when something has to be installed anew.
+install: $(VENV)/.installed
+	@echo "ready: $(BIN)/ctgrid"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(call make_venv)
+	@echo "installing ctgrid and its dependencies into $(VENV) (minutes at the first time)"
+	@$(BIN)/python .ci/install.py -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt
+	$(call make_venv)
+	@echo "installing ctgrid with its test extras into $(VENV) (minutes at the first time)"
+	@$(BIN)/python .ci/install.py -e '.[test,dev]'
+	@touch $(VENV)/.installed $@
+
+define make_venv
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("ctgrid needs Python 3.10 or newer; choose one: make PYTHON=python3.11")'
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+endef
+
+demo: install
+	@mkdir -p demo
+	$(BIN)/ctgrid synthesize --slices $(SLICES) --seed $(SEED) --out demo/volume.nii.gz --overwrite
+	@echo "volume: demo/volume.nii.gz   picture: demo/volume.png   record: demo/run.json"
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel-smoke: $(VENV)/.installed-test
+	bash .ci/wheel-smoke $(BIN)/python
+
+clean:
+	rm -rf build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

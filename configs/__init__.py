@@ -1,0 +1,1 @@
+"""Training recipes shipped with ctgrid, read through ``importlib.resources``."""

@@ -1,0 +1,9 @@
+"""The one exception that ctgrid raises for bad input."""
+
+
+class CtgridError(ValueError):
+    """Bad input, named precisely: what is wrong, where, and what to do about it.
+
+    The command line prints the message as one line and exits with code 1, so a message
+    must make sense without a traceback.
+    """
