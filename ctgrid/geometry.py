@@ -1,0 +1,127 @@
+"""Affine algebra: spacing, axis codes, and turning an array together with its affine.
+
+Convention, everywhere in ctgrid: arrays are indexed (z, y, x); an affine is 4x4, float64, and maps the
+homogeneous voxel index (x, y, z, 1) to RAS+ millimetres (x to the patient's right, y to the front,
+z to the head). The array axis of voxel axis ``a`` (0 = x, 1 = y, 2 = z) is therefore ``2 - a``.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+
+from ctgrid.errors import CtgridError
+
+_POSITIVE = "RAS"
+_NEGATIVE = "LPI"
+_WORLD_AXIS = {code: axis for codes in (_POSITIVE, _NEGATIVE) for axis, code in enumerate(codes)}
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def check_affine(affine: np.ndarray, where: str = "affine") -> np.ndarray:
+    """Return the affine as a new float64 array, or say why it is none.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to mm.
+        where: What to name in an error, a path for instance.
+
+    Raises:
+        CtgridError: Wrong shape, not finite, last row not (0, 0, 0, 1), or singular.
+    """
+    affine = np.array(affine, dtype=np.float64)
+    if affine.shape != (4, 4):
+        raise CtgridError(f"{where}: an affine is 4x4, got shape {affine.shape}")
+    if not np.isfinite(affine).all():
+        raise CtgridError(f"{where}: the affine holds values that are not finite; its header is damaged")
+    if not np.allclose(affine[3], (0, 0, 0, 1)):
+        raise CtgridError(f"{where}: the affine's last row is {affine[3].tolist()}, not [0, 0, 0, 1]")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if spacing.min() < 1e-6:
+        raise CtgridError(f"{where}: voxel spacing {spacing.tolist()} mm (x, y, z) has a zero")
+    if abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
+        raise CtgridError(f"{where}: the affine is singular (two axes point the same way); fix the header")
+    return affine
+
+
+def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
+    """Return the voxel spacing in mm in (z, y, x) order: the norms of the affine's columns.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to mm.
+    """
+    x, y, z = (float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
+    return z, y, x
+
+
+def axis_codes(affine: np.ndarray) -> str:
+    """Name the direction in which each voxel axis (x, y, z) increases, "LPS" for instance.
+
+    An oblique axis takes the nearest anatomical one: of the six permutations, the one with the largest
+    sum of absolute direction cosines.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to RAS+ mm.
+    """
+    columns = affine[:3, :3]
+    cosines = columns / np.linalg.norm(columns, axis=0)
+    best = max(permutations(range(3)), key=lambda world: sum(abs(cosines[w, v]) for v, w in enumerate(world)))
+    return "".join(_POSITIVE[w] if cosines[w, v] > 0 else _NEGATIVE[w] for v, w in enumerate(best))
+
+
+def reorientation(source: str, target: str) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """Tell which source voxel axis fills each target axis (x, y, z), and whether it is reversed.
+
+    Args:
+        source: Axis codes of the voxel axes (x, y, z) as they are.
+        target: Axis codes wanted.
+
+    Raises:
+        CtgridError: ``target`` does not name one code for each of the three body axes.
+    """
+    for codes in (source, target):
+        if sorted(_WORLD_AXIS.get(c, -1) for c in codes) != [0, 1, 2]:
+            raise CtgridError(f"orientation {codes!r}: give one letter each of R/L, A/P and S/I, such as LPS")
+    world = [_WORLD_AXIS[c] for c in source]
+    axes = tuple(world.index(_WORLD_AXIS[c]) for c in target)
+    flips = tuple(source[a] != c for a, c in zip(axes, target, strict=True))
+    return axes, flips  # type: ignore[return-value]
+
+
+def reorient(array: np.ndarray, affine: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Permute and flip axes so that the axis codes become ``target``; no voxel changes its place in mm.
+
+    Args:
+        array: (z, y, x).
+        affine: (4, 4) voxel (x, y, z) to RAS+ mm.
+        target: Axis codes wanted for (x, y, z), such as "LPS".
+
+    Returns:
+        The array (a view) and its affine. ``new_affine @ new_index == affine @ old_index``.
+    """
+    axes, flips = reorientation(axis_codes(affine), target)
+    to_old = np.zeros((4, 4))
+    to_old[3, 3] = 1.0
+    for new, (old, flip) in enumerate(zip(axes, flips, strict=True)):
+        to_old[old, new] = -1.0 if flip else 1.0
+        if flip:
+            to_old[old, 3] = array.shape[2 - old] - 1
+    turned = array.transpose([2 - axes[2 - k] for k in range(3)])
+    turned = turned[tuple(slice(None, None, -1 if flips[2 - k] else 1) for k in range(3))]
+    return turned, affine @ to_old
+
+
+def affine_from_lps(
+    spacing: tuple[float, ...], origin: tuple[float, ...], direction: tuple[float, ...]
+) -> np.ndarray:
+    """Build the RAS+ affine from an ITK or DICOM geometry, which is in LPS+.
+
+    Args:
+        spacing: (x, y, z) in mm.
+        origin: Position of the first voxel in LPS+ mm.
+        direction: 9 direction cosines, row-major; column ``a`` is the direction of voxel axis ``a``.
+    """
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(direction, dtype=np.float64).reshape(3, 3) * np.array(spacing)
+    affine[:3, 3] = origin
+    return _LPS_TO_RAS @ affine

@@ -1,0 +1,154 @@
+"""A CT volume: HU, where they lie in the patient, and where they come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctgrid import geometry
+from ctgrid.errors import CtgridError
+from ctgrid.files import atomic_output, check_output, full_suffix
+from ctgrid.formats import NIFTI_SUFFIXES, read_stored
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """HU and affine, always consistent with each other.
+
+    Attributes:
+        hu: (z, y, x) in Hounsfield units, int16 or float32.
+        affine: (4, 4) float64, voxel index (x, y, z) to RAS+ mm, as in NIfTI.
+        record: Provenance, JSON-able: source path, format, stored dtype, how HU were found.
+
+    Raises:
+        CtgridError: Not three dimensions, another dtype, values that are not finite, or a singular affine.
+    """
+
+    hu: np.ndarray
+    affine: np.ndarray
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        name = str(self.record.get("source", "volume"))
+        if self.hu.ndim != 3 or 0 in self.hu.shape:
+            raise CtgridError(f"{name}: a volume has three non-empty dimensions, got shape {self.hu.shape}")
+        if self.hu.dtype not in (np.int16, np.float32):
+            raise CtgridError(f"{name}: HU are int16 or float32, got {self.hu.dtype}")
+        if self.hu.dtype == np.float32 and not all(np.isfinite(s).all() for s in self.hu):
+            raise CtgridError(f"{name} holds NaN or infinite voxels; replace them first")
+        object.__setattr__(self, "affine", geometry.check_affine(self.affine, name))
+        self.affine.setflags(write=False)
+
+    def __repr__(self) -> str:
+        spacing = " x ".join(f"{s:.3g}" for s in self.spacing_mm)
+        source = f", from {self.record['source']}" if "source" in self.record else ""
+        return f"Volume({self.shape} {self.hu.dtype}, {spacing} mm, {self.orientation}{source})"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels (z, y, x)."""
+        z, y, x = self.hu.shape
+        return z, y, x
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel spacing (z, y, x) in mm: the norms of the affine's columns, oblique or not."""
+        return geometry.spacing_mm(self.affine)
+
+    @property
+    def orientation(self) -> str:
+        """Directions in which x, y and z increase, "LPS" for instance; the nearest where oblique."""
+        return geometry.axis_codes(self.affine)
+
+    @property
+    def native_dtype(self) -> np.dtype[Any]:
+        """The dtype in which HU can go back to where they came from.
+
+        The stored one where it is signed or floating and holds HU; int16 otherwise.
+        """
+        stored = np.dtype(self.record.get("stored_dtype", self.hu.dtype))
+        fits = stored in (np.int16, np.int32, np.float32, np.float64)
+        return stored if fits else np.dtype(np.int16)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], hu: str = "auto") -> Volume:
+        """Read a scan and find its HU.
+
+        Args:
+            path: A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha`` or ``.mhd`` file, or a DICOM series folder.
+            hu: "auto" decides by evidence; "stored", "header" or "sidecar" names the reading to be used
+                (see :mod:`ctgrid.preprocess.hu`).
+
+        Raises:
+            CtgridError: The file is missing, damaged or not a 3-D scan, or its HU cannot be told.
+        """
+        from ctgrid.preprocess.hu import resolve_hu
+
+        path = Path(path)
+        scan = read_stored(path)
+        values, decision = resolve_hu(scan, path, hu)
+        record = {
+            "source": str(path),
+            "format": scan.format,
+            "stored_dtype": str(values.dtype if scan.format == "dicom" else scan.values.dtype),
+            "hu": decision,
+            **scan.details,
+        }
+        return cls(values, scan.affine, record)
+
+    def write(
+        self, path: str | os.PathLike[str], overwrite: bool = False, dtype: DTypeLike = np.int16
+    ) -> Path:
+        """Write NIfTI with slope 1, intercept 0 and sform = qform; all of it or nothing.
+
+        Args:
+            path: A ``.nii`` or ``.nii.gz`` file.
+            overwrite: Whether a file that is already there may be replaced.
+            dtype: How to store HU. Integers are rounded and clipped to the dtype's range.
+
+        Raises:
+            CtgridError: Another suffix, or the file cannot be written.
+        """
+        path = Path(path)
+        if full_suffix(path) not in NIFTI_SUFFIXES:
+            raise CtgridError(f"cannot write {path}: volumes are written as {' or '.join(NIFTI_SUFFIXES)}")
+        check_output(path, overwrite)
+        from ctgrid.formats.nifti import write_nifti
+
+        values = cast_hu(self.hu, dtype)
+        with atomic_output(path, overwrite) as temporary:
+            write_nifti(temporary, values, self.affine)
+        return path
+
+    def reoriented(self, codes: str = "LPS") -> Volume:
+        """Turn array and affine together until the axis codes are ``codes``.
+
+        Args:
+            codes: Directions in which x, y and z shall increase.
+        """
+        array, affine = geometry.reorient(self.hu, self.affine, codes)
+        return replace(self, hu=np.ascontiguousarray(array), affine=affine)
+
+
+def cast_hu(hu: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Convert HU to a dtype: rounded to nearest and clipped to its range where it is an integer one.
+
+    Args:
+        hu: Any shape, in HU.
+        dtype: The dtype wanted.
+    """
+    dtype = np.dtype(dtype)
+    if hu.dtype == dtype or dtype.kind not in "iu":
+        return hu.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    if hu.dtype.kind in "iu":
+        return np.clip(hu, limits.min, limits.max).astype(dtype)
+    return np.clip(np.rint(hu), limits.min, limits.max).astype(dtype)

@@ -1,0 +1,71 @@
+"""What every test may ask for: the shared reference data, and small synthetic scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctgrid.volume import Volume
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared_folder(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"reference data are not here: ../shared/{name} is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """Return the folder of reference tensors, or skip."""
+    return _shared_folder("golden")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder of real CT series (``<split>/<name>/*.dcm``), or skip."""
+    return _shared_folder("data") / "ct"
+
+
+@pytest.fixture(scope="session")
+def chest() -> Callable[..., np.ndarray]:
+    """Return a maker of chest-like HU: body in air, two lungs, a spine low in the picture, noise.
+
+    Called as ``chest(shape=(z, y, x), noise_hu=15.0, seed=0)``; gives int16 in LPS display orientation.
+    The right lung is larger and slices differ, so that every flip and permutation is visible.
+    """
+
+    def make(shape: tuple[int, int, int] = (24, 48, 64), noise_hu: float = 15.0, seed: int = 0) -> np.ndarray:
+        z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+        hu = np.full(shape, -1000.0)
+        hu[(x / 0.85) ** 2 + (y / 0.75) ** 2 < 1] = 40
+        hu[((x + 0.4) / 0.35) ** 2 + (y / 0.5) ** 2 + (z / 0.9) ** 2 < 1] = -850
+        hu[((x - 0.4) / 0.25) ** 2 + (y / 0.45) ** 2 + ((z - 0.2) / 0.7) ** 2 < 1] = -850
+        hu[(x / 0.1) ** 2 + ((y - 0.5) / 0.12) ** 2 < 1] = 400
+        hu += noise_hu * np.random.default_rng(seed).standard_normal(shape)
+        return np.rint(np.clip(hu, -1024, 3071)).astype(np.int16)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def oblique_affine() -> np.ndarray:
+    """Return an affine that is oblique, anisotropic, off-centre and mirrored: nearest axes LPS."""
+    ax, az = np.deg2rad([12.0, -20.0])
+    about_x = np.array([[1, 0, 0], [0, np.cos(ax), -np.sin(ax)], [0, np.sin(ax), np.cos(ax)]])
+    about_z = np.array([[np.cos(az), -np.sin(az), 0], [np.sin(az), np.cos(az), 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3] = about_z @ about_x @ np.diag([-0.7, -0.8, 2.5])
+    affine[:3, 3] = 130.5, 99.25, -410.0
+    return affine
+
+
+@pytest.fixture
+def chest_volume(chest: Callable[..., np.ndarray], oblique_affine: np.ndarray) -> Volume:
+    """Return a small chest-like volume on an oblique grid."""
+    return Volume(chest(), oblique_affine)
