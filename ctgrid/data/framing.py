@@ -1,0 +1,84 @@
+"""One physical frame for every patient: centred on the body, a fixed field of view, varied by small poses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample, interpolate
+
+from ctgrid.data.volumes import VolumeSlices
+
+BODY_HU = -300.0
+"""Above this a voxel is body (or table)."""
+
+BODY_SHARE = 0.05
+"""A row or column belongs to the body where this share of all its pixels does, in the mean over slices."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a patient lies in the frame.
+
+    Attributes:
+        turn_deg: rotation in the axial plane, degrees, counter-clockwise in display orientation.
+        zoom: size of the body relative to its own.
+        shift: (rows, columns) as a share of the field of view.
+    """
+
+    turn_deg: float = 0.0
+    zoom: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
+def draw_pose(generator: torch.Generator) -> Pose:
+    """Draw a small pose: within 6 degrees, 10 % of size and 4 % of the field of view; never mirrored."""
+    turn, zoom, rows, columns = (torch.rand(4, generator=generator) * 2 - 1).tolist()
+    return Pose(6.0 * turn, 1.0 + 0.1 * zoom, (0.04 * rows, 0.04 * columns))
+
+
+def body_centre(hu: Tensor) -> tuple[float, float]:
+    """Return the (row, column) of the body's middle in slices (n, H, W) of HU, in pixels.
+
+    The middle of the image where nothing lies above :data:`BODY_HU`.
+    """
+    coarse = interpolate((hu > BODY_HU).float()[:, None], scale_factor=0.25, mode="area")[:, 0].mean(dim=0)
+    centre = []
+    for axis in (1, 0):
+        present = torch.nonzero(coarse.mean(dim=axis) > BODY_SHARE).flatten()
+        length = coarse.shape[1 - axis]
+        middle = float(present[0] + present[-1]) / 2 + 0.5 if len(present) else length / 2
+        centre.append(4 * middle - 0.5)
+    return centre[0], centre[1]
+
+
+def frame(volume: VolumeSlices, fov_mm: float, size: int, pose: Pose | None = None) -> Tensor:
+    """Resample a volume's slices into the frame, air outside.
+
+    Args:
+        volume: slices in canonical orientation with their spacing.
+        fov_mm: side of the square field of view.
+        size: pixels along it.
+        pose: how the patient lies in it; None is centred and straight.
+
+    Returns:
+        (n, size, size) float32 in [-1, 1].
+    """
+    pose = pose or Pose()
+    side = volume.hu.shape[-1]
+    row, column = body_centre(volume.hu)
+    reach = fov_mm / (volume.spacing_mm[1] * side) / pose.zoom
+    cos, sin = (f(math.radians(pose.turn_deg)) * reach for f in (math.cos, math.sin))
+    down = (2 * row + 1) / side - 1 - 2 * pose.shift[0] * reach
+    right = (2 * column + 1) / side - 1 - 2 * pose.shift[1] * reach
+    theta = torch.tensor([[cos, -sin, right], [sin, cos, down]])[None]
+    grid = affine_grid(theta, [1, 1, size, size], align_corners=False)
+    framed = torch.empty(len(volume.hu), size, size)
+    for first in range(0, len(volume.hu), 32):
+        part = volume.unit(slice(first, first + 32)) + 1.0  # so that the padding, zero, is air
+        framed[first : first + 32] = grid_sample(
+            part[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )[0]
+    return framed - 1.0

@@ -1,0 +1,87 @@
+"""Which slices a training grid holds, and which of them are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctgrid.draws import integer, uniform
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """The slices of one grid.
+
+    Attributes:
+        index: (K²,) int64 slice indices, ascending.
+        known: (K²,) bool, the cells that are given clean.
+    """
+
+    index: Tensor
+    known: Tensor
+
+
+def spread(first: float, last: float, count: int) -> Tensor:
+    """Return ``count`` slice indices from ``first`` to ``last``, evenly spaced and rounded, int64."""
+    return torch.linspace(first, last, count, dtype=torch.float64).round().long()
+
+
+def draw_plan(
+    slices: int,
+    k: int,
+    generator: torch.Generator,
+    strides: tuple[int, ...] = (1,),
+    keyframe_share: float = 0.0,
+    window_share: float = 0.0,
+    unknown_share: float = 1.0,
+) -> GridPlan:
+    """Draw a grid in one of three ways.
+
+    - keyframes: the whole volume in K² steps, nothing known;
+    - window: K² consecutive slices between two keyframes, those two known (filling a gap);
+    - run: a random start and one of ``strides``; nothing known with ``unknown_share``, else the first rows,
+      the two ends or random cells.
+
+    Args:
+        slices: slices of a volume.
+        k: cells along a grid's side.
+        generator: source of all draws.
+        strides: slice steps of runs; those too long for the volume are shortened.
+        keyframe_share: share of keyframe grids.
+        window_share: share of windows; what remains are runs.
+        unknown_share: share of runs without known cells.
+    """
+    cells = k * k
+    known = torch.zeros(cells, dtype=torch.bool)
+    choice = uniform(generator)
+    if choice < keyframe_share:
+        return GridPlan(spread(0, slices - 1, cells), known)
+    if choice < keyframe_share + window_share:
+        gap = min(round((slices - 1) / (cells - 1)), cells - 1) + integer(-1, 2, generator)
+        gap = max(1, min(gap, cells - 1))
+        first = integer(0, cells - gap, generator) if uniform(generator) < 0.2 else 0
+        known[[first, first + gap]] = True
+        return GridPlan(_run(slices, cells, 1, generator), known)
+    stride = strides[integer(0, len(strides), generator)]
+    plan = _run(slices, cells, stride, generator)
+    if uniform(generator) >= unknown_share:
+        kind = integer(0, 3, generator)
+        if kind == 0:
+            known[: k * integer(1, k, generator)] = True
+        elif kind == 1:
+            known[[0, cells - 1]] = True
+        else:
+            known = torch.rand(cells, generator=generator) < 0.1 + 0.6 * uniform(generator)
+            known[integer(0, cells, generator)] = False
+    return GridPlan(plan, known)
+
+
+def _run(slices: int, cells: int, stride: int, generator: torch.Generator) -> Tensor:
+    """Return ``cells`` indices at a stride from a random start; shorter steps where the volume is too short."""
+    length = (cells - 1) * stride
+    if length > slices - 1:
+        return spread(0, slices - 1, cells)
+    return torch.arange(cells) * stride + integer(0, slices - length, generator)
+

@@ -1,0 +1,28 @@
+"""Single random draws from an explicit generator."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def generator_for(*numbers: int) -> torch.Generator:
+    """Return the generator of a stream named by numbers, such as (seed, example): each is independent."""
+    state = np.random.SeedSequence(list(numbers)).generate_state(2, np.uint32)
+    return torch.Generator().manual_seed(int(state[0]) << 32 | int(state[1]))
+
+
+def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Return standard normal float32 numbers of a shape."""
+    return torch.randn(shape, generator=generator)
+
+
+def integer(low: int, high: int, generator: torch.Generator) -> int:
+    """Return an integer in [low, high)."""
+    return int(torch.randint(low, high, (), generator=generator))
+
+
+def uniform(generator: torch.Generator) -> float:
+    """Return a float in [0, 1)."""
+    return float(torch.rand((), generator=generator))

@@ -1,0 +1,179 @@
+"""A model as users name it: a folder with ``codec``, ``stage1`` and ``stage2``, and the facts that go with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ctgrid.diffusion.schedule import Prediction
+from ctgrid.errors import CtgridError
+from ctgrid.files import check_output, sha256_of
+from ctgrid.models.codecs import Codec, load_codec
+from ctgrid.models.dit import DiT
+
+PARTS = ("codec", "stage1", "stage2")
+STAGE_FILE = "stage.json"
+"""Facts beside a stage's weights."""
+
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """What sampling must know of a stage besides its network.
+
+    Attributes:
+        prediction: ``epsilon`` or ``v``.
+        size: S, pixels of a slice's side.
+        k: cells along a grid's side.
+        slices: the range of absolute z is [0, slices).
+        cell_encoding: whether a grid's cells were encoded one by one or the grid as a whole.
+        conditioning: ``clean`` where known cells were trained at their own clean timestep, else ``replace``.
+        fov_mm: side of the field of view in training, mm; None if unknown.
+        extent_mm: median extent of the training volumes along z, mm; None if unknown.
+    """
+
+    prediction: Prediction = "epsilon"
+    size: int = 512
+    k: int = 4
+    slices: int = 201
+    cell_encoding: Literal["cell", "grid"] = "grid"
+    conditioning: Literal["clean", "replace"] = "replace"
+    fov_mm: float | None = None
+    extent_mm: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, folder: Path) -> StageFacts:
+        """Read a stage's facts; the paper's where the folder has none.
+
+        Raises:
+            CtgridError: where the file holds something else.
+        """
+        path = folder / STAGE_FILE
+        if not path.exists():
+            return cls()
+        try:
+            values = json.loads(path.read_text())
+            return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise CtgridError(f"{path}: not the facts of a stage; train the stage again or remove it") from error
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Codec and stages of one model, on one device, in evaluation mode."""
+
+    name: str
+    folder: Path
+    codec: Codec
+    stage1: DiT
+    stage2: DiT
+    facts1: StageFacts
+    facts2: StageFacts
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, file hashes and facts, for run records."""
+        return {
+            "name": self.name,
+            "files": self.hashes,
+            "stage1": self.facts1.as_dict(),
+            "stage2": self.facts2.as_dict(),
+        }
+
+
+def model_folder(name: str | Path) -> Path:
+    """Return the folder of a model: the one inside the package for ``embedded``, else the folder itself.
+
+    Raises:
+        CtgridError: where it does not exist or lacks a part.
+    """
+    folder = Path(__file__).parent / "embedded" if str(name) == EMBEDDED else Path(name)
+    if not folder.is_dir():
+        raise CtgridError(f"{folder}: no such model folder; use 'embedded' or a folder with {', '.join(PARTS)}")
+    missing = [part for part in PARTS if not (folder / part / "config.json").exists()]
+    if missing:
+        raise CtgridError(f"{folder}: this model lacks {', '.join(missing)} (a folder with config.json and weights)")
+    return folder
+
+
+def load_stage(folder: Path) -> DiT:
+    """Load one stage from a folder as saved by training, float32, in evaluation mode.
+
+    Raises:
+        CtgridError: where config or weights are missing or do not fit.
+    """
+    try:
+        model: Any = DiT.from_pretrained(folder, torch_dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CtgridError(f"{folder}: this stage could not be loaded: {reason}") from error
+    return model.eval().requires_grad_(False)
+
+
+def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
+    """Load a model by name.
+
+    Args:
+        name: ``embedded`` or a folder with ``codec``, ``stage1`` and ``stage2``.
+        device: where the weights go.
+
+    Raises:
+        CtgridError: where a part is missing or unreadable.
+    """
+    folder = model_folder(name)
+    stage1, stage2 = (load_stage(folder / part).to(device) for part in PARTS[1:])
+    weights = sorted(folder.glob("*/*.safetensors"))
+    return Bundle(
+        name=str(name),
+        folder=folder,
+        codec=load_codec(folder / "codec").to(device),
+        stage1=stage1,
+        stage2=stage2,
+        facts1=StageFacts.read(folder / "stage1"),
+        facts2=StageFacts.read(folder / "stage2"),
+        hashes={str(path.relative_to(folder)): sha256_of(path) for path in weights},
+    )
+
+
+def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = False, overwrite: bool = False) -> Path:
+    """Put the results of three training runs into one model folder.
+
+    Args:
+        codec: a training run or model folder of the codec.
+        stage1: likewise of stage 1.
+        stage2: likewise of stage 2.
+        out: the model folder to make.
+        half: store the weights as float16, half the size.
+        overwrite: replace parts that ``out`` holds already.
+
+    Raises:
+        CtgridError: where a part is missing, or ``out`` holds one already.
+    """
+    sources = {}
+    for part, folder in zip(PARTS, (codec, stage1, stage2), strict=True):
+        source = folder / "model" if (folder / "model").is_dir() else folder
+        if not (source / "config.json").exists():
+            raise CtgridError(f"{folder}: no trained {part} here; expected a training run or its model folder")
+        check_output(out / part, overwrite=overwrite) if out.is_dir() else None
+        sources[part] = source
+    for part, source in sources.items():
+        target = out / part
+        partial = out / f".partial_{part}"
+        shutil.rmtree(partial, ignore_errors=True)
+        network: Any = load_codec(source).network if part == "codec" else load_stage(source)
+        (network.half() if half else network).save_pretrained(partial)
+        if (source / STAGE_FILE).exists():
+            shutil.copy(source / STAGE_FILE, partial / STAGE_FILE)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    return out

@@ -1,0 +1,108 @@
+"""The small convolutional autoencoder that ships with ctgrid.
+
+Full-resolution convolutions are what an autoencoder costs on a CPU, so this one has none: the image is
+folded 4x4 into channels (pixel-unshuffle) before the first convolution, and unfolded after the last.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
+
+STEM = 4
+"""Side of the pixel-unshuffle stem; the one strided convolution behind it makes the total reduction 8."""
+
+DOWNSAMPLE = 2 * STEM
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(conv(silu(x)))), with the last convolution starting at zero."""
+
+    def __init__(self, width: int) -> None:
+        """Make a block of ``width`` channels."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, width, H, W) to the same shape."""
+        return x + self.conv2(silu(self.conv1(silu(x))))
+
+
+class UnshuffleCodec(ModelMixin, ConfigMixin):
+    """Autoencoder of gray images: (B, 1, H, W) in [-1, 1] to (B, latent_channels, H/8, W/8) and back.
+
+    ``latents_mean`` and ``latents_std`` (one number per latent channel, in the config) normalise the
+    latents to zero mean and unit variance; they are measured at the end of training.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 8,
+        encoder_width: int = 128,
+        encoder_blocks: int = 3,
+        decoder_width: int = 160,
+        decoder_blocks: int = 4,
+        fine_width: int = 64,
+        fine_blocks: int = 1,
+        latents_mean: list[float] | None = None,
+        latents_std: list[float] | None = None,
+    ) -> None:
+        """Make the network; see ``configs/embedded-codec.yaml`` for the shipped sizes."""
+        super().__init__()
+        folded = STEM * STEM
+        self.encoder = nn.Sequential(
+            nn.Conv2d(folded, fine_width, 3, padding=1),
+            *(ResidualBlock(fine_width) for _ in range(fine_blocks)),
+            nn.Conv2d(fine_width, encoder_width, 4, stride=2, padding=1),
+            *(ResidualBlock(encoder_width) for _ in range(encoder_blocks)),
+            nn.SiLU(),
+            nn.Conv2d(encoder_width, 2 * latent_channels, 3, padding=1),
+        )
+        self.decoder = nn.Sequential(
+            nn.Conv2d(latent_channels, decoder_width, 3, padding=1),
+            *(ResidualBlock(decoder_width) for _ in range(decoder_blocks)),
+            nn.Conv2d(decoder_width, 4 * fine_width, 3, padding=1),
+            nn.PixelShuffle(2),
+            *(ResidualBlock(fine_width) for _ in range(fine_blocks)),
+            nn.SiLU(),
+            nn.Conv2d(fine_width, folded, 3, padding=1),
+        )
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode images (B, 1, H, W), H and W multiples of 8, to mean and log-variance (B, c, H/8, W/8)."""
+        mean, log_variance = self.encoder(pixel_unshuffle(images, STEM)).chunk(2, dim=1)
+        return mean, log_variance.clamp(-20.0, 10.0)
+
+    def reconstruct(self, latents: Tensor) -> Tensor:
+        """Decode raw (not normalised) latents (B, c, h, w) to images (B, 1, 8h, 8w), not clipped."""
+        return pixel_shuffle(self.decoder(latents), STEM)
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruct images from a sample of the posterior, as training does.
+
+        Args:
+            images: (B, 1, H, W) in [-1, 1].
+            noise: (B, c, H/8, W/8) standard normal.
+
+        Returns:
+            The reconstruction (B, 1, H, W), and the posterior's mean and log-variance.
+        """
+        mean, log_variance = self.posterior(images)
+        latents = mean + noise * torch.exp(0.5 * log_variance)
+        return self.reconstruct(latents), mean, log_variance
+
+    def normalisation(self) -> tuple[Tensor, Tensor]:
+        """Return the latents' mean and standard deviation, each (1, c, 1, 1)."""
+        channels = self.config["latent_channels"]
+        mean = self.config["latents_mean"] or [0.0] * channels
+        std = self.config["latents_std"] or [1.0] * channels
+        device = next(self.parameters()).device
+        view = (1, channels, 1, 1)
+        return torch.tensor(mean, device=device).view(view), torch.tensor(std, device=device).view(view)

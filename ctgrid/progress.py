@@ -1,0 +1,12 @@
+"""How long work reports on itself: a plain callback, so that the library never prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""``progress(phase, done, total)``; ``done`` runs from 0 to ``total``."""
+
+
+def silent(phase: str, done: int, total: int) -> None:
+    """Report nothing; the default."""

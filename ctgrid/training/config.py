@@ -1,0 +1,158 @@
+"""Training recipes: frozen, checked, and read from YAML."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ctgrid.errors import CtgridError
+
+Kind = Literal["codec", "stage1", "stage2"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Optimisation(_Frozen):
+    """The loop's numbers; ``steps`` counts optimizer steps, not micro-batches."""
+
+    steps: int = Field(gt=0)
+    batch_size: int = Field(gt=0, description="examples per optimizer step and process")
+    accumulate: int = Field(1, gt=0, description="micro-batches that make one batch")
+    learning_rate: float = Field(1e-4, gt=0)
+    warmup_start: float = Field(1e-6, gt=0, description="learning rate at the first step")
+    warmup_steps: int = Field(0, ge=0)
+    decay_steps: int = Field(0, ge=0, description="linear decay to zero over the last steps")
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.9999, ge=0, lt=1)
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    compile: bool = False
+    checkpoint_every: int = Field(500, gt=0)
+    keep_last: int = Field(2, gt=0)
+
+
+class CodecRecipe(_Frozen):
+    """How the embedded autoencoder is trained: reconstruction of slices and of grid cells."""
+
+    network: dict[str, Any] = Field(default_factory=dict)
+    size: int = Field(512, gt=0, description="slices are resized to size x size")
+    crop: int = Field(256, gt=0, description="side of the random crops of full slices")
+    cell: int = Field(128, gt=0, description="side of a grid's cell (size / K)")
+    cells_per_crop: int = Field(4, ge=0, description="cells per crop in an example")
+    kl_weight: float = Field(1e-4, ge=0)
+
+
+class DiffusionRecipe(_Frozen):
+    """What the two diffusion stages share."""
+
+    network: dict[str, Any] = Field(default_factory=dict)
+    codec: str = Field("embedded", description="'embedded' or a folder with a codec")
+    prediction: Literal["epsilon", "v"] = "epsilon"
+    min_snr_gamma: float | None = Field(None, gt=0)
+    size: int = Field(512, gt=0)
+    k: int = Field(4, ge=2, description="a grid has k x k cells")
+    slices: int = Field(201, gt=1, description="slices a volume is resampled to, the range of z")
+    fov_mm: float = Field(340.0, gt=0, description="side of the body-centred field of view")
+
+
+class GridRecipe(DiffusionRecipe):
+    """Stage 1: grids of coarse slices."""
+
+    cell_encoding: Literal["cell", "grid"] = Field(
+        "grid", description="encode each cell on its own, or the whole grid image as the paper does"
+    )
+    variants: int = Field(1, gt=0, description="affine variants of each volume, the first untouched")
+    strides: tuple[int, ...] = Field((1,), description="slice steps inside a grid")
+    keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
+    window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
+    unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
+
+
+class RefineRecipe(DiffusionRecipe):
+    """Stage 2: full slices given their coarse version."""
+
+    degradations: int = Field(2, gt=0, description="cached degradations of each slice")
+    codec_share: float = Field(
+        0.0, ge=0, le=1, description="conditions that also pass through the codec at the coarse size"
+    )
+    noise_levels: tuple[int, int] = Field((10, 15), description="noise added to conditions, of 255 levels")
+    blur_share: float = Field(0.5, ge=0, le=1, description="conditions that are blurred as well")
+
+
+class TrainConfig(_Frozen):
+    """A whole recipe: what is trained, on what, and how."""
+
+    kind: Kind
+    seed: int = 0
+    optimisation: Optimisation
+    codec: CodecRecipe | None = None
+    stage1: GridRecipe | None = None
+    stage2: RefineRecipe | None = None
+    exclude: tuple[str, ...] = Field((), description="volumes left out: names without suffix")
+
+    @property
+    def recipe(self) -> CodecRecipe | GridRecipe | RefineRecipe:
+        """The part that belongs to ``kind``, with its defaults where the file leaves it out."""
+        part = getattr(self, self.kind)
+        if part is not None:
+            return part
+        return {"codec": CodecRecipe, "stage1": GridRecipe, "stage2": RefineRecipe}[self.kind]()
+
+
+def load_config(
+    name: str | Path, kind: Kind | None = None, overrides: dict[str, Any] | None = None
+) -> TrainConfig:
+    """Read a recipe by shipped name (``embedded-codec``) or from a YAML file.
+
+    Args:
+        name: a name in the shipped ``configs/`` or a path to a YAML file.
+        kind: what the command trains; must agree with the file's ``kind``.
+        overrides: dotted keys to new values, for example ``{"optimisation.steps": 10}``.
+
+    Raises:
+        CtgridError: unknown name, unreadable YAML, unknown or wrong keys.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.exists():
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise CtgridError(f"{path}: the config cannot be read: {error.strerror}") from error
+    else:
+        shipped = {f.name.removesuffix(".yaml"): f for f in files("ctgrid_configs").iterdir()}
+        if f"{name}" not in shipped or not shipped[str(name)].name.endswith(".yaml"):
+            known = ", ".join(sorted(n for n, f in shipped.items() if f.name.endswith(".yaml")))
+            raise CtgridError(f"config {name!r} is neither a file nor a shipped name; shipped: {known}")
+        text = shipped[str(name)].read_text()
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CtgridError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise CtgridError(f"{name}: a config is a mapping of keys to values, got {type(values).__name__}")
+    for key, value in (overrides or {}).items():
+        *parents, leaf = key.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise CtgridError(f"{name}: cannot set {key!r}: {parent!r} is not a group of keys")
+        place[leaf] = value
+    try:
+        config = TrainConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CtgridError(f"{name}: {place}: {first['msg']}") from error
+    if kind is not None and config.kind != kind:
+        raise CtgridError(
+            f"{name}: this config trains {config.kind!r}, not {kind!r}; choose the matching command or config"
+        )
+    return config

@@ -1,0 +1,89 @@
+"""Training of stage 1: grids of coarse slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctgrid.data.grids import draw_plan
+from ctgrid.diffusion.known import cell_timesteps, cells_mask
+from ctgrid.draws import integer, normal
+from ctgrid.grid import to_grid
+from ctgrid.models.bundle import StageFacts
+from ctgrid.models.codecs import Codec
+from ctgrid.models.dit import DiT
+from ctgrid.training.config import GridRecipe
+from ctgrid.training.diffusion import diffusion_loss, draw_timestep, save_stage
+
+
+class GridTask:
+    """Predict noise (or v) on grids drawn from cached coarse volumes.
+
+    With ``cell_encoding: cell`` the cache holds latents of single cells, so a grid of any start and stride
+    is put together without the codec; with ``grid`` it holds images, and every drawn grid is encoded whole.
+    """
+
+    def __init__(self, recipe: GridRecipe, coarse: Tensor, codec: Codec, facts: StageFacts) -> None:
+        """Take the recipe and what it draws from.
+
+        Args:
+            recipe: the stage's part of the config.
+            coarse: (volumes, slices, c, s, s) cell latents, or (volumes, slices, 1, h, w) images.
+            codec: encodes whole grids where ``coarse`` holds images.
+            facts: saved beside the weights.
+        """
+        self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
+
+    def build(self) -> nn.Module:
+        """Return an untrained :class:`DiT` that fits the recipe's codec, grid and size."""
+        return DiT(
+            latent_size=self.recipe.size // self.codec.downsample,
+            in_channels=self.codec.latent_channels,
+            cells_per_side=self.recipe.k,
+            **self.recipe.network,
+        )
+
+    def example(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw a grid (c, S, S) with its slice indices (K²,), known cells (K²,), timestep and noise."""
+        recipe = self.recipe
+        volume = self.coarse[integer(0, len(self.coarse), generator)]
+        plan = draw_plan(
+            len(volume),
+            recipe.k,
+            generator,
+            recipe.strides,
+            recipe.keyframe_share,
+            recipe.window_share,
+            recipe.unknown_share,
+        )
+        side = recipe.size // self.codec.downsample
+        return {
+            "grid": to_grid(volume[plan.index], recipe.k)[0].float(),
+            "z_index": plan.index.float(),
+            "known": plan.known,
+            "timestep": draw_timestep(generator),
+            "noise": normal((self.codec.latent_channels, side, side), generator),
+        }
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the diffusion loss on the cells that are not known."""
+        latent = batch["grid"] if self.recipe.cell_encoding == "cell" else self.codec.encode(batch["grid"])
+        network_config = self.recipe.network
+        inputs = {"z_index": batch["z_index"]} if network_config.get("absolute_z") else {}
+        if not bool(batch["known"].any()):
+            return diffusion_loss(
+                network, self.recipe, latent, batch["noise"], batch["timestep"], **inputs
+            )
+        cells = cell_timesteps(batch["timestep"], batch["known"])
+        levels, known = (cells_mask(c, self.recipe.k, latent.shape[-1]) for c in (cells, batch["known"]))
+        weight = (~known).float()
+        return diffusion_loss(
+            network, self.recipe, latent, batch["noise"], cells, levels=levels, weight=weight, **inputs
+        )
+
+    def save(self, network: Any, folder: Path) -> None:
+        """Write weights, config and facts."""
+        save_stage(network, folder, self.facts)
