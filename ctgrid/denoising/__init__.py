@@ -1,0 +1,7 @@
+"""What denoising needs besides the models: the estimate of a scan's noise."""
+
+from __future__ import annotations
+
+from ctgrid.denoising.noise import estimate_noise
+
+__all__ = ["estimate_noise"]

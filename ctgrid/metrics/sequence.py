@@ -1,0 +1,46 @@
+"""How a sequence of slices changes from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ctgrid.errors import CtgridError
+
+
+def slice_steps(hu: np.ndarray) -> np.ndarray:
+    """Return the mean absolute difference of neighbouring slices, in HU.
+
+    Args:
+        hu: (n, y, x), n at least 2.
+
+    Returns:
+        (n - 1,): entry i lies between slices i and i + 1.
+
+    Raises:
+        CtgridError: for fewer than two slices.
+    """
+    if hu.ndim != 3 or len(hu) < 2:
+        raise CtgridError(f"slice steps need (n, y, x) with at least two slices, got {hu.shape}")
+    pairs = zip(hu[:-1], hu[1:], strict=True)
+    return np.array([np.abs(b.astype(np.float32) - a.astype(np.float32)).mean() for a, b in pairs])
+
+
+def seam_ratio(hu: np.ndarray, joints: Iterable[int]) -> float:
+    """Return the mean slice step at joints over the mean of all others; 1 is seamless.
+
+    Args:
+        hu: (n, y, x).
+        joints: steps to compare with the rest; i lies between slices i and i + 1. Beside a keyframe s these
+            are s - 1 and s. Those outside the volume are left out.
+
+    Raises:
+        CtgridError: where no step is a joint, or all are.
+    """
+    steps = slice_steps(hu)
+    at_joint = np.zeros(len(steps), dtype=bool)
+    at_joint[[j for j in joints if 0 <= j < len(steps)]] = True
+    if at_joint.all() or not at_joint.any():
+        raise CtgridError(f"seam ratio needs joints and others among the {len(steps)} steps")
+    return float(steps[at_joint].mean() / steps[~at_joint].mean())

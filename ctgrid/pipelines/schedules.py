@@ -1,0 +1,119 @@
+"""Which grids are sampled, in which order, to make a sequence of slices (Algorithms 1 and 2 as pure plans).
+
+A plan is a list of passes; the windows of a pass do not depend on each other and may share a batch. A window
+is one grid: where its cells lie along z, which slices they become, and which of them are known by then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctgrid.errors import CtgridError
+
+HELPER = -1
+"""Target of a cell that only fills the grid; its content is not used."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One grid of a plan.
+
+    Attributes:
+        position: (K²,) slice numbers on the scale of the targets, ascending, fractional for helper cells.
+        target: (K²,) number of the slice a cell becomes, or was; :data:`HELPER` for none.
+        known: (K²,) bool, cells whose slice an earlier pass made.
+    """
+
+    position: np.ndarray
+    target: np.ndarray
+    known: np.ndarray
+
+
+Plan = list[list[Window]]
+
+
+def hierarchical(slices: int, k: int = 4) -> Plan:
+    """Plan keyframes over the whole volume first, then every gap between them (DESIGN §4).
+
+    Each level holds at most K² - 1 slices between two of the level above, so that one grid fills a gap:
+    201 slices take one grid, then 15 in a single batch.
+
+    Args:
+        slices: N, slices to make.
+        k: cells along a grid's side.
+
+    Raises:
+        CtgridError: for less than one slice.
+    """
+    _check(slices)
+    cells = k * k
+    levels = [np.arange(slices)]
+    while len(levels[0]) > cells:
+        below = levels[0]
+        count = max(cells, -(-(len(below) - 1) // (cells - 1)) + 1)
+        levels.insert(0, below[np.linspace(0, len(below) - 1, count).round().astype(int)])
+    plan = [[_opening(levels[0], cells, slices)]]
+    for above, below in zip(levels, levels[1:], strict=False):
+        made = np.isin(below, above)
+        starts = np.flatnonzero(made)[:-1]
+        ends = np.flatnonzero(made)[1:]
+        windows = []
+        for start, end in zip(starts, ends, strict=True):
+            if end - start == 1:
+                continue
+            first = min(start, len(below) - cells)
+            inside = slice(first, first + cells)
+            place = np.arange(first, first + cells)
+            wanted = made[inside] | ((place > start) & (place < end))
+            windows.append(
+                Window(below[inside].astype(float), np.where(wanted, below[inside], HELPER), made[inside])
+            )
+        plan.append(windows)
+    return [windows for windows in plan if windows]
+
+
+def autoregressive(slices: int, k: int = 4, control_rows: int = 1) -> Plan:
+    """Plan one grid after another, each beginning with the last rows of the one before (Algorithm 1).
+
+    n passes after the first give K² + n K (K - r) slices; those beyond ``slices`` are left out.
+
+    Args:
+        slices: N, slices to make.
+        k: cells along a grid's side.
+        control_rows: r, rows taken over, 1 ... K-1.
+
+    Raises:
+        CtgridError: for less than one slice, or a number of control rows outside 1 ... K-1.
+    """
+    _check(slices)
+    if not 1 <= control_rows < k:
+        raise CtgridError(f"control_rows must lie in 1...{k - 1} for grids of {k} x {k}, got {control_rows}")
+    cells = k * k
+    plan = []
+    first = 0
+    while True:
+        number = np.arange(first, first + cells)
+        known = np.arange(cells) < (k * control_rows if first else 0)
+        plan.append([Window(number.astype(float), np.where(number < slices, number, HELPER), known)])
+        if first + cells >= slices:
+            return plan
+        first += k * (k - control_rows)
+
+
+def _opening(numbers: np.ndarray, cells: int, slices: int) -> Window:
+    """Return the first grid: all its slices at once, with helper cells between them where they are too few."""
+    position = numbers.astype(float)
+    if len(position) == 1:
+        position = np.array([-0.5, 0.0, 0.5]) * max(slices, 1)
+    while len(position) < cells:
+        gap = int(np.argmax(np.diff(position)))
+        position = np.insert(position, gap + 1, (position[gap] + position[gap + 1]) / 2)
+    target = np.where(np.isin(position, numbers), position, HELPER).astype(int)
+    return Window(position, target, np.zeros(cells, dtype=bool))
+
+
+def _check(slices: int) -> None:
+    if slices < 1:
+        raise CtgridError(f"slices must be at least 1, got {slices}")
