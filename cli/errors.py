@@ -1,0 +1,137 @@
+"""The one place where failures become one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from ctgrid.errors import CtgridError
+
+FAILURE, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+UsageError: Any = typer.BadParameter.__base__  # public under this name only in click, which typer may vendor
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what a cluster sends before it ends a job; cleaned up after as after Ctrl-C."""
+
+
+class OneLineGroup(TyperGroup):
+    """A group of commands whose every failure is one line on stderr: usage 2, input 1, Ctrl-C 130."""
+
+    def main(self, args: Any = None, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        """Run the command line and exit.
+
+        The arguments as typed are kept as the context's ``obj`` for the run record.
+        """
+        argv = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(args=argv, standalone_mode=False, obj=argv, **extra)
+        except UsageError as error:
+            path = error.ctx.command_path if error.ctx else "ctgrid"
+            say(f"{path}: {error.format_message()} (see {path} --help)")
+            code = USAGE
+        except typer.Abort:
+            say("interrupted")
+            code = INTERRUPTED
+        sys.exit(code)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run a command with its failures caught and the libraries' chatter off."""
+        if os.environ.get("CTGRID_DEBUG"):
+            return super().invoke(ctx)
+        with one_line_failures(), quiet_libraries(), sigterm_interrupts():
+            return super().invoke(ctx)
+
+
+def say(message: str) -> None:
+    """Print a message on stderr as exactly one line."""
+    line = " ".join(message.split())
+    typer.echo(line if line.startswith(("ctgrid ", "ctgrid:")) else f"ctgrid: {line}", err=True)
+
+
+@contextmanager
+def one_line_failures() -> Iterator[None]:
+    """Turn every exception that is not the command line's own into one line and ``typer.Exit``."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort, UsageError):
+        raise
+    except BaseException as error:
+        message, code = explain(error)
+        if message:
+            say(message)
+        raise typer.Exit(code) from None
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Return the line to print (perhaps none) and the exit code for an exception."""
+    if isinstance(error, Terminated):
+        return "terminated", TERMINATED
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, CtgridError):
+        return str(error), FAILURE
+    if is_out_of_memory(error):
+        return "not enough memory; try a smaller --batch-size, or --size where there is one", FAILURE
+    if isinstance(error, OSError):
+        if error.errno == errno.EPIPE:
+            _drop_stdout()
+            return "", FAILURE
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}", FAILURE
+    name, hint = type(error).__name__, "set CTGRID_DEBUG=1 for the traceback"
+    return f"unexpected {name}: {str(error) or 'no message'} ({hint})", FAILURE
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Recognise Python's, CUDA's and torch's CPU allocator's way to say it, without importing torch."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep warnings and log lines of the libraries off the terminal; errors come as exceptions."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that temporary files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _drop_stdout() -> None:
+    """Send what is still buffered for a closed pipe to nowhere, so that Python's exit stays silent."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

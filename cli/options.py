@@ -1,0 +1,64 @@
+"""Options that several commands share, defined once."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Device = Literal["auto", "cpu", "cuda"]
+Dtype = Literal["auto", "float32", "bfloat16"]
+HuMode = Literal["auto", "stored", "header", "sidecar"]
+
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same bytes.")
+]
+StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Sampler steps of stage 1 (coarse).")]
+RefineStepsOption = Annotated[
+    int, typer.Option("--refine-steps", min=1, help="Sampler steps of stage 2 (full size).")
+]
+BatchOption = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Slices or grids at once; less needs less memory.")
+]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of the networks.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", metavar="embedded|DIR", help="The model inside the package, or a folder.")
+]
+HuOption = Annotated[
+    HuMode, typer.Option("--hu", help="How stored values become HU; auto decides by evidence.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]
+InputArgument = Annotated[
+    Path, typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage file, or a DICOM folder.")
+]
+
+
+def parse_strength(text: str) -> float | Literal["auto"]:
+    """Read ``auto`` or a positive number of HU."""
+    if text == "auto":
+        return "auto"
+    value = _number(text)
+    if not value > 0:
+        raise typer.BadParameter(f"{text!r} is neither 'auto' nor a positive number of HU")
+    return value
+
+
+def parse_window(text: str) -> tuple[float, float]:
+    """Read ``lo,hi`` in HU."""
+    parts = [_number(part) for part in text.split(",")]
+    if len(parts) != 2 or not parts[0] < parts[1]:
+        raise typer.BadParameter(f"{text!r} is not lo,hi with lo < hi, such as -1000,400")
+    return parts[0], parts[1]
+
+
+def _number(text: str) -> float:
+    """Return a finite number, or NaN, which no comparison accepts."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan

@@ -1,0 +1,72 @@
+"""What a command prints when it is done, and where it may write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ctgrid.errors import CtgridError
+
+if TYPE_CHECKING:
+    from ctgrid.runs import RunRecord
+    from ctgrid.volume import Volume
+
+
+def finish(record: RunRecord, as_json: bool, lines: Iterable[str]) -> None:
+    """Print the run record as one JSON object, or the lines meant for people."""
+    if as_json:
+        typer.echo(json.dumps(record.as_dict()))
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def describe(volume: Volume) -> str:
+    """Return shape and spacing as people write them: x, y, z."""
+    shape = " x ".join(str(n) for n in reversed(volume.shape))
+    spacing = " x ".join(f"{mm:.2f}" for mm in reversed(volume.spacing_mm))
+    return f"{shape} voxels of {spacing} mm"
+
+
+def cost(record: RunRecord) -> str:
+    """Return wall time, where it went, and the highest memory use."""
+    from ctgrid.runs import peak_memory_mib
+
+    phases = ", ".join(
+        f"{name} {seconds:.1f} s" for name, seconds in record.phases.items() if seconds >= 0.05
+    )
+    memory = peak_memory_mib().get("process")
+    parts = [f"{record.seconds:.1f} s" + (f" ({phases})" if phases else "")]
+    if memory:
+        parts.append(f"peak memory {memory / 1024:.1f} GiB")
+    return ", ".join(parts)
+
+
+def check_suffix(path: Path, suffixes: tuple[str, ...], what: str) -> None:
+    """Refuse a file name whose suffix does not say what will be written.
+
+    Raises:
+        CtgridError: with the suffixes that are possible.
+    """
+    from ctgrid.files import full_suffix
+
+    if full_suffix(path) not in suffixes:
+        raise CtgridError(f"cannot write {path}: {what} must end in {' or '.join(suffixes)}")
+
+
+def check_new_folder(path: Path) -> None:
+    """Make sure that a folder is there or can be made in its parent.
+
+    Raises:
+        CtgridError: where a file has that name or the parent does not exist.
+    """
+    from ctgrid.files import check_output
+
+    if path.is_file():
+        raise CtgridError(f"cannot write into {path}: it is a file, not a folder")
+    if not path.exists():
+        check_output(path)

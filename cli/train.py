@@ -1,0 +1,80 @@
+"""Train the codec or one of the two diffusion stages on a folder of CT volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .options import JsonOption
+from .output import check_new_folder, finish
+from .progress import progress_bar
+
+
+def command(
+    ctx: typer.Context,
+    kind: Annotated[Literal["codec", "stage1", "stage2"], typer.Argument(help="What to train.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of CT volumes.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder; made if missing.")],
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="NAME|FILE", help="The recipe; embedded-KIND if not given."),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, help="Instead of the recipe's steps.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's seed.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's newest checkpoint.")] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, such as optimisation.steps=100."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train, record."""
+    from ctgrid.runs import RunRecord, recorded
+
+    overrides = dict(parse_change(text) for text in changes or [])
+    config = config or f"embedded-{kind}"
+    check_new_folder(out)
+    record = RunRecord("train", out / "run.json", ctx.obj, seed)
+    record.settings = {"kind": kind, "config": config, "data": data, "resume": resume, "overrides": overrides}
+    with recorded(record), progress_bar() as bar:
+
+        def progress(phase: str, done: int, total: int) -> None:
+            record.worth_keeping = record.worth_keeping or phase == "training"  # the run holds checkpoints
+            bar(phase, done, total)
+
+        bar("starting", 0, 1)
+        from ctgrid.training.run import train
+
+        summary = train(
+            kind,
+            config,
+            data,
+            out,
+            resume=resume,
+            max_steps=max_steps,
+            seed=seed,
+            overrides=overrides,
+            progress=progress,
+        )
+        record.results = summary
+    figures = ", ".join(
+        f"{key} {value:.4g}" for key, value in summary.items() if isinstance(value, int | float)
+    )
+    finish(record, as_json, [f"{out}: {kind} trained" + (f", {figures}" if figures else "")])
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """Split ``key=value`` and read the value as YAML."""
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise typer.BadParameter(f"{text!r}: the value is not YAML", param_hint="--set") from None

@@ -1,0 +1,113 @@
+"""One picture of a volume: an axial montage beside a coronal and a sagittal view."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctgrid.errors import CtgridError
+from ctgrid.files import atomic_output
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ctgrid.volume import Volume
+
+CHEST_WINDOW_HU = (-1000.0, 400.0)
+MONTAGE = 4  # axial slices per side
+MONTAGE_PX = 832
+VIEWS_PX = 560  # width of the column with the coronal and the sagittal view
+GAP_PX = 6
+CAPTION_PX = 26
+
+
+def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU) -> Image:
+    """Draw a volume as radiologists look at it: the patient's right on the left, superior on top.
+
+    Up to 4 x 4 evenly spaced axial slices, the highest first, labelled with their index from below; then the
+    middle coronal and sagittal planes at one common scale. All have their true proportions in mm.
+
+    Args:
+        volume: any volume, a single slice included.
+        window: HU shown as black and as white.
+
+    Returns:
+        An 8-bit gray ``PIL.Image``.
+
+    Raises:
+        CtgridError: for a window that is not increasing.
+    """
+    import PIL.Image
+
+    low, high = window
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise CtgridError(f"window {low:g},{high:g}: two finite HU values are needed, the lower one first")
+
+    upright = volume.reoriented("LPS")
+    hu, (dz, dy, dx) = upright.hu, upright.spacing_mm
+    nz, ny, nx = hu.shape
+
+    def gray(plane: np.ndarray, box: tuple[int, int]) -> Image:
+        unit = (plane.astype(np.float32) - low) / (high - low)
+        image = PIL.Image.fromarray((unit.clip(0, 1) * 255).round().astype(np.uint8))
+        return image.resize(box, PIL.Image.Resampling.BILINEAR)
+
+    height = MONTAGE_PX
+    sheet = PIL.Image.new("L", (MONTAGE_PX + GAP_PX + VIEWS_PX, height + CAPTION_PX))
+    shown = min(MONTAGE**2, nz)
+    side = math.ceil(math.sqrt(shown))
+    cell = (MONTAGE_PX - (side - 1) * GAP_PX) // side
+    scale = cell / max(ny * dy, nx * dx)
+    for i in range(shown):
+        z = nz - 1 - int((i + 0.5) * nz / shown)
+        tile = gray(hu[z], _pixels(nx * dx, ny * dy, scale))
+        left, top = ((cell + GAP_PX) * j for j in (i % side, i // side))
+        _place(sheet, tile, (left, top, cell, cell), f"{z}", edge="R")
+
+    half = (height - GAP_PX) // 2
+    scale = min(VIEWS_PX / max(nx * dx, ny * dy), half / (nz * dz))
+    coronal = gray(hu[::-1, ny // 2, :], _pixels(nx * dx, nz * dz, scale))
+    sagittal = gray(hu[::-1, :, nx // 2], _pixels(ny * dy, nz * dz, scale))
+    left = MONTAGE_PX + GAP_PX
+    _place(sheet, coronal, (left, 0, VIEWS_PX, half), f"coronal {ny // 2}", edge="R")
+    _place(sheet, sagittal, (left, half + GAP_PX, VIEWS_PX, half), f"sagittal {nx // 2}", edge="A")
+
+    caption = (
+        f"{nx} x {ny} x {nz} voxels    {dx:.2f} x {dy:.2f} x {dz:.2f} mm    window {low:g} to {high:g} HU"
+    )
+    _write(sheet, (4, height + 5), caption)
+    return sheet
+
+
+def save_picture(
+    volume: Volume,
+    path: str | Path,
+    window: tuple[float, float] = CHEST_WINDOW_HU,
+    overwrite: bool = False,
+) -> None:
+    """Write :func:`contact_sheet` as PNG, atomically."""
+    sheet = contact_sheet(volume, window)
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _pixels(width_mm: float, height_mm: float, scale: float) -> tuple[int, int]:
+    return max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
+
+
+def _place(sheet: Image, image: Image, box: tuple[int, int, int, int], label: str, edge: str) -> None:
+    """Centre an image in its box; ``edge`` names the side of the body at the image's left edge."""
+    left, top, width, height = box
+    sheet.paste(image, (left + (width - image.width) // 2, top + (height - image.height) // 2))
+    _write(sheet, (left + 4, top + 2), label)
+    _write(sheet, (left + 4, top + height // 2 - 8), edge)
+
+
+def _write(sheet: Image, place: tuple[int, int], text: str) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    font = ImageFont.load_default(14)
+    ImageDraw.Draw(sheet).text(place, text, fill=255, font=font, stroke_width=1, stroke_fill=0)

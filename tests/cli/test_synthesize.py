@@ -1,0 +1,131 @@
+"""``ctgrid synthesize``: outputs, names, seeds, records. The pipeline itself is tested with the library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from PIL import Image
+
+from ctgrid import Volume
+from ctgrid.files import sha256_of
+
+
+def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
+    """One call leaves three files, and the record describes the other two."""
+    out = tmp_path / "volume.nii.gz"
+    result = ctgrid("synthesize", "--slices", 7, "--seed", 3, "--steps", 5, "--out", out)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert str(out) in result.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json", "volume.nii.gz", "volume.png"]
+    assert Volume.read(out).shape == (7, 32, 32)
+    with Image.open(tmp_path / "volume.png") as picture:
+        assert picture.format == "PNG"
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["command"] == "synthesize" and record["status"] == "done"
+    assert record["argv"][:3] == ["synthesize", "--slices", "7"]
+    assert record["seed"] == 3
+    assert record["settings"] | {"slices": 7, "steps": 5, "known": "clean"} == record["settings"]
+    assert record["model"] == {"name": "fake"}
+    assert record["phases_seconds"]["stage 1"] == 1.5
+    assert {"load", "write", "picture"} <= set(record["phases_seconds"])
+    assert record["results"]["dit_token_passes"] == 1000
+    assert [o["sha256"] for o in record["outputs"]] == [sha256_of(out), sha256_of(tmp_path / "volume.png")]
+    assert fake.calls[0] == {"model": "embedded", "device": "auto", "dtype": "auto"}
+    assert fake.calls[1] == {
+        "slices": 7,
+        "seed": 3,
+        "steps": 5,
+        "refine_steps": 8,
+        "size": 512,
+        "batch_size": 8,
+        "sampler": "dpm++",
+    }
+
+
+def test_no_picture(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
+    """``--no-picture`` leaves volume and record."""
+    ctgrid("synthesize", "--slices", 3, "--no-picture", "--out", tmp_path / "a.nii")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii", "run.json"]
+
+
+def test_json_is_the_record_and_nothing_else(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
+    """Scripts read stdout."""
+    result = ctgrid("synthesize", "--slices", 3, "--out", tmp_path / "a.nii.gz", "--json")
+    printed = json.loads(result.stdout)
+    assert result.stdout.count("\n") == 1
+    written = json.loads((tmp_path / "run.json").read_text())
+    assert {k: v for k, v in printed.items() if k != "peak_memory_mib"} == {
+        k: v for k, v in written.items() if k != "peak_memory_mib"
+    }
+
+
+def test_count_into_a_new_folder(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
+    """Volume i depends on seed + i alone, not on the count."""
+    many = tmp_path / "many"
+    assert ctgrid("synthesize", "--slices", 3, "--seed", 5, "--count", 3, "--out", many).exit_code == 0
+    names = [f"volume_000{i}{suffix}" for i in range(3) for suffix in (".nii.gz", ".png")]
+    assert sorted(p.name for p in many.iterdir()) == ["run.json", *names]
+    one = tmp_path / "one.nii.gz"
+    ctgrid("synthesize", "--slices", 3, "--seed", 7, "--out", one)
+    assert np.array_equal(Volume.read(one).hu, Volume.read(many / "volume_0002.nii.gz").hu)
+    assert one.read_bytes() == (many / "volume_0002.nii.gz").read_bytes()
+    record = json.loads((many / "run.json").read_text())
+    assert [o["seed"] for o in record["outputs"] if "seed" in o] == [5, 6, 7]
+    assert record["results"]["dit_token_passes"] == 3000
+    assert record["phases_seconds"]["stage 2"] == 6.0
+
+
+def test_count_beside_a_name(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
+    """A file name is a pattern where several volumes are asked for."""
+    out = tmp_path / "chest.v1.nii.gz"
+    ctgrid("synthesize", "--slices", 3, "--count", 2, "--no-picture", "--out", out)
+    assert sorted(p.name for p in tmp_path.glob("*.gz")) == ["chest.v1_0000.nii.gz", "chest.v1_0001.nii.gz"]
+
+
+def test_count_refuses_before_work(fails: Callable[..., str], fake: Any, tmp_path: Path) -> None:
+    """Any existing output, a file in place of the folder, or a folder that would need a parent."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    (folder / "volume_0001.nii.gz").write_text("precious")
+    assert "volume_0001" in fails("synthesize", "--count", 2, "--out", folder)
+    (tmp_path / "file").write_text("precious")
+    assert "not a folder" in fails("synthesize", "--count", 2, "--out", tmp_path / "file")
+    assert "does not exist" in fails("synthesize", "--count", 2, "--out", tmp_path / "no" / "many")
+    assert fake.calls == []
+
+
+def test_interrupt_keeps_whole_volumes_and_a_record(
+    ctgrid: Callable[..., Any], fake: Any, tmp_path: Path
+) -> None:
+    """What is finished stays, described; nothing is half-written."""
+    fake.fail_at, fake.error = 2, KeyboardInterrupt()
+    result = ctgrid("synthesize", "--slices", 3, "--count", 5, "--no-picture", "--out", tmp_path / "many")
+    assert (result.exit_code, result.stderr) == (130, "ctgrid: interrupted\n")
+    names = sorted(p.name for p in (tmp_path / "many").iterdir())
+    assert names == ["run.json", "volume_0000.nii.gz", "volume_0001.nii.gz"]
+    record = json.loads((tmp_path / "many" / "run.json").read_text())
+    assert record["status"] == "interrupted" and len(record["outputs"]) == 2
+
+
+def test_overwrite_keeps_the_older_record(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
+    """Outputs are replaced when asked for; their history is not."""
+    for seed in (1, 2, 3):
+        result = ctgrid(
+            "synthesize", "--slices", 3, "--seed", seed, "--overwrite", "--out", tmp_path / "a.nii"
+        )
+        assert result.exit_code == 0
+    seeds = [json.loads((tmp_path / f"run{n}.json").read_text())["seed"] for n in ("", "-1", "-2")]
+    assert seeds == [3, 1, 2]
+
+
+def test_samplers_are_those_of_the_library() -> None:
+    """The command offers exactly what the library samples with."""
+    from ctgrid_cli.synthesize import Sampler
+
+    from ctgrid.diffusion.solvers import SAMPLERS
+
+    assert set(get_args(Sampler)) == set(SAMPLERS)
