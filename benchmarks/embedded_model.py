@@ -63,9 +63,9 @@ def training_steps(folder: Path, fov_mm: float, slices: int) -> dict[str, float]
     result = {}
     for volume in load_folder(folder, 512):
         framed = frame(volume, fov_mm, 512)
-        along_z = interpolate(
-            framed.flatten(1).T[None], size=slices, mode="linear", align_corners=False
-        )[0].T.reshape(slices, 512, 512)
+        along_z = interpolate(framed.flatten(1).T[None], size=slices, mode="linear", align_corners=False)[0].T.reshape(
+            slices, 512, 512
+        )
         result[volume.name] = round(float(np.median(slice_steps(along_z.numpy() * 1000))), 2)
     return result
 

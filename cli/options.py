@@ -12,13 +12,9 @@ Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 HuMode = Literal["auto", "stored", "header", "sidecar"]
 
-SeedOption = Annotated[
-    int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same bytes.")
-]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same bytes.")]
 StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Sampler steps of stage 1 (coarse).")]
-RefineStepsOption = Annotated[
-    int, typer.Option("--refine-steps", min=1, help="Sampler steps of stage 2 (full size).")
-]
+RefineStepsOption = Annotated[int, typer.Option("--refine-steps", min=1, help="Sampler steps of stage 2 (full size).")]
 BatchOption = Annotated[
     int, typer.Option("--batch-size", min=1, help="Slices or grids at once; less needs less memory.")
 ]
@@ -27,14 +23,10 @@ DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of th
 ModelOption = Annotated[
     str, typer.Option("--model", metavar="embedded|DIR", help="The model inside the package, or a folder.")
 ]
-HuOption = Annotated[
-    HuMode, typer.Option("--hu", help="How stored values become HU; auto decides by evidence.")
-]
+HuOption = Annotated[HuMode, typer.Option("--hu", help="How stored values become HU; auto decides by evidence.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]
-InputArgument = Annotated[
-    Path, typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage file, or a DICOM folder.")
-]
+InputArgument = Annotated[Path, typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage file, or a DICOM folder.")]
 
 
 def parse_strength(text: str) -> float | Literal["auto"]:

@@ -36,9 +36,7 @@ def cost(record: RunRecord) -> str:
     """Return wall time, where it went, and the highest memory use."""
     from ctgrid.runs import peak_memory_mib
 
-    phases = ", ".join(
-        f"{name} {seconds:.1f} s" for name, seconds in record.phases.items() if seconds >= 0.05
-    )
+    phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record.phases.items() if seconds >= 0.05)
     memory = peak_memory_mib().get("process")
     parts = [f"{record.seconds:.1f} s" + (f" ({phases})" if phases else "")]
     if memory:

@@ -26,9 +26,7 @@ Sampler = Literal["dpm++", "ddim", "ddpm"]
 
 def command(
     ctx: typer.Context,
-    out: Annotated[
-        Path, typer.Option("--out", help="A .nii or .nii.gz file; with --count also a folder for them.")
-    ],
+    out: Annotated[Path, typer.Option("--out", help="A .nii or .nii.gz file; with --count also a folder for them.")],
     slices: Annotated[int, typer.Option("--slices", min=1, help="Axial slices of a volume.")] = 201,
     seed: SeedOption = 0,
     steps: StepsOption = 20,

@@ -21,9 +21,7 @@ def command(
         str | None,
         typer.Option("--config", metavar="NAME|FILE", help="The recipe; embedded-KIND if not given."),
     ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=1, help="Instead of the recipe's steps.")
-    ] = None,
+    max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="Instead of the recipe's steps.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's newest checkpoint.")] = False,
     changes: Annotated[
@@ -61,9 +59,7 @@ def command(
             progress=progress,
         )
         record.results = summary
-    figures = ", ".join(
-        f"{key} {value:.4g}" for key, value in summary.items() if isinstance(value, int | float)
-    )
+    figures = ", ".join(f"{key} {value:.4g}" for key, value in summary.items() if isinstance(value, int | float))
     finish(record, as_json, [f"{out}: {kind} trained" + (f", {figures}" if figures else "")])
 
 

@@ -111,9 +111,7 @@ def reorient(array: np.ndarray, affine: np.ndarray, target: str) -> tuple[np.nda
     return turned, affine @ to_old
 
 
-def affine_from_lps(
-    spacing: tuple[float, ...], origin: tuple[float, ...], direction: tuple[float, ...]
-) -> np.ndarray:
+def affine_from_lps(spacing: tuple[float, ...], origin: tuple[float, ...], direction: tuple[float, ...]) -> np.ndarray:
     """Build the RAS+ affine from an ITK or DICOM geometry, which is in LPS+.
 
     Args:

@@ -34,9 +34,7 @@ def to_grid(slices: Array, k: int = 4) -> Array:
     """
     _check(slices, k)
     if slices.shape[0] % (k * k):
-        raise CtgridError(
-            f"{slices.shape[0]} slices do not fill grids of {k}x{k}; give a multiple of {k * k}"
-        )
+        raise CtgridError(f"{slices.shape[0]} slices do not fill grids of {k}x{k}; give a multiple of {k * k}")
     return rearrange(slices, "(n r q) c h w -> n c (r h) (q w)", r=k, q=k)
 
 
@@ -81,9 +79,7 @@ def downsample(slices: torch.Tensor, k: int = 4) -> torch.Tensor:
         raise CtgridError(f"slices of {height}x{width} do not shrink by {k} to whole pixels")
     if k == 1:
         return slices
-    return interpolate(
-        slices, size=(height // k, width // k), mode="bicubic", antialias=True, align_corners=False
-    )
+    return interpolate(slices, size=(height // k, width // k), mode="bicubic", antialias=True, align_corners=False)
 
 
 def gray_to_rgb(images: Array) -> Array:
@@ -100,9 +96,7 @@ def gray_to_rgb(images: Array) -> Array:
     """
     _check(images, 1)
     if images.shape[1] != 1:
-        raise CtgridError(
-            f"gray images have one channel, got {images.shape[1]} (shape {tuple(images.shape)})"
-        )
+        raise CtgridError(f"gray images have one channel, got {images.shape[1]} (shape {tuple(images.shape)})")
     return repeat(images, "n 1 h w -> n c h w", c=3)
 
 

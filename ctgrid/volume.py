@@ -104,9 +104,7 @@ class Volume:
         }
         return cls(values, scan.affine, record)
 
-    def write(
-        self, path: str | os.PathLike[str], overwrite: bool = False, dtype: DTypeLike = np.int16
-    ) -> Path:
+    def write(self, path: str | os.PathLike[str], overwrite: bool = False, dtype: DTypeLike = np.int16) -> Path:
         """Write NIfTI with slope 1, intercept 0 and sform = qform; all of it or nothing.
 
         Args:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from ctgrid.volume import Volume
+
+settings.register_profile("ctgrid", deadline=None, database=None)  # a busy machine is no failure
+settings.load_profile("ctgrid")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -102,9 +102,7 @@ def test_reoriented_keeps_points(chest_volume: Volume, codes: str) -> None:
     assert turned.orientation == codes
     assert turned.hu.flags.c_contiguous
     there = np.argwhere(turned.hu == 3000)[0]
-    np.testing.assert_allclose(
-        turned.affine @ (*there[::-1], 1), chest_volume.affine @ (7, 30, 5, 1), atol=1e-9
-    )
+    np.testing.assert_allclose(turned.affine @ (*there[::-1], 1), chest_volume.affine @ (7, 30, 5, 1), atol=1e-9)
 
 
 def test_a_trailing_axis_of_one_is_no_fourth_dimension(chest: Callable, tmp_path: Path) -> None:

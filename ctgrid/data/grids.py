@@ -84,4 +84,3 @@ def _run(slices: int, cells: int, stride: int, generator: torch.Generator) -> Te
     if length > slices - 1:
         return spread(0, slices - 1, cells)
     return torch.arange(cells) * stride + integer(0, slices - length, generator)
-

@@ -113,9 +113,7 @@ def refine_pairs(
         for version in range(degradations):
             through = torch.tensor([uniform(generator) < codec_share for _ in part]).view(-1, 1, 1, 1)
             large = enlarge(torch.where(through, again, small), k)
-            degraded = [
-                degrade(image, draw_degradation(generator, noise_levels, blur_share)) for image in large
-            ]
+            degraded = [degrade(image, draw_degradation(generator, noise_levels, blur_share)) for image in large]
             coarse[first : first + batch, version] = encode(codec, torch.cat(degraded))
         progress("encoding conditions", min(first + batch, len(images)), len(images))
     return fine, coarse

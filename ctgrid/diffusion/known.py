@@ -14,7 +14,7 @@ import torch
 from einops import rearrange, reduce, repeat
 from torch import Tensor
 
-from ctgrid.diffusion.schedule import CLEAN, Schedule, broadcast_levels
+from ctgrid.diffusion.schedule import CLEAN, Schedule
 from ctgrid.errors import CtgridError
 
 Mode = Literal["clean", "replace"]
@@ -22,7 +22,8 @@ Mode = Literal["clean", "replace"]
 
 def cells_mask(cells: Tensor, cells_per_side: int, latent_size: int) -> Tensor:
     """Mark cells, bool (B, K²), on the latent: bool (B, 1, S, S)."""
-    return broadcast_levels(cells, cells_per_side, latent_size)
+    k, side = cells_per_side, latent_size // cells_per_side
+    return repeat(cells, "b (r q) -> b 1 (r h) (q w)", r=k, q=k, h=side, w=side)
 
 
 def rows_mask(rows: Iterable[int], cells_per_side: int, latent_size: int) -> Tensor:
@@ -75,9 +76,7 @@ class Known:
         if self.mode not in get_args(Mode):
             raise CtgridError(f"mode must be one of {', '.join(get_args(Mode))}, got {self.mode!r}")
         if self.mask.dtype != torch.bool or self.mask.ndim != 4 or self.mask.shape[1] != 1:
-            raise CtgridError(
-                f"mask must be bool (B, 1, S, S), got {self.mask.dtype} {tuple(self.mask.shape)}"
-            )
+            raise CtgridError(f"mask must be bool (B, 1, S, S), got {self.mask.dtype} {tuple(self.mask.shape)}")
         if self.values.ndim != 4 or self.values.shape[2:] != self.mask.shape[2:]:
             raise CtgridError(
                 f"values must be (B, C, S, S) with S of the mask, {tuple(self.mask.shape[2:])}, "
@@ -85,9 +84,7 @@ class Known:
             )
         if self.mode == "clean":
             if any(side % self.cells_per_side for side in self.mask.shape[2:]):
-                raise CtgridError(
-                    f"a mask of {tuple(self.mask.shape[2:])} has no {self.cells_per_side} cells per side"
-                )
+                raise CtgridError(f"a mask of {tuple(self.mask.shape[2:])} has no {self.cells_per_side} cells per side")
             whole = cells_mask(self.cells, self.cells_per_side, self.mask.shape[-1])
             if not torch.equal(whole, self.mask):
                 raise CtgridError("mode 'clean' needs a mask of whole cells; use mode 'replace' otherwise")

@@ -31,9 +31,7 @@ def draw_noise(shape: Sequence[int], generator: Generators, like: Tensor) -> Ten
         device = like.device if generator is None else generator.device
         return torch.randn(tuple(shape), generator=generator, device=device).to(like)
     if len(generator) != shape[0]:
-        raise CtgridError(
-            f"give one generator or one per sample, got {len(generator)} for {shape[0]} samples"
-        )
+        raise CtgridError(f"give one generator or one per sample, got {len(generator)} for {shape[0]} samples")
     single = (1, *shape[1:])
     drawn = [torch.randn(single, generator=each, device=each.device).to(like) for each in generator]
     return torch.cat(drawn)
@@ -123,9 +121,7 @@ def sample(
     return x
 
 
-def _bounded(
-    output: Tensor, x: Tensor, index: int, levels: Schedule, prediction: Prediction, clip: float
-) -> Tensor:
+def _bounded(output: Tensor, x: Tensor, index: int, levels: Schedule, prediction: Prediction, clip: float) -> Tensor:
     """Change the model's ε or v so that its estimate of x0 stays within ±clip; variance channels pass."""
     t = torch.full((len(x),), index, device=x.device)
     first, rest = output[:, : x.shape[1]], output[:, x.shape[1] :]

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Literal, get_args
 
 import torch
-from einops import repeat
 from torch import Tensor
 
 from ctgrid.errors import CtgridError
@@ -179,9 +178,7 @@ class Schedule:
         signal, sigma = self._scales(t, xt)
         return (xt - sigma * output) / signal if prediction == "epsilon" else signal * xt - sigma * output
 
-    def predict_noise(
-        self, xt: Tensor, t: Tensor, output: Tensor, prediction: Prediction = "epsilon"
-    ) -> Tensor:
+    def predict_noise(self, xt: Tensor, t: Tensor, output: Tensor, prediction: Prediction = "epsilon") -> Tensor:
         """Turn the network's ε or v at x_t into its estimate of the noise."""
         check_prediction(prediction)
         if prediction == "epsilon":
@@ -216,9 +213,3 @@ class Schedule:
         low, high = (self._at(table, t, output) for table in self._log_variances)
         share = (output + 1) / 2
         return share * high + (1 - share) * low
-
-
-def broadcast_levels(t: Tensor, cells_per_side: int, latent_size: int) -> Tensor:
-    """Spread one value per cell, (B, K²) of any dtype, over the pixels of the latent: (B, 1, S, S)."""
-    k, side = cells_per_side, latent_size // cells_per_side
-    return repeat(t, "b (r q) -> b 1 (r h) (q w)", r=k, q=k, h=side, w=side)

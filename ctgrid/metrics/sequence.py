@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def slice_steps(hu: np.ndarray) -> np.ndarray:
     """
     if hu.ndim != 3 or len(hu) < 2:
         raise CtgridError(f"slice steps need (n, y, x) with at least two slices, got {hu.shape}")
-    pairs = zip(hu[:-1], hu[1:], strict=True)
+    pairs = pairwise(hu)
     return np.array([np.abs(b.astype(np.float32) - a.astype(np.float32)).mean() for a, b in pairs])
 
 

@@ -12,15 +12,17 @@ import torch
 
 from ctgrid.diffusion.schedule import Prediction
 from ctgrid.errors import CtgridError
-from ctgrid.files import check_output, sha256_of
+from ctgrid.files import sha256_of
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.models.dit import DiT
+from ctgrid.models.load import load_dit
 
 PARTS = ("codec", "stage1", "stage2")
 STAGE_FILE = "stage.json"
 """Facts beside a stage's weights."""
 
 EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).parent / EMBEDDED
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def model_folder(name: str | Path) -> Path:
     Raises:
         CtgridError: where it does not exist or lacks a part.
     """
-    folder = Path(__file__).parent / "embedded" if str(name) == EMBEDDED else Path(name)
+    folder = EMBEDDED_FOLDER if str(name) == EMBEDDED else Path(name)
     if not folder.is_dir():
         raise CtgridError(f"{folder}: no such model folder; use 'embedded' or a folder with {', '.join(PARTS)}")
     missing = [part for part in PARTS if not (folder / part / "config.json").exists()]
@@ -112,12 +114,9 @@ def load_stage(folder: Path) -> DiT:
     Raises:
         CtgridError: where config or weights are missing or do not fit.
     """
-    try:
-        model: Any = DiT.from_pretrained(folder, torch_dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CtgridError(f"{folder}: this stage could not be loaded: {reason}") from error
-    return model.eval().requires_grad_(False)
+    if not (folder / "config.json").exists():
+        raise CtgridError(f"{folder}: no stage here; expected a folder with config.json and weights")
+    return load_dit(folder).float().eval().requires_grad_(False)
 
 
 def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
@@ -131,7 +130,8 @@ def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
         CtgridError: where a part is missing or unreadable.
     """
     folder = model_folder(name)
-    stage1, stage2 = (load_stage(folder / part).to(device) for part in PARTS[1:])
+    stages: list[Any] = [load_stage(folder / part) for part in PARTS[1:]]
+    stage1, stage2 = (stage.to(device) for stage in stages)
     weights = sorted(folder.glob("*/*.safetensors"))
     return Bundle(
         name=str(name),
@@ -164,14 +164,19 @@ def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = Fal
         source = folder / "model" if (folder / "model").is_dir() else folder
         if not (source / "config.json").exists():
             raise CtgridError(f"{folder}: no trained {part} here; expected a training run or its model folder")
-        check_output(out / part, overwrite=overwrite) if out.is_dir() else None
+        if (out / part).exists() and not overwrite:
+            raise CtgridError(f"{out / part} exists; pass --overwrite to replace it")
         sources[part] = source
+    if not out.parent.is_dir():
+        raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
     for part, source in sources.items():
         target = out / part
         partial = out / f".partial_{part}"
         shutil.rmtree(partial, ignore_errors=True)
         network: Any = load_codec(source).network if part == "codec" else load_stage(source)
         (network.half() if half else network).save_pretrained(partial)
+        for weights in partial.glob("*.safetensors"):
+            weights.chmod(0o644)  # written for the owner alone
         if (source / STAGE_FILE).exists():
             shutil.copy(source / STAGE_FILE, partial / STAGE_FILE)
         shutil.rmtree(target, ignore_errors=True)

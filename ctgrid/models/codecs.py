@@ -120,8 +120,7 @@ def load_codec(folder: str | Path) -> Codec:
         from diffusers import AutoencoderTiny as network_class
     else:
         raise CtgridError(
-            f"{folder}: codec class {class_name} is not supported; "
-            "use UnshuffleCodec, AutoencoderKL or AutoencoderTiny"
+            f"{folder}: codec class {class_name} is not supported; use UnshuffleCodec, AutoencoderKL or AutoencoderTiny"
         )
     try:
         network = network_class.from_pretrained(folder, torch_dtype=torch.float32)

@@ -155,19 +155,14 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         out = rearrange(out, "b (r s) (h w) (p q c) -> b c (r h p) (s w q)", r=k, h=m, p=p, q=p)
         return out.to(latent.dtype)
 
-    def _check(
-        self, latent: Tensor, timestep: Tensor, condition: Tensor | None, z_index: Tensor | None
-    ) -> None:
+    def _check(self, latent: Tensor, timestep: Tensor, condition: Tensor | None, z_index: Tensor | None) -> None:
         """Refuse arguments that do not fit, naming the one at fault."""
         batch, side, cells = latent.shape[0], self.latent_size, self.cells_per_side**2
         if tuple(latent.shape[1:]) != (self.in_channels, side, side):
-            raise CtgridError(
-                f"latent must be (B, {self.in_channels}, {side}, {side}), got {tuple(latent.shape)}"
-            )
+            raise CtgridError(f"latent must be (B, {self.in_channels}, {side}, {side}), got {tuple(latent.shape)}")
         if tuple(timestep.shape) not in ((batch,), (batch, cells)):
             raise CtgridError(
-                f"timestep must be ({batch},), or ({batch}, {cells}) with one per cell, "
-                f"got {tuple(timestep.shape)}"
+                f"timestep must be ({batch},), or ({batch}, {cells}) with one per cell, got {tuple(timestep.shape)}"
             )
         wanted = (batch, self.condition_channels, side, side)
         if self.condition_channels and condition is None:

@@ -53,9 +53,7 @@ def load_dit(path: str | Path, *, heads: int | None = None, cells_per_side: int 
     elif path.suffix in PICKLED:
         model = _from_state(path, *_read_pickled(path), heads=heads, cells_per_side=cells_per_side)
     else:
-        raise CtgridError(
-            f"{path}: unknown kind of file {path.suffix!r}; give a .pt, a .safetensors or a model folder"
-        )
+        raise CtgridError(f"{path}: unknown kind of file {path.suffix!r}; give a .pt, a .safetensors or a model folder")
     found = identify_table(model.pos_embed, model.cells_per_side) or identify_table(model.pos_embed)
     model.positions_report = found[0] if found else "none of grid, depth_major, 2d"
     logger.info("%s: its position table matches %s", path, model.positions_report)

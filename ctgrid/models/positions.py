@@ -51,9 +51,7 @@ def part_widths(width: int) -> tuple[int, int, int]:
     return width - 2 * plane, plane, plane
 
 
-def position_table(
-    width: int, tokens_per_side: int, cells_per_side: int = 1, positions: Positions = "grid"
-) -> Tensor:
+def position_table(width: int, tokens_per_side: int, cells_per_side: int = 1, positions: Positions = "grid") -> Tensor:
     """Build the table added to the raster-ordered tokens of an image.
 
     ``grid`` gives each token its own depth, height and width. ``depth_major`` lists the same codes cell by

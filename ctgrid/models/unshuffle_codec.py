@@ -34,7 +34,7 @@ class ResidualBlock(nn.Module):
         return x + self.conv2(silu(self.conv1(silu(x))))
 
 
-class UnshuffleCodec(ModelMixin, ConfigMixin):
+class UnshuffleCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Autoencoder of gray images: (B, 1, H, W) in [-1, 1] to (B, latent_channels, H/8, W/8) and back.
 
     ``latents_mean`` and ``latents_std`` (one number per latent channel, in the config) normalise the

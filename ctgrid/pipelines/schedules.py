@@ -7,6 +7,7 @@ is one grid: where its cells lie along z, which slices they become, and which of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def hierarchical(slices: int, k: int = 4) -> Plan:
         count = max(cells, -(-(len(below) - 1) // (cells - 1)) + 1)
         levels.insert(0, below[np.linspace(0, len(below) - 1, count).round().astype(int)])
     plan = [[_opening(levels[0], cells, slices)]]
-    for above, below in zip(levels, levels[1:], strict=False):
+    for above, below in pairwise(levels):
         made = np.isin(below, above)
         starts = np.flatnonzero(made)[:-1]
         ends = np.flatnonzero(made)[1:]
@@ -67,9 +68,7 @@ def hierarchical(slices: int, k: int = 4) -> Plan:
             inside = slice(first, first + cells)
             place = np.arange(first, first + cells)
             wanted = made[inside] | ((place > start) & (place < end))
-            windows.append(
-                Window(below[inside].astype(float), np.where(wanted, below[inside], HELPER), made[inside])
-            )
+            windows.append(Window(below[inside].astype(float), np.where(wanted, below[inside], HELPER), made[inside]))
         plan.append(windows)
     return [windows for windows in plan if windows]
 

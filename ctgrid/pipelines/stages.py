@@ -15,6 +15,7 @@ from ctgrid.diffusion.schedule import Schedule
 from ctgrid.draws import generator_for
 from ctgrid.grid import from_grid, to_grid
 from ctgrid.models.bundle import Bundle
+from ctgrid.models.dit import DiT
 from ctgrid.pipelines.schedules import HELPER, Plan, Window
 from ctgrid.progress import Progress, silent
 
@@ -22,9 +23,9 @@ COARSE, REFINE = 1, 2
 """First number of a stage's noise streams, behind the seed."""
 
 
-def tokens(model: torch.nn.Module) -> int:
-    """Tokens of one forward pass of a DiT."""
-    return int((model.latent_size // model.patch_size) ** 2)
+def tokens(model: DiT) -> int:
+    """Tokens of one forward pass."""
+    return int(model.latent_size // model.patch_size) ** 2
 
 
 def sample_cells(

@@ -62,9 +62,7 @@ class CanonicalRecord:
         )
 
 
-def to_canonical(
-    volume: Volume, size: int = 512, slices: int | None = None
-) -> tuple[np.ndarray, CanonicalRecord]:
+def to_canonical(volume: Volume, size: int = 512, slices: int | None = None) -> tuple[np.ndarray, CanonicalRecord]:
     """Bring a scan into the canonical form.
 
     In-plane: padded with air to a square (in mm, so that a body keeps its proportions where pixels are not

@@ -133,9 +133,7 @@ def _by_evidence(values: np.ndarray, readings: list[Reading], path: Path) -> Rea
         return own
     reading = decisive(evidence_sample(values), [own, *others])
     if reading is None:
-        texts = " or ".join(
-            f"{r.source} (slope {r.slope:g}, intercept {r.intercept:g})" for r in (own, *others)
-        )
+        texts = " or ".join(f"{r.source} (slope {r.slope:g}, intercept {r.intercept:g})" for r in (own, *others))
         raise CtgridError(
             f"{path}: cannot tell how to get HU, by {texts}: air and soft tissue fit neither or both; "
             f"choose with hu='{own.source}' or hu='{others[0].source}'"
@@ -190,9 +188,7 @@ def require_ct(volume: Volume, min_slices: int = 2) -> None:
     """
     name = volume.record.get("source", "volume")
     if volume.shape[0] < min_slices:
-        raise CtgridError(
-            f"{name} has {volume.shape[0]} slice(s) of {min_slices} needed; give a whole volume"
-        )
+        raise CtgridError(f"{name} has {volume.shape[0]} slice(s) of {min_slices} needed; give a whole volume")
     sample = evidence_sample(volume.hu)
     air = float(np.mean((sample >= AIR_HU[0]) & (sample <= AIR_HU[1])))
     if air < LEAST_AIR:

@@ -75,9 +75,7 @@ def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU)
     _place(sheet, coronal, (left, 0, VIEWS_PX, half), f"coronal {ny // 2}", edge="R")
     _place(sheet, sagittal, (left, half + GAP_PX, VIEWS_PX, half), f"sagittal {nx // 2}", edge="A")
 
-    caption = (
-        f"{nx} x {ny} x {nz} voxels    {dx:.2f} x {dy:.2f} x {dz:.2f} mm    window {low:g} to {high:g} HU"
-    )
+    caption = f"{nx} x {ny} x {nz} voxels    {dx:.2f} x {dy:.2f} x {dz:.2f} mm    window {low:g} to {high:g} HU"
     _write(sheet, (4, height + 5), caption)
     return sheet
 

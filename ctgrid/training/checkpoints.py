@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,4 +100,4 @@ def trim_log(path: Path, last_step: int) -> None:
             continue
     partial = path.with_name(f".partial_{path.name}")
     partial.write_text("".join(kept))
-    os.replace(partial, path)
+    partial.replace(path)

@@ -106,9 +106,7 @@ class TrainConfig(_Frozen):
         return {"codec": CodecRecipe, "stage1": GridRecipe, "stage2": RefineRecipe}[self.kind]()
 
 
-def load_config(
-    name: str | Path, kind: Kind | None = None, overrides: dict[str, Any] | None = None
-) -> TrainConfig:
+def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
     """Read a recipe by shipped name (``embedded-codec``) or from a YAML file.
 
     Args:
@@ -139,12 +137,12 @@ def load_config(
         raise CtgridError(f"{name}: a config is a mapping of keys to values, got {type(values).__name__}")
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
-        place = values
+        group: Any = values
         for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
+            group = group.setdefault(parent, {})
+            if not isinstance(group, dict):
                 raise CtgridError(f"{name}: cannot set {key!r}: {parent!r} is not a group of keys")
-        place[leaf] = value
+        group[leaf] = value
     try:
         config = TrainConfig.model_validate(values)
     except ValidationError as error:

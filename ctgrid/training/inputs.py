@@ -12,7 +12,7 @@ from torch import Tensor
 from ctgrid.data.latents import cached, coarse_volumes, encode, refine_pairs
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.files import sha256_of
-from ctgrid.models.bundle import EMBEDDED, StageFacts, model_folder
+from ctgrid.models.bundle import EMBEDDED, EMBEDDED_FOLDER, StageFacts
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.progress import Progress
 from ctgrid.training.config import DiffusionRecipe, GridRecipe, RefineRecipe
@@ -23,7 +23,7 @@ from ctgrid.training.stage2 import RefineTask
 def codec_folder(name: str) -> Path:
     """Return the folder of a recipe's codec: the embedded one, a training run's, or the folder itself."""
     if name == EMBEDDED:
-        return model_folder(EMBEDDED) / "codec"
+        return EMBEDDED_FOLDER / "codec"
     folder = Path(name)
     return folder / "model" if (folder / "model").is_dir() else folder
 
@@ -53,9 +53,7 @@ def facts(recipe: DiffusionRecipe, volumes: list[VolumeSlices], **more: str) -> 
     )
 
 
-def grid_task(
-    recipe: GridRecipe, volumes: list[VolumeSlices], cache: Path, seed: int, progress: Progress
-) -> GridTask:
+def grid_task(recipe: GridRecipe, volumes: list[VolumeSlices], cache: Path, seed: int, progress: Progress) -> GridTask:
     """Prepare coarse volumes, as latents of cells or as images, and return stage 1's task."""
     codec = load_codec(codec_folder(recipe.codec))
 

@@ -65,9 +65,7 @@ class Trainer:
         )
         set_seed(seed)
         self.model: Any = task.build()
-        self.ema = EMAModel(
-            self.model.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75
-        )
+        self.ema = EMAModel(self.model.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
         self.ema.to(self.accelerator.device)
         optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -75,9 +73,7 @@ class Trainer:
             betas=settings.betas,
             weight_decay=settings.weight_decay,
         )
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, settings)
-        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings))
         if settings.compile:
             self.model.compile()
         self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
@@ -142,7 +138,13 @@ class Trainer:
                 "optimisation.learning_rate and train again with --resume from the last checkpoint"
             )
         seconds = round(time.perf_counter() - started, 4)
-        return {"step": step + 1, **values, "learning_rate": rate, "grad_norm": float(norm), "seconds": seconds}
+        return {
+            "step": step + 1,
+            **values,
+            "learning_rate": rate,
+            "grad_norm": float(norm),
+            "seconds": seconds,
+        }
 
 
 def fit(

@@ -74,9 +74,7 @@ class GridTask:
         network_config = self.recipe.network
         inputs = {"z_index": batch["z_index"]} if network_config.get("absolute_z") else {}
         if not bool(batch["known"].any()):
-            return diffusion_loss(
-                network, self.recipe, latent, batch["noise"], batch["timestep"], **inputs
-            )
+            return diffusion_loss(network, self.recipe, latent, batch["noise"], batch["timestep"], **inputs)
         cells = cell_timesteps(batch["timestep"], batch["known"])
         levels, known = (cells_mask(c, self.recipe.k, latent.shape[-1]) for c in (cells, batch["known"]))
         weight = (~known).float()

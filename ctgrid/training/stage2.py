@@ -19,9 +19,7 @@ from ctgrid.training.diffusion import diffusion_loss, draw_timestep, save_stage
 class RefineTask:
     """Predict noise (or v) on latents of slices, conditioned on latents of their coarse versions."""
 
-    def __init__(
-        self, recipe: RefineRecipe, fine: Tensor, coarse: Tensor, codec: Codec, facts: StageFacts
-    ) -> None:
+    def __init__(self, recipe: RefineRecipe, fine: Tensor, coarse: Tensor, codec: Codec, facts: StageFacts) -> None:
         """Take the recipe and the latents it draws from.
 
         Args:

@@ -23,4 +23,3 @@ class Task(Protocol):
 
     def save(self, network: Any, folder: Path) -> None:
         """Write the trained network so that it can be loaded by name."""
-

@@ -12,10 +12,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from ctgrid_cli import app
 from typer.testing import CliRunner, Result
 
 from ctgrid import Volume
+from ctgrid_cli import app
 
 
 @pytest.fixture
@@ -149,9 +149,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
             progress("stage 1", 1, 2)
             return FakeResult(Volume((volume.hu + 0.4).astype(np.float32), volume.affine))
 
-    def train(
-        kind: str, config: str, data: Path, out: Path, *, progress: Any, **options: Any
-    ) -> dict[str, Any]:
+    def train(kind: str, config: str, data: Path, out: Path, *, progress: Any, **options: Any) -> dict[str, Any]:
         progress("reading volumes", 0, 1)
         out.mkdir(exist_ok=True)
         state.note(kind=kind, config=config, data=data, out=out, **options)

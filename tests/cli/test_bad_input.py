@@ -25,9 +25,7 @@ def test_denoise_refuses(
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)
-def test_preview_refuses(
-    kind: str, bad_scan: Callable[[str], Path], fails: Callable[..., str], tmp_path: Path
-) -> None:
+def test_preview_refuses(kind: str, bad_scan: Callable[[str], Path], fails: Callable[..., str], tmp_path: Path) -> None:
     """A picture needs a readable volume with finite voxels."""
     path = bad_scan(kind)
     assert str(path) in fails("preview", path, "--out", tmp_path / "out.png")

@@ -98,9 +98,7 @@ def test_count_refuses_before_work(fails: Callable[..., str], fake: Any, tmp_pat
     assert fake.calls == []
 
 
-def test_interrupt_keeps_whole_volumes_and_a_record(
-    ctgrid: Callable[..., Any], fake: Any, tmp_path: Path
-) -> None:
+def test_interrupt_keeps_whole_volumes_and_a_record(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
     """What is finished stays, described; nothing is half-written."""
     fake.fail_at, fake.error = 2, KeyboardInterrupt()
     result = ctgrid("synthesize", "--slices", 3, "--count", 5, "--no-picture", "--out", tmp_path / "many")
@@ -114,9 +112,7 @@ def test_interrupt_keeps_whole_volumes_and_a_record(
 def test_overwrite_keeps_the_older_record(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
     """Outputs are replaced when asked for; their history is not."""
     for seed in (1, 2, 3):
-        result = ctgrid(
-            "synthesize", "--slices", 3, "--seed", seed, "--overwrite", "--out", tmp_path / "a.nii"
-        )
+        result = ctgrid("synthesize", "--slices", 3, "--seed", seed, "--overwrite", "--out", tmp_path / "a.nii")
         assert result.exit_code == 0
     seeds = [json.loads((tmp_path / f"run{n}.json").read_text())["seed"] for n in ("", "-1", "-2")]
     assert seeds == [3, 1, 2]
@@ -124,8 +120,7 @@ def test_overwrite_keeps_the_older_record(ctgrid: Callable[..., Any], fake: Any,
 
 def test_samplers_are_those_of_the_library() -> None:
     """The command offers exactly what the library samples with."""
-    from ctgrid_cli.synthesize import Sampler
-
     from ctgrid.diffusion.solvers import SAMPLERS
+    from ctgrid_cli.synthesize import Sampler
 
     assert set(get_args(Sampler)) == set(SAMPLERS)

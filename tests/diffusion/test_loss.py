@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ctgrid.diffusion import CLEAN, Schedule, training_loss
+from ctgrid.diffusion.known import cells_mask
 from ctgrid.diffusion.loss import discretised_nll, gaussian_kl
-from ctgrid.diffusion.schedule import broadcast_levels
 from ctgrid.errors import CtgridError
 
 FULL = Schedule.linear()
@@ -89,7 +89,7 @@ def test_weight_takes_the_loss_on_the_unknown_cells() -> None:
 def test_cells_with_their_own_level(gamma: float | None) -> None:
     """Unknown cells at level t, known ones clean and weightless: the same as t everywhere, and finite."""
     known = torch.tensor([[True, False, False, True]]).expand(3, 4)
-    levels = broadcast_levels(torch.where(known, CLEAN, T[:, None]), 2, 8)
+    levels = cells_mask(torch.where(known, CLEAN, T[:, None]), 2, 8)
     weight = (levels != CLEAN).float()
     per_cell = training_loss(OUTPUT, X0, levels, EPS, weight=weight, min_snr_gamma=gamma)
     everywhere = training_loss(OUTPUT, X0, T, EPS, weight=weight, min_snr_gamma=gamma)

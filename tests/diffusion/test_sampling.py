@@ -171,9 +171,7 @@ def test_replaced_cells_are_seen_at_the_level_of_the_step(sampler: str) -> None:
         assert timestep.shape == (1,)
         known = latent[:, :, :32]
         level = FULL.alphas_cumprod[timestep[0]]
-        seen.append(
-            (known.mean().item() - 2 * level.sqrt().item(), known.std().item() / (1 - level).sqrt().item())
-        )
+        seen.append((known.mean().item() - 2 * level.sqrt().item(), known.std().item() / (1 - level).sqrt().item()))
         return torch.zeros_like(latent)
 
     known = Known(rows_mask((0, 1), 4, 64), torch.full((1, 4, 64, 64), 2.0), "replace")
@@ -216,9 +214,7 @@ def test_truncated_start_visits_only_what_lies_below(sampler: str) -> None:
     t0 = FULL.timestep(0.1)
     x0 = MEAN + STD * noise(1, 1, 64, 64)
     x = FULL.q_sample(x0, torch.tensor([t0]), noise(1, 1, 64, 64, seed=1))
-    out = sample(
-        model, x, 20, sampler, seeded(0), start=0.1, progress=lambda n, total: done.append((n, total))
-    )
+    out = sample(model, x, 20, sampler, seeded(0), start=0.1, progress=lambda n, total: done.append((n, total)))
     assert visited[0] == t0 == 100
     assert visited[-1] <= 1
     assert len(visited) == 20

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ctgrid.diffusion import CLEAN, Schedule
-from ctgrid.diffusion.schedule import Prediction, Spacing, broadcast_levels
+from ctgrid.diffusion.known import cells_mask
+from ctgrid.diffusion.schedule import Prediction, Spacing
 from ctgrid.diffusion.solvers import Ddpm
 from ctgrid.errors import CtgridError
 
@@ -128,7 +129,7 @@ def test_clean_is_no_noise() -> None:
     noisy = FULL.q_sample(x0, torch.tensor([CLEAN, 999]), eps)
     assert torch.equal(noisy[0], x0[0])
     assert not torch.equal(noisy[1], x0[1])
-    levels = broadcast_levels(torch.tensor([[CLEAN, 5, 500, CLEAN], [1, 2, 3, 4]]), 2, 8)
+    levels = cells_mask(torch.tensor([[CLEAN, 5, 500, CLEAN], [1, 2, 3, 4]]), 2, 8)
     noisy = FULL.q_sample(x0, levels, eps)
     assert torch.equal(noisy[0, :, :4, :4], x0[0, :, :4, :4])
     assert torch.equal(noisy[0, :, 4:, 4:], x0[0, :, 4:, 4:])

@@ -84,9 +84,7 @@ def test_other_files_under_a_nifti_name(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(position=st.integers(0, 3000), value=st.integers(0, 255))
-def test_damaged_bytes_never_end_in_another_error(
-    chest: Callable, tmp_path: Path, position: int, value: int
-) -> None:
+def test_damaged_bytes_never_end_in_another_error(chest: Callable, tmp_path: Path, position: int, value: int) -> None:
     path = tmp_path / "a.nii"
     Volume(chest((4, 16, 16)), EYE).write(path, overwrite=True)
     raw = bytearray(path.read_bytes())

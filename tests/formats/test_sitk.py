@@ -100,9 +100,7 @@ def test_damaged_inputs_are_refused_in_one_line(
     sitk.WriteImage(sitk.GetImageFromArray(chest()), str(tmp_path / "cut.nrrd"))
     (tmp_path / "cut.nrrd").write_bytes((tmp_path / "cut.nrrd").read_bytes()[:5000])
     (tmp_path / "text.mha").write_text("ObjectType = Image\n")
-    sitk.WriteImage(
-        sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True), str(tmp_path / "rgb.mha")
-    )
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True), str(tmp_path / "rgb.mha"))
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 3, 4, 5), np.int16)), str(tmp_path / "four.mha"))
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5), np.int16)), str(tmp_path / "flat.mha"))
     capfd.readouterr()

@@ -135,7 +135,7 @@ def test_bfloat16_autocast_stays_close() -> None:
     assert 0 < (rounded - exact).abs().max() < 0.05 * exact.abs().max()
 
 
-@pytest.mark.parametrize(("tokens", "width"), [(64, 64), (640, 64), (64, 32)])
+@pytest.mark.parametrize(("tokens", "width"), [(64, 64), (64, 128), (640, 64), (64, 32)])
 def test_written_out_attention_is_attention(tokens: int, width: int) -> None:
     """Both paths in bf16 agree with float32 attention."""
     q, k, v = noise(3, 2, 2, tokens, width).bfloat16().unbind(0)

@@ -52,9 +52,7 @@ def test_golden_tensors(golden_dir: Path, name: str) -> None:
 @pytest.mark.parametrize(("n", "size"), [(100, 40), (201, 16), (413, 24), (600, 8)])
 def test_equals_the_steps_taken_one_by_one(tmp_path: Path, maker: str, n: int, size: int) -> None:
     stored = np.random.default_rng(n).integers(0, 4000, (n, 24, 33)).astype(np.int16)
-    path = save(
-        tmp_path / "a.nii.gz", stored, RescaleSlope="1.7", RescaleIntercept="-1024.9", Manufacturer=maker
-    )
+    path = save(tmp_path / "a.nii.gz", stored, RescaleSlope="1.7", RescaleIntercept="-1024.9", Manufacturer=maker)
     expected = by_the_letter(stored.transpose(2, 1, 0), 1, -1024, maker == "PNMS", size)
     tensor, record = generatect_with_record(path, size)
     np.testing.assert_allclose(tensor, expected, atol=1e-6, rtol=0)

@@ -24,9 +24,7 @@ def save(path: Path, values: np.ndarray, slope: float | str | None = None, inter
 
 @pytest.mark.parametrize("intercept", [-1024, -8192, -1000])
 @pytest.mark.parametrize("noise_hu", [0, 50, 400])
-def test_raw_and_fixed_files_are_told_apart(
-    chest: Callable, tmp_path: Path, noise_hu: float, intercept: int
-) -> None:
+def test_raw_and_fixed_files_are_told_apart(chest: Callable, tmp_path: Path, noise_hu: float, intercept: int) -> None:
     hu = chest((24, 96, 96), noise_hu)
     raw = Volume.read(save(tmp_path / "raw.nii.gz", hu - np.int16(intercept), 1, intercept))
     assert (raw.record["hu"]["source"], raw.record["hu"]["intercept"]) == ("sidecar", intercept)

@@ -62,9 +62,7 @@ def test_storage_order_does_not_matter(codes: str) -> None:
 
 
 @pytest.mark.parametrize(("shape", "spacing"), [((10, 40, 40), (8, 2, 1)), ((30, 20, 50), (1, 3, 0.5))])
-def test_proportions_are_those_of_the_patient(
-    shape: tuple[int, int, int], spacing: tuple[float, float, float]
-) -> None:
+def test_proportions_are_those_of_the_patient(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> None:
     """Anisotropic voxels: heights and widths in pixels follow the mm."""
     dz, dy, dx = spacing
     volume = Volume(np.full(shape, 50, np.int16), np.diag([-dx, -dy, dz, 1.0]))
