@@ -16,9 +16,9 @@ from ctgrid.draws import generator_for
 from ctgrid.errors import CtgridError
 from ctgrid.grid import downsample, from_grid, to_grid
 from ctgrid.models.bundle import Bundle
+from ctgrid.pipelines.base import ModelPipeline, Stopwatch
 from ctgrid.pipelines.device import autocast
 from ctgrid.pipelines.stages import COARSE, batches, decode_cells, encode_cells, refine, tokens
-from ctgrid.pipelines.synthesize import ModelPipeline, Stopwatch
 from ctgrid.preprocess.canonical import from_canonical, to_canonical
 from ctgrid.preprocess.hu import require_ct
 from ctgrid.preprocess.resample import SCALE_HU
@@ -218,5 +218,4 @@ def denoise(volume: Volume | str | Path, *, model: str = "embedded", device: str
         settings: ``strength``, ``seed``, ``steps``, ``refine_steps``, ``batch_size``, ``progress``.
     """
     scan = volume if isinstance(volume, Volume) else Volume.read(volume)
-    result: Denoised = DenoisePipeline.load(model=model, device=device).run(scan, **settings)
-    return result.volume
+    return DenoisePipeline.load(model=model, device=device).run(scan, **settings).volume
