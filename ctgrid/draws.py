@@ -6,9 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctgrid.errors import CtgridError
+
 
 def generator_for(*numbers: int) -> torch.Generator:
-    """Return the generator of a stream named by numbers, such as (seed, example): each is independent."""
+    """Return the generator of a stream named by numbers, such as (seed, example).
+
+    Different names give independent streams, except that zeros at the end do not count: (5,) and (5, 0) are
+    one stream.
+
+    Raises:
+        CtgridError: for a negative number.
+    """
+    if min(numbers, default=0) < 0:
+        raise CtgridError(f"seeds must be 0 or more, got {min(numbers)}")
     state = np.random.SeedSequence(list(numbers)).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(state[0]) << 32 | int(state[1]))
 

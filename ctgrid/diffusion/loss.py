@@ -10,6 +10,9 @@ from torch import Tensor
 from ctgrid.diffusion.schedule import Prediction, Schedule, check_prediction
 from ctgrid.errors import CtgridError
 
+LEAST_VARIANCE = 0.05
+"""Lower bound on 1 - ᾱ in the weight of an x0 prediction's error."""
+
 
 def gaussian_kl(mean_p: Tensor, log_variance_p: Tensor, mean_q: Tensor, log_variance_q: Tensor) -> Tensor:
     """KL(p ‖ q) of two diagonal Gaussians, elementwise, in nats."""
@@ -66,7 +69,9 @@ def training_loss(
             ``weight`` is 0.
         noise: the noise (B, C, H, W) that made the network's input from x0.
         schedule: None is the paper's, linear with 1000 steps.
-        prediction: what the first C channels predict, ``epsilon`` or ``v``.
+        prediction: what the first C channels predict: ``epsilon``, ``v``, or ``x0``, whose error is measured
+            as that of the v it implies, so that all noise levels count as they do for ``v``. A network narrower
+            than a patch's noise cannot pass ε or v through, but can predict x0 (arXiv 2511.13720).
         weight: (B, 1, H, W), for example the cells that were unknown; normalised by its sum per sample.
         min_snr_gamma: cap of the signal-to-noise ratio in min-SNR weighting (arXiv 2303.09556); None weights
             all levels alike.
@@ -92,8 +97,11 @@ def training_loss(
     schedule = schedule or Schedule.linear()
     x0, noise, model_output = x0.float(), noise.float(), model_output.float()
     predicted = model_output[:, :channels]
-    target = noise if prediction == "epsilon" else schedule.v_target(x0, timestep, noise)
-    error = (predicted - target) ** 2
+    if prediction == "x0":  # v = (√ᾱ x_t - x0) / √(1 - ᾱ)
+        error = (predicted - x0) ** 2 / (1 - schedule.alpha_bar(timestep, x0)).clamp(min=LEAST_VARIANCE)
+    else:
+        target = noise if prediction == "epsilon" else schedule.v_target(x0, timestep, noise)
+        error = (predicted - target) ** 2
     mse = _mean_per_sample(error, weight)
     weighted = mse
     if min_snr_gamma is not None:

@@ -16,14 +16,14 @@ from torch import Tensor
 from ctgrid.errors import CtgridError
 
 CLEAN = -1
-Prediction = Literal["epsilon", "v"]
+Prediction = Literal["epsilon", "v", "x0"]
 Spacing = Literal["even", "trailing", "snr"]
 
 
 def check_prediction(prediction: str) -> None:
-    """Raise CtgridError unless ``prediction`` is ``epsilon`` or ``v``."""
+    """Raise CtgridError unless ``prediction`` is ``epsilon``, ``v`` or ``x0``."""
     if prediction not in get_args(Prediction):
-        raise CtgridError(f"prediction must be 'epsilon' or 'v', got {prediction!r}")
+        raise CtgridError(f"prediction must be 'epsilon', 'v' or 'x0', got {prediction!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +175,8 @@ class Schedule:
     def predict_x0(self, xt: Tensor, t: Tensor, output: Tensor, prediction: Prediction = "epsilon") -> Tensor:
         """Turn the network's ε or v (B, C, H, W) at x_t into its estimate of x0."""
         check_prediction(prediction)
+        if prediction == "x0":
+            return output
         signal, sigma = self._scales(t, xt)
         return (xt - sigma * output) / signal if prediction == "epsilon" else signal * xt - sigma * output
 
@@ -184,11 +186,15 @@ class Schedule:
         if prediction == "epsilon":
             return output
         signal, sigma = self._scales(t, xt)
+        if prediction == "x0":
+            return (xt - signal * output) / sigma
         return sigma * xt + signal * output
 
     def output_for(self, xt: Tensor, t: Tensor, x0: Tensor, prediction: Prediction = "epsilon") -> Tensor:
-        """Return the ε or v that :meth:`predict_x0` turns into ``x0``; ``t`` >= 0."""
+        """Return the output that :meth:`predict_x0` turns into ``x0``; ``t`` >= 0."""
         check_prediction(prediction)
+        if prediction == "x0":
+            return x0
         signal, sigma = self._scales(t, xt)
         return (xt - signal * x0) / sigma if prediction == "epsilon" else (signal * xt - x0) / sigma
 

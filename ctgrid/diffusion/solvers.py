@@ -67,7 +67,7 @@ class Diffusers:
         common: dict[str, Any] = {
             "num_train_timesteps": len(schedule),
             "trained_betas": schedule.betas.tolist(),
-            "prediction_type": "epsilon" if prediction == "epsilon" else "v_prediction",
+            "prediction_type": {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}[prediction],
         }
         self.scheduler: Any
         if sampler == "ddim":

@@ -65,7 +65,8 @@ class StageFacts:
             return cls()
         try:
             values = json.loads(path.read_text())
-            return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
+            known = {f.name for f in fields(cls)}
+            return cls(**{name: value for name, value in values.items() if name in known})
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise CtgridError(f"{path}: not the facts of a stage; train the stage again or remove it") from error
 
@@ -127,22 +128,45 @@ def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
         device: where the weights go.
 
     Raises:
-        CtgridError: where a part is missing or unreadable.
+        CtgridError: where a part is missing or unreadable, or the parts do not fit together.
     """
     folder = model_folder(name)
-    stages: list[Any] = [load_stage(folder / part) for part in PARTS[1:]]
-    stage1, stage2 = (stage.to(device) for stage in stages)
+    codec, stage1, stage2, facts1, facts2 = load_parts(*(folder / part for part in PARTS))
     weights = sorted(folder.glob("*/*.safetensors"))
     return Bundle(
         name=str(name),
         folder=folder,
-        codec=load_codec(folder / "codec").to(device),
-        stage1=stage1,
-        stage2=stage2,
-        facts1=StageFacts.read(folder / "stage1"),
-        facts2=StageFacts.read(folder / "stage2"),
+        codec=codec.to(device),
+        stage1=stage1.to(device),  # type: ignore[arg-type]
+        stage2=stage2.to(device),  # type: ignore[arg-type]
+        facts1=facts1,
+        facts2=facts2,
         hashes={str(path.relative_to(folder)): sha256_of(path) for path in weights},
     )
+
+
+def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT, StageFacts, StageFacts]:
+    """Load codec and stages from three folders, with the stages' facts.
+
+    Raises:
+        CtgridError: where a part is missing or unreadable, or the parts do not fit together.
+    """
+    network, models = load_codec(codec), (load_stage(stage1), load_stage(stage2))
+    facts1, facts2 = (StageFacts.read(folder) for folder in (stage1, stage2))
+    wanted = {
+        "the sizes of slices of both stages": (facts1.size, facts2.size),
+        "k of both stages": (facts1.k, facts2.k),
+        "stage 1's cells per side and its k": (models[0].cells_per_side, facts1.k),
+        "stage 1's latent channels and the codec's": (models[0].in_channels, network.latent_channels),
+        "stage 2's latent channels and the codec's": (models[1].in_channels, network.latent_channels),
+        "stage 2's condition channels and the codec's": (models[1].condition_channels, network.latent_channels),
+        "stage 1's latent size and its slices'": (models[0].latent_size * network.downsample, facts1.size),
+        "stage 2's latent size and its slices'": (models[1].latent_size * network.downsample, facts2.size),
+    }
+    for what, (one, other) in wanted.items():
+        if one != other:
+            raise CtgridError(f"{stage1.parent}: the parts do not fit together: {what} differ, {one} and {other}")
+    return network, *models, facts1, facts2
 
 
 def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = False, overwrite: bool = False) -> Path:
@@ -157,7 +181,7 @@ def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = Fal
         overwrite: replace parts that ``out`` holds already.
 
     Raises:
-        CtgridError: where a part is missing, or ``out`` holds one already.
+        CtgridError: where a part is missing or does not fit the others, or ``out`` holds one already.
     """
     sources = {}
     for part, folder in zip(PARTS, (codec, stage1, stage2), strict=True):
@@ -169,11 +193,12 @@ def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = Fal
         sources[part] = source
     if not out.parent.is_dir():
         raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
-    for part, source in sources.items():
+    loaded, *stages = load_parts(*sources.values())[:3]
+    networks: list[Any] = [loaded.network, *stages]
+    for (part, source), network in zip(sources.items(), networks, strict=True):
         target = out / part
         partial = out / f".partial_{part}"
         shutil.rmtree(partial, ignore_errors=True)
-        network: Any = load_codec(source).network if part == "codec" else load_stage(source)
         (network.half() if half else network).save_pretrained(partial)
         for weights in partial.glob("*.safetensors"):
             weights.chmod(0o644)  # written for the owner alone

@@ -109,7 +109,7 @@ def load_codec(folder: str | Path) -> Codec:
     folder = Path(folder)
     try:
         class_name = json.loads((folder / "config.json").read_text())["_class_name"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CtgridError(f"{folder}: no codec here; expected a config.json with a _class_name") from error
     network_class: Any
     if class_name == "UnshuffleCodec":
@@ -124,7 +124,7 @@ def load_codec(folder: str | Path) -> Codec:
         )
     try:
         network = network_class.from_pretrained(folder, torch_dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise CtgridError(f"{folder}: the codec's weights could not be read: {reason}") from error
     return Codec(network, name=f"{class_name}:{folder.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from ctgrid.grid import downsample, from_grid, to_grid
 from ctgrid.models.bundle import Bundle
 from ctgrid.pipelines.base import ModelPipeline, Stopwatch
 from ctgrid.pipelines.device import autocast
-from ctgrid.pipelines.stages import COARSE, batches, decode_cells, encode_cells, refine, tokens
+from ctgrid.pipelines.stages import COARSE, batches, decode_cells, encode_cells, refine, tokens, z_of
 from ctgrid.preprocess.canonical import from_canonical, to_canonical
 from ctgrid.preprocess.hu import require_ct
 from ctgrid.preprocess.resample import SCALE_HU
@@ -91,8 +92,12 @@ class DenoisePipeline(ModelPipeline):
         watch = Stopwatch()
         with watch("estimate noise"):
             noise_hu = estimate_noise(volume) if strength == "auto" else float(strength)
-        if noise_hu < 0:
-            raise CtgridError(f"strength must be a noise level in HU, 0 or more, got {noise_hu:g}")
+        if not 0 <= noise_hu < math.inf:
+            raise CtgridError(f"strength must be 'auto' or a noise level in HU, 0 or more, got {noise_hu:g}")
+        if batch_size < 1 or min(steps, refine_steps) < 1:
+            raise CtgridError(
+                f"batch_size, steps and refine_steps must be at least 1, got {batch_size}, {steps}, {refine_steps}"
+            )
         size = self.bundle.facts1.size
         with watch("preprocess"):
             unit, record = to_canonical(volume, size=size, slices=None)
@@ -100,15 +105,17 @@ class DenoisePipeline(ModelPipeline):
         starts = [start_timestep(factor * noise_hu / SCALE_HU) for factor in (COARSE_START, REFINE_START)]
         calls = [max(2, round(n * t / 1000)) for n, t in zip((steps, refine_steps), starts, strict=True)]
         with autocast(self.device, self.dtype), watch("stage 1"):
-            coarse, passes = denoise_cells(
+            cells, passes = denoise_cells(
                 self.bundle, images, starts[0], calls[0], seed=seed, batch_size=batch_size, progress=progress
             )
+        with autocast(self.device, self.dtype), watch("stage 2"):
+            coarse = decode_cells(self.bundle, cells, batch_size)
         for part in batches(len(images), batch_size):
             with autocast(self.device, self.dtype), watch("stage 2"):
                 origin = self.bundle.codec.encode(images[part].to(self.device))
                 refined, spent = refine(
                     self.bundle,
-                    decode_cells(self.bundle, coarse[part]),
+                    coarse[part],
                     seed=seed,
                     steps=calls[1],
                     start=starts[1] / 999,
@@ -160,7 +167,7 @@ def denoise_cells(
     batch_size: int,
     progress: Progress = silent,
 ) -> tuple[Tensor, int]:
-    """Run the coarse half of Algorithm 3.
+    """Run the coarse half of Algorithm 3; a slice that lies in several grids becomes their mean.
 
     Args:
         bundle: the model.
@@ -178,8 +185,9 @@ def denoise_cells(
     device, cells = bundle.codec.device, facts.k**2
     schedule = Schedule.linear()
     rows = grid_rows(len(images), cells)
-    per_slice = (facts.slices - 1) / max(len(images) - 1, 1)
-    result: Tensor | None = None
+    side = model.latent_size // facts.k
+    total = torch.zeros(len(images), model.in_channels, side, side)
+    times = torch.bincount(rows.flatten(), minlength=len(images))
     spent = 0
     for part in batches(len(rows), batch_size):
         index = rows[part].flatten()
@@ -194,18 +202,14 @@ def denoise_cells(
             steps=steps,
             sampler="dpm++",
             generator=streams,
-            z_index=(rows[part].float() * per_slice).to(device) if model.absolute_z else None,
+            z_index=z_of(rows[part], len(images), facts.slices).to(device) if model.absolute_z else None,
             prediction=facts.prediction,
             start=start / 999,
         ).cpu()
-        made = from_grid(latent, facts.k)
-        if result is None:
-            result = torch.empty(len(images), *made.shape[1:])
-        result[index] = made
+        total.index_add_(0, index, from_grid(latent, facts.k))
         spent += steps * len(clean) * tokens(model)
         progress("stage 1", part.stop, len(rows))
-    assert result is not None
-    return result, spent
+    return total / times[:, None, None, None], spent
 
 
 def denoise(volume: Volume | str | Path, *, model: str = "embedded", device: str = "auto", **settings: Any) -> Volume:

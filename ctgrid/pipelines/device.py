@@ -23,8 +23,10 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise CtgridError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise CtgridError(f"device {name!r}: no CUDA device is available here; use --device cpu or auto")
+    if device.type not in ("cpu", "cuda"):
+        raise CtgridError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise CtgridError(f"device {name!r}: no such CUDA device is available here; use --device cpu or auto")
     return device
 
 

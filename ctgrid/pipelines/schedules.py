@@ -55,7 +55,7 @@ def hierarchical(slices: int, k: int = 4) -> Plan:
         below = levels[0]
         count = max(cells, -(-(len(below) - 1) // (cells - 1)) + 1)
         levels.insert(0, below[np.linspace(0, len(below) - 1, count).round().astype(int)])
-    plan = [[_opening(levels[0], cells, slices)]]
+    plan = [[_opening(levels[0], cells)]]
     for above, below in pairwise(levels):
         made = np.isin(below, above)
         starts = np.flatnonzero(made)[:-1]
@@ -101,11 +101,11 @@ def autoregressive(slices: int, k: int = 4, control_rows: int = 1) -> Plan:
         first += k * (k - control_rows)
 
 
-def _opening(numbers: np.ndarray, cells: int, slices: int) -> Window:
+def _opening(numbers: np.ndarray, cells: int) -> Window:
     """Return the first grid: all its slices at once, with helper cells between them where they are too few."""
     position = numbers.astype(float)
     if len(position) == 1:
-        position = np.array([-0.5, 0.0, 0.5]) * max(slices, 1)
+        position = np.array([-0.5, 0.0, 0.5])  # from end to end of the one slice that is the volume
     while len(position) < cells:
         gap = int(np.argmax(np.diff(position)))
         position = np.insert(position, gap + 1, (position[gap] + position[gap + 1]) / 2)

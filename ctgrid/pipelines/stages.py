@@ -28,6 +28,23 @@ def tokens(model: DiT) -> int:
     return int(model.latent_size // model.patch_size) ** 2
 
 
+def z_of(position: Tensor, slices: int, reach: int) -> Tensor:
+    """Turn slice numbers into absolute z, by the rule that training volumes were resampled with.
+
+    Slices are cells that share out the volume evenly (``align_corners=False``), so that one slice lies in its
+    middle and the distance of N slices is the volume's extent over N.
+
+    Args:
+        position: slice numbers, any shape, fractions allowed.
+        slices: N, slices of the volume.
+        reach: slices of a training volume; z lies in [0, reach).
+
+    Returns:
+        float32, the shape of ``position``, within 0 ... reach - 1.
+    """
+    return ((position.double() + 0.5) * (reach / slices) - 0.5).clamp(0, reach - 1).float()
+
+
 def sample_cells(
     bundle: Bundle,
     plan: Plan,
@@ -58,7 +75,6 @@ def sample_cells(
     side = model.latent_size // facts.k
     cells = torch.zeros(slices, model.in_channels, side, side)
     device = next(model.parameters()).device
-    per_slice = (facts.slices - 1) / max(slices - 1, 1)
     total = steps * sum(-(-len(windows) // batch_size) for windows in plan)
     done = spent = 0
 
@@ -71,8 +87,8 @@ def sample_cells(
             streams = [generator_for(seed, COARSE, number, first + i) for i in range(len(batch))]
             shape = (model.in_channels, model.latent_size, model.latent_size)
             noise = torch.stack([torch.randn(shape, generator=stream) for stream in streams])
-            position = torch.tensor(np.stack([window.position for window in batch])).float()
-            z_index = (position * per_slice).clamp(0, facts.slices - 1)
+            position = torch.from_numpy(np.stack([window.position for window in batch]))
+            z_index = z_of(position, slices, facts.slices)
             grids = sample(
                 model,
                 noise.to(device),
@@ -102,17 +118,25 @@ def _known(bundle: Bundle, windows: list[Window], cells: Tensor) -> Known | None
     return Known(cells_mask(mask, k, side), to_grid(cells[targets], k), bundle.facts1.conditioning, k)
 
 
-def decode_cells(bundle: Bundle, cells: Tensor) -> Tensor:
-    """Decode cells (n, c, s, s) to coarse slices (n, 1, S/K, S/K) in [-1, 1], on the CPU.
+def decode_cells(bundle: Bundle, cells: Tensor, batch_size: int) -> Tensor:
+    """Decode the cells (N, c, s, s) of a volume to coarse slices (N, 1, S/K, S/K) in [-1, 1], on the CPU.
 
     Where the model's grids were encoded whole, cells are decoded in grids too, the last one filled up.
+
+    Args:
+        bundle: the model.
+        cells: all of them, so that grids do not depend on the batch size.
+        batch_size: cells, or grids, at once.
     """
-    device, k = bundle.codec.device, bundle.facts1.k
-    if bundle.facts1.cell_encoding == "cell":
-        return bundle.codec.decode(cells.to(device)).cpu()
-    missing = -len(cells) % (k * k)
-    filled = torch.cat([cells, cells[-1:].expand(missing, -1, -1, -1)])
-    return from_grid(bundle.codec.decode(to_grid(filled, k).to(device)).cpu(), k)[: len(cells)]
+    codec, k = bundle.codec, bundle.facts1.k
+    images = cells
+    if bundle.facts1.cell_encoding == "grid":
+        missing = -len(cells) % (k * k)
+        images = to_grid(torch.cat([cells, cells[-1:].expand(missing, -1, -1, -1)]), k)
+    decoded = [codec.decode(images[part].to(codec.device)).cpu() for part in batches(len(images), batch_size)]
+    if bundle.facts1.cell_encoding == "grid":
+        decoded = [from_grid(part, k) for part in decoded]
+    return torch.cat(decoded)[: len(cells)]
 
 
 def encode_cells(bundle: Bundle, coarse: Tensor) -> Tensor:

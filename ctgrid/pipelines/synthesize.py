@@ -87,6 +87,8 @@ class SynthesisPipeline(ModelPipeline):
         """
         if size < 1 or batch_size < 1:
             raise CtgridError(f"size and batch_size must be at least 1, got {size} and {batch_size}")
+        if not 0 < refine_start <= 1:
+            raise CtgridError(f"refine_start must be a share of the schedule in (0, 1], got {refine_start}")
         bundle, watch = self.bundle, Stopwatch()
         plan, used = choose_plan(bundle, slices, schedule, control_rows)
         with autocast(self.device, self.dtype), watch("stage 1"):
@@ -100,15 +102,17 @@ class SynthesisPipeline(ModelPipeline):
                 batch_size=batch_size,
                 progress=progress,
             )
+        with autocast(self.device, self.dtype), watch("stage 2"):
+            coarse = decode_cells(bundle, cells, batch_size)
         hu = np.empty((slices, size, size), dtype=np.int16)
         for part in batches(slices, batch_size):
             with autocast(self.device, self.dtype), watch("stage 2"):
                 images, spent = refine(
                     bundle,
-                    decode_cells(bundle, cells[part]),
+                    coarse[part],
                     seed=seed,
                     steps=refine_steps,
-                    start=refine_start,
+                    start=float(refine_start),
                     sampler=sampler,
                 )
             passes += spent

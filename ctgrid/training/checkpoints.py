@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -58,8 +59,8 @@ class Checkpoints:
             content = torch.load(path, map_location="cpu", weights_only=True)
             for name, part in state.items():
                 part.load_state_dict(content[name])
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except (OSError, EOFError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise CtgridError(
                 f"{path}: the checkpoint does not fit this run ({reason}); "
                 "resume with the config it was made with, or train into another folder"
@@ -96,7 +97,7 @@ def trim_log(path: Path, last_step: int) -> None:
         try:
             if json.loads(line)["step"] <= last_step:
                 kept.append(line + "\n")
-        except ValueError:
+        except (ValueError, KeyError, TypeError):
             continue
     partial = path.with_name(f".partial_{path.name}")
     partial.write_text("".join(kept))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from ctgrid.errors import CtgridError
 
@@ -37,16 +37,31 @@ class Optimisation(_Frozen):
     checkpoint_every: int = Field(500, gt=0)
     keep_last: int = Field(2, gt=0)
 
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Optimisation:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be split into {self.accumulate} micro-batches; "
+                "choose a multiple of accumulate"
+            )
+        return self
+
 
 class CodecRecipe(_Frozen):
     """How the embedded autoencoder is trained: reconstruction of slices and of grid cells."""
 
     network: dict[str, Any] = Field(default_factory=dict)
     size: int = Field(512, gt=0, description="slices are resized to size x size")
-    crop: int = Field(256, gt=0, description="side of the random crops of full slices")
-    cell: int = Field(128, gt=0, description="side of a grid's cell (size / K)")
-    cells_per_crop: int = Field(4, ge=0, description="cells per crop in an example")
+    crop: int = Field(256, gt=0, multiple_of=8, description="side of the random crops of full slices")
+    cell: int = Field(128, gt=0, multiple_of=8, description="side of a grid's cell (size / K)")
+    cells_per_crop: int = Field(4, gt=0, description="cells per crop in an example")
     kl_weight: float = Field(1e-4, ge=0)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> CodecRecipe:
+        if self.crop > self.size:
+            raise ValueError(f"crop {self.crop} is larger than the slices, size {self.size}")
+        return self
 
 
 class DiffusionRecipe(_Frozen):
@@ -54,9 +69,9 @@ class DiffusionRecipe(_Frozen):
 
     network: dict[str, Any] = Field(default_factory=dict)
     codec: str = Field("embedded", description="'embedded' or a folder with a codec")
-    prediction: Literal["epsilon", "v"] = "epsilon"
+    prediction: Literal["epsilon", "v", "x0"] = "epsilon"
     min_snr_gamma: float | None = Field(None, gt=0)
-    size: int = Field(512, gt=0)
+    size: int = Field(512, gt=0, multiple_of=8)
     k: int = Field(4, ge=2, description="a grid has k x k cells")
     slices: int = Field(201, gt=1, description="slices a volume is resampled to, the range of z")
     fov_mm: float = Field(340.0, gt=0, description="side of the body-centred field of view")
@@ -69,10 +84,18 @@ class GridRecipe(DiffusionRecipe):
         "grid", description="encode each cell on its own, or the whole grid image as the paper does"
     )
     variants: int = Field(1, gt=0, description="affine variants of each volume, the first untouched")
-    strides: tuple[int, ...] = Field((1,), description="slice steps inside a grid")
+    strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> GridRecipe:
+        if self.keyframe_share + self.window_share > 1:
+            raise ValueError(
+                f"keyframe_share {self.keyframe_share} and window_share {self.window_share} exceed 1 together"
+            )
+        return self
 
 
 class RefineRecipe(DiffusionRecipe):
@@ -84,6 +107,13 @@ class RefineRecipe(DiffusionRecipe):
     )
     noise_levels: tuple[int, int] = Field((10, 15), description="noise added to conditions, of 255 levels")
     blur_share: float = Field(0.5, ge=0, le=1, description="conditions that are blurred as well")
+
+    @model_validator(mode="after")
+    def _levels_ascend(self) -> RefineRecipe:
+        low, high = self.noise_levels
+        if not 0 <= low <= high:
+            raise ValueError(f"noise_levels must be a lowest and a highest level from 0 up, got {low}, {high}")
+        return self
 
 
 class TrainConfig(_Frozen):
@@ -106,6 +136,25 @@ class TrainConfig(_Frozen):
         return {"codec": CodecRecipe, "stage1": GridRecipe, "stage2": RefineRecipe}[self.kind]()
 
 
+def read_recipe(name: str | Path) -> str:
+    """Return the YAML text of a shipped recipe or of a file.
+
+    Raises:
+        CtgridError: for an unknown name or an unreadable file.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CtgridError(f"{path}: the config cannot be read: {error}") from error
+    shipped = {f.name.removesuffix(".yaml"): f for f in files("ctgrid_configs").iterdir() if ".yaml" in f.name}
+    if str(name) not in shipped:
+        known = ", ".join(sorted(shipped))
+        raise CtgridError(f"config {str(name)!r} is neither a file nor a shipped name; shipped: {known}")
+    return shipped[str(name)].read_text(encoding="utf-8")
+
+
 def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
     """Read a recipe by shipped name (``embedded-codec``) or from a YAML file.
 
@@ -117,20 +166,8 @@ def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str,
     Raises:
         CtgridError: unknown name, unreadable YAML, unknown or wrong keys.
     """
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or path.exists():
-        try:
-            text = path.read_text()
-        except OSError as error:
-            raise CtgridError(f"{path}: the config cannot be read: {error.strerror}") from error
-    else:
-        shipped = {f.name.removesuffix(".yaml"): f for f in files("ctgrid_configs").iterdir()}
-        if f"{name}" not in shipped or not shipped[str(name)].name.endswith(".yaml"):
-            known = ", ".join(sorted(n for n, f in shipped.items() if f.name.endswith(".yaml")))
-            raise CtgridError(f"config {name!r} is neither a file nor a shipped name; shipped: {known}")
-        text = shipped[str(name)].read_text()
     try:
-        values = yaml.safe_load(text)
+        values = yaml.safe_load(read_recipe(name))
     except yaml.YAMLError as error:
         raise CtgridError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
@@ -148,7 +185,8 @@ def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str,
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise CtgridError(f"{name}: {place}: {first['msg']}") from error
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
     if kind is not None and config.kind != kind:
         raise CtgridError(
             f"{name}: this config trains {config.kind!r}, not {kind!r}; choose the matching command or config"

@@ -46,19 +46,11 @@ class Trainer:
             settings: the loop's numbers.
             seed: seed of the starting weights and of every example.
             out: the run's folder; must exist.
-
-        Raises:
-            CtgridError: where the batch does not divide into the micro-batches.
         """
         from accelerate import Accelerator
         from accelerate.utils import set_seed
         from diffusers.training_utils import EMAModel
 
-        if settings.batch_size % settings.accumulate:
-            raise CtgridError(
-                f"optimisation.batch_size: {settings.batch_size} cannot be split into "
-                f"{settings.accumulate} micro-batches; choose a multiple of optimisation.accumulate"
-            )
         self.task, self.settings, self.seed, self.out = task, settings, seed, out
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate
@@ -96,9 +88,19 @@ class Trainer:
     def save(self, step: int) -> None:
         """Write the checkpoint of a step, in the main process."""
         if self.accelerator.is_main_process:
-            with averaged(self.ema, self.model):
-                self.checkpoints.save(step, self.state, lambda folder: self.task.save(self.model, folder))
+            self.checkpoints.save(step, self.state, self.save_model)
         self.accelerator.wait_for_everyone()
+
+    def save_model(self, folder: Path) -> None:
+        """Write the model with its averaged weights; the weights that training goes on with stay as they are."""
+        with averaged(self.ema, self.model):
+            self.task.save(self.model, folder)
+
+    def restore(self) -> int:
+        """Load the newest checkpoint, where there is one, and return its step."""
+        step = self.checkpoints.restore(self.state)
+        self.ema.to(self.accelerator.device)  # its loaded tensors lie on the CPU
+        return step
 
     def draw(self, step: int, micro: int) -> dict[str, Tensor]:
         """Return this process's micro-batch of a step, on its device."""
@@ -177,11 +179,11 @@ def fit(
         ``steps``, ``first_step``, ``last`` (the last step's numbers), ``seconds``, ``model`` (the folder).
 
     Raises:
-        CtgridError: where the batch does not divide into micro-batches, or the loss is not finite.
+        CtgridError: where the loss is not finite, or the checkpoint does not fit.
     """
     started = time.perf_counter()
     trainer = Trainer(task, settings, seed, out)
-    first = trainer.checkpoints.restore(trainer.state) if resume else 0
+    first = trainer.restore() if resume else 0
     log = out / "log.jsonl"
     main = trainer.accelerator.is_main_process
     if main:

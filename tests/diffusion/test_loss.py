@@ -44,15 +44,25 @@ def test_batch_is_its_samples() -> None:
             torch.testing.assert_close(values[i : i + 1], alone[name])
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "x0"])
 def test_a_perfect_network_has_no_loss(prediction: str) -> None:
     """Right noise (or v) and the posterior's variance: zero, but for the decoder's bits at step 0."""
-    target = EPS if prediction == "epsilon" else FULL.v_target(X0, T, EPS)
+    target = {"epsilon": EPS, "v": FULL.v_target(X0, T, EPS), "x0": X0}[prediction]
     output = torch.cat([target, -torch.ones_like(target)], dim=1)
     terms = training_loss(output, X0, T, EPS, prediction=prediction)  # type: ignore[arg-type]
     assert terms["mse"].abs().max() == 0
     assert terms["vb"][1:].abs().max() < 1e-5
     assert terms["vb"][0] > 0.1
+
+
+def test_an_x0_prediction_counts_as_the_v_it_implies() -> None:
+    """Above the least variance, the same estimate has the same loss as x0 and as v."""
+    level = torch.tensor([100, 400, 999])
+    estimate = X0 + 0.1 * EPS.roll(1, 0)
+    v = FULL.output_for(FULL.q_sample(X0, level, EPS), level, estimate, "v")
+    as_v = training_loss(v, X0, level, EPS, prediction="v")["mse"]
+    as_x0 = training_loss(estimate, X0, level, EPS, prediction="x0")["mse"]
+    torch.testing.assert_close(as_x0, as_v, rtol=1e-4, atol=0)
 
 
 def test_the_bound_trains_the_variance_alone() -> None:

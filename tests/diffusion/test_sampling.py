@@ -67,7 +67,7 @@ def test_golden_run(golden_dir: Path) -> None:
     assert (out - golden["loop_out"]).abs().max() <= 1e-5 * golden["loop_out"].abs().max()
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "x0"])
 @pytest.mark.parametrize(
     ("sampler", "spacing", "steps", "tolerance"),
     [
@@ -224,7 +224,7 @@ def test_truncated_start_visits_only_what_lies_below(sampler: str) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "x0"])
 def test_clip_bounds_the_estimates(sampler: str, prediction: Prediction) -> None:
     """With a bound of 0.5 nothing beyond it comes out; without, it does."""
     arguments = (gaussian_denoiser(prediction), noise(1, 1, 16, 16), 10, sampler)
@@ -270,7 +270,7 @@ def test_same_seed_same_bytes() -> None:
         ({"sampler": "euler"}, r"sampler must be one of ddpm, ddim, dpm\+\+, got 'euler'"),
         ({"steps": 0}, r"steps must lie in 1\.\.\.1000"),
         ({"steps": 30, "start": 20}, r"steps must lie in 1\.\.\.21 \(the levels up to the start\), got 30"),
-        ({"prediction": "x0"}, "prediction must be 'epsilon' or 'v'"),
+        ({"prediction": "noise"}, "prediction must be 'epsilon', 'v' or 'x0'"),
         ({"generator": [seeded(0)]}, "one generator or one per sample, got 1 for 2 samples"),
         ({"model": lambda x, t: x[:, :1].repeat(1, 3, 1, 1)}, "the model must return 2 or 4 channels"),
     ],

@@ -105,18 +105,18 @@ def test_unknown_names() -> None:
     """Spacing, prediction and β range."""
     with pytest.raises(CtgridError, match="even, trailing, snr"):
         FULL.respace(5, "log")  # type: ignore[arg-type]
-    with pytest.raises(CtgridError, match="'epsilon' or 'v'"):
-        FULL.predict_x0(noise(1, 1, 2, 2), torch.tensor([3]), noise(1, 1, 2, 2), "x0")  # type: ignore[arg-type]
+    with pytest.raises(CtgridError, match="'epsilon', 'v' or 'x0'"):
+        FULL.predict_x0(noise(1, 1, 2, 2), torch.tensor([3]), noise(1, 1, 2, 2), "noise")  # type: ignore[arg-type]
     with pytest.raises(CtgridError, match="beta_start"):
         Schedule.linear(10, 0.02, 0.01)
 
 
 @given(t=st.integers(0, 999), seed=st.integers(0, 9))
 def test_x0_noise_and_v_are_one_thing(t: int, seed: int) -> None:
-    """From ε or v back to x0, to ε, and to the output again."""
+    """From ε, v or x0 back to x0, to ε, and to the output again."""
     x0, eps, level = noise(2, 3, 4, 4, seed=seed), noise(2, 3, 4, 4, seed=seed + 50), torch.tensor([t, t])
     xt = FULL.q_sample(x0, level, eps)
-    outputs: dict[Prediction, Tensor] = {"epsilon": eps, "v": FULL.v_target(x0, level, eps)}
+    outputs: dict[Prediction, Tensor] = {"epsilon": eps, "v": FULL.v_target(x0, level, eps), "x0": x0}
     for prediction, output in outputs.items():
         torch.testing.assert_close(FULL.predict_x0(xt, level, output, prediction), x0, atol=1e-9, rtol=0)
         torch.testing.assert_close(FULL.predict_noise(xt, level, output, prediction), eps, atol=1e-9, rtol=0)
