@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import denoise, preview, synthesize, train
+from . import denoise, model, preview, synthesize, train
 from .errors import OneLineGroup
 
 app = typer.Typer(
@@ -44,3 +44,4 @@ app.command("synthesize", help=synthesize.__doc__)(synthesize.command)
 app.command("denoise", help=denoise.__doc__)(denoise.command)
 app.command("train", help=train.__doc__)(train.command)
 app.command("preview", help=preview.__doc__)(preview.command)
+app.add_typer(model.app, name="model")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,3 +74,52 @@ def oblique_affine() -> np.ndarray:
 def chest_volume(chest: Callable[..., np.ndarray], oblique_affine: np.ndarray) -> Volume:
     """Return a small chest-like volume on an oblique grid."""
     return Volume(chest(), oblique_affine)
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a maker of model folders: untrained, for slices of 64 x 64, with outputs that are not zero.
+
+    Called as ``make_model(absolute_z=True, **facts)``; facts replace those of both stages.
+    """
+    import json
+
+    import torch
+
+    from ctgrid.models.dit import DiT
+    from ctgrid.models.unshuffle_codec import UnshuffleCodec
+
+    def stage(generator: torch.Generator, **config: Any) -> DiT:
+        sizes = {"latent_size": 8, "in_channels": 4, "patch_size": 2, "width": 32, "depth": 2, "heads": 2}
+        model = DiT(**sizes, learned_variance=False, **config)
+        model.initialise(generator)
+        for layer in (*model.blocks, model.final_layer):
+            torch.nn.init.normal_(layer.adaLN_modulation[1].weight, std=0.1, generator=generator)
+        torch.nn.init.normal_(model.final_layer.linear.weight, std=0.2, generator=generator)
+        return model
+
+    def make(absolute_z: bool = True, **facts: Any) -> Path:
+        folder = tmp_path_factory.mktemp("model")
+        generator = torch.Generator().manual_seed(7)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(7)
+            codec = UnshuffleCodec(4, 8, 1, 8, 1, 8, 1, latents_mean=[0.0] * 4, latents_std=[0.2] * 4)
+            stages = {
+                "stage1": stage(generator, cells_per_side=4, absolute_z=absolute_z),
+                "stage2": stage(generator, cells_per_side=1, condition_channels=4),
+            }
+        codec.save_pretrained(folder / "codec")
+        common = {"prediction": "v", "size": 64, "k": 4, "fov_mm": 320.0, "extent_mm": 300.0}
+        common |= {"cell_encoding": "cell", "conditioning": "clean"}
+        for name, model in stages.items():
+            model.save_pretrained(folder / name)
+            (folder / name / "stage.json").write_text(json.dumps(common | facts))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(make_model: Callable[..., Path]) -> Path:
+    """Return the folder of a tiny untrained model with absolute z and cells encoded one by one."""
+    return make_model()

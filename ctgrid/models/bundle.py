@@ -169,6 +169,11 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
     return network, *models, facts1, facts2
 
 
+def part_folder(folder: Path) -> Path:
+    """Return where a part's weights lie: ``model`` inside a training run, else the folder itself."""
+    return folder / "model" if (folder / "model").is_dir() else folder
+
+
 def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = False, overwrite: bool = False) -> Path:
     """Put the results of three training runs into one model folder.
 
@@ -185,7 +190,7 @@ def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = Fal
     """
     sources = {}
     for part, folder in zip(PARTS, (codec, stage1, stage2), strict=True):
-        source = folder / "model" if (folder / "model").is_dir() else folder
+        source = part_folder(folder)
         if not (source / "config.json").exists():
             raise CtgridError(f"{folder}: no trained {part} here; expected a training run or its model folder")
         if (out / part).exists() and not overwrite:

@@ -196,11 +196,11 @@ def fit(
             if main:
                 with log.open("a") as lines:
                     lines.write(json.dumps(values) + "\n")
-            done = step + 1
-            if done % settings.checkpoint_every == 0 or done == last or stop.received:
+            done, stopping = step + 1, stop.received  # read once: no stop without its checkpoint
+            if done % settings.checkpoint_every == 0 or done == last or stopping:
                 trainer.save(done)
             progress("training", done, last)
-            if stop.received and done < last:
+            if stopping and done < last:
                 raise KeyboardInterrupt
     model = out / "model"
     if main:

@@ -1,0 +1,50 @@
+"""Put trained parts together to a model that the other commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import JsonOption, OverwriteOption
+from .output import check_new_folder, finish
+
+app = typer.Typer(help=__doc__, invoke_without_command=True)
+
+
+@app.callback()
+def main(ctx: typer.Context) -> None:
+    """Show the help where no command is given."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+@app.command("pack", help="Copy codec, stage 1 and stage 2 from their training runs into one model folder.")
+def pack(
+    ctx: typer.Context,
+    codec: Annotated[Path, typer.Option("--codec", metavar="RUN", help="Training run of the codec.")],
+    stage1: Annotated[Path, typer.Option("--stage1", metavar="RUN", help="Training run of stage 1.")],
+    stage2: Annotated[Path, typer.Option("--stage2", metavar="RUN", help="Training run of stage 2.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The model's folder; made if missing.")],
+    half: Annotated[bool, typer.Option("--half", help="Store weights in 16 bits, half the size.")] = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check, copy, record."""
+    from ctgrid.runs import RunRecord, recorded
+
+    check_new_folder(out)
+    record = RunRecord("model pack", out / "run.json", ctx.find_root().obj)
+    record.settings = {"codec": codec, "stage1": stage1, "stage2": stage2, "half": half}
+    with recorded(record):
+        from ctgrid.models.bundle import load_bundle, pack, part_folder
+
+        with record.timed("pack"):
+            pack(codec, stage1, stage2, out, half=half, overwrite=overwrite)
+        record.model = load_bundle(out).describe()
+        for part, run in (("codec", codec), ("stage1", stage1), ("stage2", stage2)):
+            record.add_input(part_folder(run), part=part)
+            record.add_output(out / part, part=part)
+    size = sum(output["bytes"] for output in record.outputs)
+    finish(record, as_json, [f"{out}: codec, stage 1 and stage 2, {size / 1e6:.1f} MB"])

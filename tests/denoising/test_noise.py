@@ -1,0 +1,53 @@
+"""The noise estimate: near the truth on smooth synthetic chests and on a real scan with noise added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctgrid.denoising.noise import estimate_noise, slice_noise
+from ctgrid.volume import Volume
+
+
+@pytest.mark.parametrize("sigma", [20, 50, 100, 200])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_noise_of_a_synthetic_chest(sigma: float, dtype: type[np.generic], chest: Callable[..., np.ndarray]) -> None:
+    """Within 15 %, whole numbers or not, with values clipped below -1024 as scanners store them."""
+    clean = chest((5, 160, 200), noise_hu=0.0).astype(np.float64)
+    noisy = clean + sigma * np.random.default_rng(1).standard_normal(clean.shape)
+    hu = np.clip(noisy, -1024, 3071)
+    hu = np.rint(hu).astype(dtype) if dtype is np.int16 else hu.astype(dtype)
+    assert estimate_noise(Volume(hu, np.eye(4))) == pytest.approx(sigma, rel=0.15)
+
+
+def test_edges_are_not_taken_for_noise(chest: Callable[..., np.ndarray]) -> None:
+    """A clean chest with sharp borders has next to none."""
+    assert estimate_noise(Volume(chest((5, 160, 200), noise_hu=0.0), np.eye(4))) < 2
+
+
+@pytest.mark.parametrize("sigma", [50, 100])
+def test_noise_added_to_a_real_scan(sigma: float, data_dir: Path) -> None:
+    """Within 15 % of the scan's own noise and the added one together."""
+    folder = data_dir / "validation" / "rider_0117"
+    if not folder.is_dir():
+        pytest.skip("the validation scan is not here")
+    whole = Volume.read(folder)
+    hu = whole.hu[:: max(1, len(whole.hu) // 6)].astype(np.float32)
+    own = estimate_noise(Volume(hu, whole.affine))
+    noisy = hu + np.float32(sigma) * np.random.default_rng(2).standard_normal(hu.shape, dtype=np.float32)
+    assert estimate_noise(Volume(noisy, whole.affine)) == pytest.approx(np.hypot(own, sigma), rel=0.15)
+
+
+def test_slices_without_soft_tissue_do_not_count() -> None:
+    """Air above the shoulders says nothing; a volume of nothing else gives 0."""
+    random = np.random.default_rng(3)
+    air = (-1000 + 300 * random.standard_normal((4, 64, 64))).astype(np.float32)
+    tissue = (40 + 30 * random.standard_normal((5, 64, 64))).astype(np.float32)
+    assert slice_noise(tissue[0]) == pytest.approx(30, rel=0.15)
+    assert slice_noise(np.full((64, 64), -1000.0)) is None
+    mixed = np.concatenate([np.full_like(air, -1000.0), tissue])
+    assert estimate_noise(Volume(mixed, np.eye(4))) == pytest.approx(30, rel=0.1)
+    assert estimate_noise(Volume(np.full_like(air, -1000.0), np.eye(4))) == 0.0

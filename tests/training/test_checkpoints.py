@@ -1,0 +1,142 @@
+"""Checkpoints: whole or absent, the newest few kept, damage named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers.training_utils import EMAModel
+from torch import nn
+
+from ctgrid.errors import CtgridError
+from ctgrid.training.checkpoints import Checkpoints, averaged, trim_log
+
+
+def save_model(folder: Path) -> None:
+    """Write a file that tells whose model it is."""
+    folder.mkdir()
+    (folder / "from.txt").write_text(folder.parent.name)
+
+
+def filled(value: float) -> nn.Linear:
+    """A network all of whose weights have one value."""
+    network = nn.Linear(2, 3)
+    for weights in network.parameters():
+        nn.init.constant_(weights, value)
+    return network
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    """Three saved, two kept."""
+    made = Checkpoints(tmp_path / "checkpoints", keep_last=2)
+    for step in (5, 10, 200):
+        made.save(step, {"model": filled(step)}, save_model)
+    return made
+
+
+def test_the_newest_are_kept(checkpoints: Checkpoints) -> None:
+    """And nothing else; a step saved again replaces itself."""
+    assert checkpoints.steps() == [10, 200]
+    checkpoints.save(200, {"model": filled(7)}, save_model)
+    assert sorted(p.name for p in checkpoints.folder.iterdir()) == ["step_00000010", "step_00000200"]
+    network = filled(0)
+    assert checkpoints.restore({"model": network}) == 200
+    assert (network.weight == 7).all()
+
+
+def test_nothing_to_restore_is_step_zero(tmp_path: Path) -> None:
+    """And changes nothing."""
+    network = filled(3)
+    assert Checkpoints(tmp_path / "none", 2).restore({"model": network}) == 0
+    assert (network.weight == 3).all()
+
+
+def test_half_a_checkpoint_does_not_count(checkpoints: Checkpoints) -> None:
+    """Saving may die at any point: only a complete checkpoint bears its final name."""
+
+    def die(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(300, {"model": filled(1)}, die)
+    assert checkpoints.steps() == [10, 200]
+    checkpoints.save(300, {"model": filled(1)}, save_model)
+    assert checkpoints.steps() == [200, 300]
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "other network", "other parts"])
+def test_damage_is_named(damage: str, checkpoints: Checkpoints) -> None:
+    """With the file and what to do."""
+    path = checkpoints.folder / "step_00000200" / "state.pt"
+    state: dict[str, Any] = {"model": filled(0)}
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-200])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "text":
+        path.write_text("not a checkpoint\n")
+    elif damage == "other network":
+        state = {"model": nn.Linear(5, 3)}
+    else:
+        state |= {"ema": filled(0)}
+    with pytest.raises(
+        CtgridError, match=r"step_00000200/state\.pt: the checkpoint does not fit.*resume with"
+    ) as caught:
+        checkpoints.restore(state)
+    assert "\n" not in str(caught.value)
+
+
+def test_published_is_the_newest_model(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    """It replaces an older one whole."""
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old.txt").touch()
+    checkpoints.publish(target)
+    assert {p.name: p.read_text() for p in target.iterdir()} == {"from.txt": ".partial_00000200"}
+    assert not list(tmp_path.glob(".partial*"))
+
+
+def test_averaged_weights_are_there_inside_only() -> None:
+    """Also when saving fails."""
+    network = filled(1)
+    ema = EMAModel(network.parameters(), decay=0.5)
+    for weights in network.parameters():
+        nn.init.constant_(weights, 3)
+    with pytest.raises(RuntimeError, match="disk"), averaged(ema, network):
+        assert (network.weight == 1).all()
+        raise RuntimeError("disk")
+    assert (network.weight == 3).all()
+
+
+def test_logs_are_trimmed_to_a_step(tmp_path: Path) -> None:
+    """Later lines and lines cut short by a kill go; a missing log stays missing."""
+    path = tmp_path / "log.jsonl"
+    trim_log(path, 3)
+    assert not path.exists()
+    lines = [json.dumps({"step": step}) + "\n" for step in (1, 2, 3, 4)]
+    path.write_text("".join(lines) + '{"step": 5, "lo')
+    trim_log(path, 3)
+    assert path.read_text() == "".join(lines[:3])
+    path.write_text(lines[0] + "7\n{}\n[]\n")
+    trim_log(path, 3)
+    assert path.read_text() == lines[0]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_state_is_read_without_running_it(checkpoints: Checkpoints) -> None:
+    """A checkpoint is data: pickled code in it is refused, not run."""
+    path = checkpoints.folder / "step_00000200" / "state.pt"
+    torch.save({"step": 200, "model": Evil()}, path)
+    with pytest.raises(CtgridError, match="does not fit this run"):
+        checkpoints.restore({"model": filled(0)})
+
+
+class Evil:
+    """Unpickling it would end the tests."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return (exec, ("raise SystemExit('unpickled')",))
