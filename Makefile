@@ -1,7 +1,7 @@
 # ctgrid: `make demo` and `make test` need Python 3.10+ and make, nothing else.
 
 PYTHON ?= python3
-SEED ?= 1
+SEED ?= 5
 SLICES ?= 201
 VENV := .venv
 BIN := $(VENV)/bin

@@ -79,6 +79,7 @@ def command(
         record.model = pipeline.describe()
         result = pipeline.run(volume, strength=strength, seed=seed, **settings, progress=progress)
         record.add_phases(result.phases)
+        record.dit_token_passes = result.dit_token_passes
         progress("writing", 0, 1)
         with record.timed("write"):
             result.volume.write(out, overwrite=overwrite, dtype=volume.native_dtype)

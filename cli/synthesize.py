@@ -30,7 +30,7 @@ def command(
     slices: Annotated[int, typer.Option("--slices", min=1, help="Axial slices of a volume.")] = 201,
     seed: SeedOption = 0,
     steps: StepsOption = 20,
-    refine_steps: RefineStepsOption = 8,
+    refine_steps: RefineStepsOption = 2,
     sampler: Annotated[Sampler, typer.Option("--sampler", help="How the noise is removed.")] = "dpm++",
     count: Annotated[int, typer.Option("--count", min=1, help="Volumes; number i uses seed + i.")] = 1,
     size: Annotated[int, typer.Option("--size", min=1, help="Pixels of a slice's side.")] = 512,
@@ -87,7 +87,7 @@ def command(
                     save_picture(result.volume, picture_path(path), overwrite=overwrite)
                     record.add_output(picture_path(path))
             tokens += result.dit_token_passes
-            record.results["dit_token_passes"] = tokens
+            record.dit_token_passes = tokens
             record.settings.update(result.settings)
             lines.append(f"{path}: {describe(result.volume)}, seed {seed + i}")
     finish(record, as_json, [*lines, cost(record)])

@@ -34,7 +34,8 @@ class RunRecord:
         model: what the pipeline says about its networks: names, hashes, configs.
         decisions: what was decided from evidence, such as how HU were found.
         phases: seconds by phase; see :meth:`timed`.
-        results: the run's own figures, such as ``dit_token_passes`` or ``noise_hu``.
+        results: the run's own figures, such as ``noise_hu``.
+        dit_token_passes: tokens times calls of the diffusion transformers; None where none was called.
         worth_keeping: write the record even when the run fails, because it left something behind.
     """
 
@@ -47,6 +48,7 @@ class RunRecord:
     decisions: dict[str, Any] = field(default_factory=dict)
     phases: dict[str, float] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
+    dit_token_passes: int | None = None
     inputs: list[dict[str, Any]] = field(default_factory=list)
     outputs: list[dict[str, Any]] = field(default_factory=list)
     status: str = "running"
@@ -101,10 +103,11 @@ class RunRecord:
                 "started": self.started.isoformat(timespec="milliseconds"),
                 "ended": self.ended.isoformat(timespec="milliseconds") if self.ended else None,
                 "seconds": round(self.seconds, 3),
-                "phases_seconds": {name: round(s, 3) for name, s in self.phases.items()},
+                "phases": {name: round(s, 3) for name, s in self.phases.items()},
                 "peak_memory_mib": peak_memory_mib(),
                 "settings": self.settings,
                 "decisions": self.decisions,
+                "dit_token_passes": self.dit_token_passes,
                 "results": self.results,
                 "model": self.model,
                 "inputs": self.inputs,

@@ -103,7 +103,8 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         generator = torch.Generator().manual_seed(7)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(7)
-            codec = UnshuffleCodec(4, 8, 1, 8, 1, 8, 1, latents_mean=[0.0] * 4, latents_std=[0.2] * 4)
+            codec = UnshuffleCodec(4, 8, 1, 8, 1, 8, 1, latents_mean=[0.0] * 4, latents_std=[0.05] * 4)
+            codec.decoder[-1].weight.data *= 30  # so that what stage 1 makes shows in the volume
             stages = {
                 "stage1": stage(generator, cells_per_side=4, absolute_z=absolute_z),
                 "stage2": stage(generator, cells_per_side=1, condition_channels=4),

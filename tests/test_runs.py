@@ -24,7 +24,7 @@ def test_record_of_a_good_run(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "run.json").read_text())
     assert content["status"] == "done" and content["argv"] == ["demo", "--x"] and content["seed"] == 4
     assert content["started"] <= content["ended"]
-    assert content["phases_seconds"] == pytest.approx({"work": 1.0, "rest": 2.0}, abs=0.2)
+    assert content["phases"] == pytest.approx({"work": 1.0, "rest": 2.0}, abs=0.2)
     digest = sha256(b"abc").hexdigest()
     assert content["outputs"] == [{"path": str(data), "bytes": 3, "sha256": digest, "shape": [1, 2]}]
     assert {"ctgrid", "python", "torch", "numpy", "diffusers", "platform"} == set(content["versions"])

@@ -7,15 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import torch
 
 from ctgrid.models.bundle import Bundle, load_bundle
 from ctgrid.pipelines.device import choose_device, choose_dtype
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+Pipeline = TypeVar("Pipeline", bound="ModelPipeline")
 
 
 @dataclass
@@ -47,7 +46,7 @@ class ModelPipeline:
     dtype: torch.dtype
 
     @classmethod
-    def load(cls, model: str = "embedded", device: str = "auto", dtype: str = "auto") -> Self:
+    def load(cls: type[Pipeline], model: str = "embedded", device: str = "auto", dtype: str = "auto") -> Pipeline:
         """Load a model by name.
 
         Args:

@@ -50,11 +50,7 @@ def hierarchical(slices: int, k: int = 4) -> Plan:
     """
     _check(slices)
     cells = k * k
-    levels = [np.arange(slices)]
-    while len(levels[0]) > cells:
-        below = levels[0]
-        count = max(cells, -(-(len(below) - 1) // (cells - 1)) + 1)
-        levels.insert(0, below[np.linspace(0, len(below) - 1, count).round().astype(int)])
+    levels = _levels(slices, cells)
     plan = [[_opening(levels[0], cells)]]
     for above, below in pairwise(levels):
         made = np.isin(below, above)
@@ -71,6 +67,38 @@ def hierarchical(slices: int, k: int = 4) -> Plan:
             windows.append(Window(below[inside].astype(float), np.where(wanted, below[inside], HELPER), made[inside]))
         plan.append(windows)
     return [windows for windows in plan if windows]
+
+
+def mending(slices: int, k: int = 4) -> Plan:
+    """Plan two more passes that sample slices around keyframes anew, then around the middles of the gaps.
+
+    Keyframes are made without their neighbours, and gaps without each other: what lies beside a keyframe differs
+    from it more than slices inside a gap differ from each other. Each pass here leaves the slices further away
+    known, so its results join what is there on both sides. One grid for each keyframe and gap.
+
+    Args:
+        slices: N, slices of the volume.
+        k: cells along a grid's side.
+
+    Returns:
+        Two passes; none where one grid holds the volume, or its gaps are too short to leave seams.
+    """
+    cells = k * k
+    levels = _levels(slices, cells)
+    if len(levels) < 2:
+        return []
+    keyframes = levels[-2]
+    reach = min(round(0.3 * np.diff(keyframes).min()), cells // 2 - 1)
+    if reach < 1:
+        return []
+
+    def around(centre: int) -> Window:
+        first = min(max(centre - cells // 2, 0), slices - cells)
+        number = np.arange(first, first + cells)
+        return Window(number.astype(float), number, np.abs(number - centre) > reach)
+
+    middles = (keyframes[1:] + keyframes[:-1]) // 2
+    return [[around(int(centre)) for centre in centres] for centres in (keyframes, middles)]
 
 
 def autoregressive(slices: int, k: int = 4, control_rows: int = 1) -> Plan:
@@ -99,6 +127,16 @@ def autoregressive(slices: int, k: int = 4, control_rows: int = 1) -> Plan:
         if first + cells >= slices:
             return plan
         first += k * (k - control_rows)
+
+
+def _levels(slices: int, cells: int) -> list[np.ndarray]:
+    """Return the slices of each level of keyframes, the last level being all of them."""
+    levels = [np.arange(slices)]
+    while len(levels[0]) > cells:
+        below = levels[0]
+        count = max(cells, -(-(len(below) - 1) // (cells - 1)) + 1)
+        levels.insert(0, below[np.linspace(0, len(below) - 1, count).round().astype(int)])
+    return levels
 
 
 def _opening(numbers: np.ndarray, cells: int) -> Window:

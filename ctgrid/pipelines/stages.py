@@ -52,6 +52,7 @@ def sample_cells(
     *,
     seed: int,
     steps: int,
+    fill_steps: int | None = None,
     sampler: str = "dpm++",
     batch_size: int = 8,
     progress: Progress = silent,
@@ -64,6 +65,7 @@ def sample_cells(
         slices: N, slices of the volume.
         seed: of the noise; every grid has its own stream, so the result does not depend on the batch size.
         steps: network calls per grid.
+        fill_steps: network calls per grid of the passes after the first; None takes ``steps``.
         sampler: see :func:`ctgrid.diffusion.sample`.
         batch_size: grids at once.
         progress: called after every step.
@@ -75,13 +77,14 @@ def sample_cells(
     side = model.latent_size // facts.k
     cells = torch.zeros(slices, model.in_channels, side, side)
     device = next(model.parameters()).device
-    total = steps * sum(-(-len(windows) // batch_size) for windows in plan)
+    calls = [steps] + [steps if fill_steps is None else fill_steps] * (len(plan) - 1)
+    total = sum(n * -(-len(windows) // batch_size) for n, windows in zip(calls, plan, strict=True))
     done = spent = 0
 
     def tick(step: int, of: int) -> None:
         progress("stage 1", done + step, total)
 
-    for number, windows in enumerate(plan):
+    for number, (n, windows) in enumerate(zip(calls, plan, strict=True)):
         for first in range(0, len(windows), batch_size):
             batch = windows[first : first + batch_size]
             streams = [generator_for(seed, COARSE, number, first + i) for i in range(len(batch))]
@@ -92,7 +95,7 @@ def sample_cells(
             grids = sample(
                 model,
                 noise.to(device),
-                steps=steps,
+                steps=n,
                 sampler=sampler,
                 generator=streams,
                 known=_known(bundle, batch, cells),
@@ -103,8 +106,8 @@ def sample_cells(
             for window, made in zip(batch, from_grid(grids, facts.k).split(facts.k**2), strict=True):
                 new = (window.target != HELPER) & ~window.known
                 cells[torch.from_numpy(window.target[new])] = made[torch.from_numpy(new)]
-            done += steps
-            spent += steps * len(batch) * tokens(model)
+            done += n
+            spent += n * len(batch) * tokens(model)
     return cells, spent
 
 

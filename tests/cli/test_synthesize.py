@@ -30,9 +30,9 @@ def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_pa
     assert record["seed"] == 3
     assert record["settings"] | {"slices": 7, "steps": 5, "known": "clean"} == record["settings"]
     assert record["model"] == {"name": "fake"}
-    assert record["phases_seconds"]["stage 1"] == 1.5
-    assert {"load", "write", "picture"} <= set(record["phases_seconds"])
-    assert record["results"]["dit_token_passes"] == 1000
+    assert record["phases"]["stage 1"] == 1.5
+    assert {"load", "write", "picture"} <= set(record["phases"])
+    assert record["dit_token_passes"] == 1000
     assert [o["sha256"] for o in record["outputs"]] == [sha256_of(out), sha256_of(tmp_path / "volume.png")]
     assert fake.calls[0] == {"model": "embedded", "device": "auto", "dtype": "auto"}
     assert fake.calls[1] == {
@@ -75,8 +75,8 @@ def test_count_into_a_new_folder(ctgrid: Callable[..., Any], fake: Any, tmp_path
     assert one.read_bytes() == (many / "volume_0002.nii.gz").read_bytes()
     record = json.loads((many / "run.json").read_text())
     assert [o["seed"] for o in record["outputs"] if "seed" in o] == [5, 6, 7]
-    assert record["results"]["dit_token_passes"] == 3000
-    assert record["phases_seconds"]["stage 2"] == 6.0
+    assert record["dit_token_passes"] == 3000
+    assert record["phases"]["stage 2"] == 6.0
 
 
 def test_count_beside_a_name(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:

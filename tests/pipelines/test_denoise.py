@@ -58,6 +58,11 @@ def test_the_seed_decides_and_the_batch_does_not(pipeline: DenoisePipeline, ches
     """Also where the last grid overlaps the one before: 40 slices are two grids and a half."""
     volume = Volume(chest((40, 64, 64)), SCALED)
     first = pipeline.run(volume, seed=1, **QUICK).volume.hu.astype(int)
+    images = torch.from_numpy(np.clip(volume.hu, -1000, 1000).astype(np.float32) / 1000)[:, None]
+    single, together = (
+        denoising.denoise_cells(pipeline.bundle, images, 300, 2, seed=1, batch_size=n)[0] for n in (1, 3)
+    )
+    assert torch.allclose(single, together, atol=1e-4)
     assert np.array_equal(first, pipeline.run(volume, seed=1, **QUICK).volume.hu)
     assert not np.array_equal(first, pipeline.run(volume, seed=2, **QUICK).volume.hu)
     for size in (1, 64):

@@ -198,6 +198,10 @@ def test_a_folder_that_was_there_stays(recipe: Callable[..., Path], tmp_path: Pa
     with pytest.raises(CtgridError, match=r"scan\.nii\.gz"):
         train("codec", recipe("codec"), tmp_path / "data", out)
     assert (out / "notes.txt").exists()
+    (out / "config.json").unlink()
+    with pytest.raises(CtgridError, match="missing"):
+        train("codec", recipe("codec"), tmp_path / "missing", out)
+    assert [p.name for p in out.iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize(
