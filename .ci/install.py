@@ -52,7 +52,7 @@ def pip_install(*arguments: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """Install ``arguments`` under the constraints, with torch as the rules above say."""
-    constraints = CONSTRAINTS.read_text()
+    constraints = CONSTRAINTS.read_text(encoding="utf-8")
     torch = installed_torch()
     if torch is not None:
         constraints = re.sub(r"(?m)^torch==\S+", f"torch=={torch}", constraints)

@@ -17,7 +17,7 @@ POINTS = 150
 
 def means(log: Path) -> tuple[list[float], list[float]]:
     """Return steps and mean losses of a JSONL log, thinned to about :data:`POINTS`."""
-    records = [json.loads(line) for line in log.read_text().splitlines()]
+    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     share = max(1, len(records) // POINTS)
     parts = [records[i : i + share] for i in range(0, len(records), share)]
     steps = [sum(r["step"] for r in part) / len(part) for part in parts]

@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_readme_opens_with_two_commands_that_the_makefile_has() -> None:
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    readme, makefile = (ROOT / "README.md").read_text(encoding="utf-8"), (ROOT / "Makefile").read_text(encoding="utf-8")
     first_block = re.search(r"```\w*\n(.*?)```", readme, re.S)
     assert first_block is not None
     assert [line.split("#")[0].strip() for line in first_block[1].splitlines()] == ["make demo", "make test"]
-    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for target in set(re.findall(r"(?:^|`)make ([a-z][\w-]*)", readme + contributing, re.M)):
         assert re.search(rf"^{target}:", makefile, re.M), f"make {target} is documented and missing"
 
@@ -33,22 +33,22 @@ def documents() -> list[Path]:
 @pytest.mark.parametrize("document", documents(), ids=lambda p: p.relative_to(ROOT).as_posix())
 class TestDocument:
     def test_relative_links_and_images_exist(self, document: Path) -> None:
-        text = document.read_text()
+        text = document.read_text(encoding="utf-8")
         targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
         for target in (t.split("#")[0] for t in targets if not re.match(r"https?:|mailto:|#", t)):
             assert (document.parent / target).exists(), f"{document.name} points to {target}"
 
     def test_no_figure_is_left_to_fill_in(self, document: Path) -> None:
-        assert re.findall(r"@@\w+@@", document.read_text()) == []
+        assert re.findall(r"@@\w+@@", document.read_text(encoding="utf-8")) == []
 
     def test_python_snippets_compile_and_those_in_docs_run(self, document: Path) -> None:
-        for number, block in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(), re.S)):
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.S)):
             code = compile(block, f"{document.name}[{number}]", "exec")
             if document.parent.name == "docs":
                 exec(code, {})
 
     def test_commands_and_options_exist(self, document: Path) -> None:
-        for block in re.findall(r"```(?:bash|sh|console)\n(.*?)```", document.read_text(), re.S):
+        for block in re.findall(r"```(?:bash|sh|console)\n(.*?)```", document.read_text(encoding="utf-8"), re.S):
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
                 if not words or Path(words[0]).name != "ctgrid":

@@ -19,7 +19,7 @@ def test_temporary_name_keeps_folder_and_suffix(tmp_path: Path, name: str) -> No
         assert temporary.name != name
         assert full_suffix(temporary) == full_suffix(name)
         temporary.write_text("x")
-    assert (tmp_path / name).read_text() == "x"
+    assert (tmp_path / name).read_text(encoding="utf-8") == "x"
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
@@ -30,7 +30,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, failure: B
     with pytest.raises(type(failure)), atomic_output(target, overwrite=True) as temporary:
         temporary.write_text("half")
         raise failure
-    assert target.read_text() == "old"
+    assert target.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -56,7 +56,7 @@ def test_existing_file_needs_overwrite(tmp_path: Path) -> None:
         check_output(target)
     with atomic_output(target, overwrite=True) as temporary:
         temporary.write_text("new")
-    assert target.read_text() == "new"
+    assert target.read_text(encoding="utf-8") == "new"
 
 
 def test_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(CtgridError, match="exists"), atomic_output(target) as temporary:
         temporary.write_text("mine")
         target.write_text("theirs")
-    assert target.read_text() == "theirs"
+    assert target.read_text(encoding="utf-8") == "theirs"
     assert list(tmp_path.iterdir()) == [target]
 
 

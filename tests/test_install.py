@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PINNED = re.findall(r"(?m)^torch==\S+", (ROOT / "constraints.txt").read_text())[0]
+PINNED = re.findall(r"(?m)^torch==\S+", (ROOT / "constraints.txt").read_text(encoding="utf-8"))[0]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     def pip_install(*arguments: str) -> int:
         pins = []
         if "-c" in arguments:
-            constraints = Path(arguments[arguments.index("-c") + 1]).read_text()
+            constraints = Path(arguments[arguments.index("-c") + 1]).read_text(encoding="utf-8")
             pins = re.findall(r"(?m)^torch==\S+", constraints)
         module.calls.append((arguments, pins))
         return 0

@@ -22,7 +22,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WEIGHTS_LIMIT_BYTES = 40_000_000
 
 
@@ -36,7 +36,7 @@ def requirements(*, extras: bool = True) -> list[Requirement]:
 
 def pins() -> dict[str, Requirement]:
     """Read constraints.txt: the lines that hold for this Python, by canonical name."""
-    lines = [line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    lines = [line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()]
     parsed = [Requirement(line) for line in lines if line]
     return {canonicalize_name(r.name): r for r in parsed if r.marker is None or r.marker.evaluate()}
 
@@ -71,12 +71,12 @@ def test_configs_are_read_as_package_resources() -> None:
 def test_version_is_that_of_the_installed_package_and_of_the_changelog() -> None:
     version = PROJECT["project"]["version"]
     assert metadata.version("ctgrid") == version
-    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_embedded_weights_stay_small_and_carry_their_papers() -> None:
     folder = ROOT / "ctgrid/models/embedded"
-    assert "Attribution 4.0 International" in (folder / "LICENSE").read_text()
+    assert "Attribution 4.0 International" in (folder / "LICENSE").read_text(encoding="utf-8")
     assert (folder / "MODEL_CARD.md").is_file()
     weights = list(folder.rglob("*.safetensors"))
     if not weights:
@@ -124,7 +124,7 @@ def test_everything_the_dependencies_need_is_pinned_too() -> None:
 def test_torch_is_pinned_without_a_build_and_its_companions_are_absent() -> None:
     assert "+" not in str(pins()["torch"].specifier)
     for file in (ROOT / "constraints.txt", ROOT / "pyproject.toml"):
-        code = "\n".join(line.split("#")[0] for line in file.read_text().splitlines())
+        code = "\n".join(line.split("#")[0] for line in file.read_text(encoding="utf-8").splitlines())
         assert "torchvision" not in code and "torchaudio" not in code, file
 
 
@@ -133,7 +133,7 @@ def test_every_third_party_import_is_a_declared_dependency() -> None:
     providers = metadata.packages_distributions()
     undeclared = set()
     for path in [*(ROOT / "ctgrid").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 names = [node.module]

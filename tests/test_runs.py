@@ -21,7 +21,7 @@ def test_record_of_a_good_run(tmp_path: Path) -> None:
             data.write_bytes(b"abc")
         record.add_phases({"work": 1.0, "rest": 2.0})
         record.add_output(data, shape=(1, 2))
-    content = json.loads((tmp_path / "run.json").read_text())
+    content = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert content["status"] == "done" and content["argv"] == ["demo", "--x"] and content["seed"] == 4
     assert content["started"] <= content["ended"]
     assert content["phases"] == pytest.approx({"work": 1.0, "rest": 2.0}, abs=0.2)
@@ -42,14 +42,14 @@ def test_failed_run(tmp_path: Path, error: type[BaseException], status: str) -> 
     with pytest.raises(error), recorded(RunRecord("demo", path)) as record:
         record.add_output(tmp_path / "a")
         raise error
-    assert json.loads(path.read_text())["status"] == status
+    assert json.loads(path.read_text(encoding="utf-8"))["status"] == status
 
 
 def test_older_records_are_renamed(tmp_path: Path) -> None:
     """run.json is the newest; run-1.json, run-2.json follow in order."""
     for seed in range(3):
         RunRecord("demo", tmp_path / "run.json", seed=seed).end("done")
-    seeds = {p.name: json.loads(p.read_text())["seed"] for p in tmp_path.iterdir()}
+    seeds = {p.name: json.loads(p.read_text(encoding="utf-8"))["seed"] for p in tmp_path.iterdir()}
     assert seeds == {"run-1.json": 0, "run-2.json": 1, "run.json": 2}
 
 
@@ -72,7 +72,7 @@ def test_move_aside_loses_nothing_under_competition(tmp_path: Path) -> None:
     kept: list[str] = []
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, range(4)))
-    found = [p.read_text() for p in tmp_path.glob("run*.json")]
+    found = [p.read_text(encoding="utf-8") for p in tmp_path.glob("run*.json")]
     assert sorted(found + kept) == sorted(f"{n}.{i}" for n in range(4) for i in range(20))
 
 

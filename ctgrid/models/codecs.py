@@ -108,7 +108,7 @@ def load_codec(folder: str | Path) -> Codec:
     """
     folder = Path(folder)
     try:
-        class_name = json.loads((folder / "config.json").read_text())["_class_name"]
+        class_name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CtgridError(f"{folder}: no codec here; expected a config.json with a _class_name") from error
     network_class: Any

@@ -26,11 +26,17 @@ from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume
 
-COARSE_START, REFINE_START = 0.6, 2.0
+COARSE_START, REFINE_START = 0.3, 0.5
 """Noise level of the starting latent, as a multiple of the scan's noise over 1000 HU, of stages 1 and 2.
 
 Stage 1 works on slices shrunk 4x, which averages most of the noise away. Tuned on the validation volume.
 """
+
+LATENT_NOISE = 2.0
+"""Noise of a latent over the scan's noise over 1000 HU, measured on the validation volume."""
+
+STAGE2_ERROR = 0.3
+"""Error of stage 2's estimate of a latent, tuned on the validation volume; see :func:`kept_share`."""
 
 LOWEST, HIGHEST = 20, 700
 """Timesteps between which the start is kept."""
@@ -104,6 +110,7 @@ class DenoisePipeline(ModelPipeline):
         images = torch.from_numpy(unit)[:, None]
         starts = [start_timestep(factor * noise_hu / SCALE_HU) for factor in (COARSE_START, REFINE_START)]
         calls = [max(2, round(n * t / 1000)) for n, t in zip((steps, refine_steps), starts, strict=True)]
+        keep = kept_share(noise_hu)
         with autocast(self.device, self.dtype), watch("stage 1"):
             cells, passes = denoise_cells(
                 self.bundle, images, starts[0], calls[0], seed=seed, batch_size=batch_size, progress=progress
@@ -120,6 +127,7 @@ class DenoisePipeline(ModelPipeline):
                     steps=calls[1],
                     start=starts[1] / 999,
                     origin=origin,
+                    keep=keep,
                 )
             passes += spent
             unit[part] = refined[:, 0].numpy()
@@ -127,15 +135,29 @@ class DenoisePipeline(ModelPipeline):
         with watch("postprocess"):
             result = from_canonical(unit, record)
         settings = {
-            "method": "grid-paper",
+            "method": "grid",
             "strength": strength,
             "noise_hu": round(noise_hu, 2),
             "start_timesteps": starts,
             "network_calls": calls,
+            "kept_share": round(keep, 4),
             "seed": seed,
             "batch_size": batch_size,
         }
         return Denoised(result, watch.rounded(), noise_hu, passes, settings)
+
+
+def kept_share(noise_hu: float) -> float:
+    """Return the share of the scan's own latent in the result: e² / (e² + n²), least squares of two estimates.
+
+    n is the latent's noise, e the error of stage 2's estimate of it. Where a scan is cleaner than stage 2 is
+    right, the scan wins; the paper's Algorithm 3 keeps nothing.
+
+    Args:
+        noise_hu: standard deviation of the scan's noise.
+    """
+    latent_noise = LATENT_NOISE * noise_hu / SCALE_HU
+    return STAGE2_ERROR**2 / (STAGE2_ERROR**2 + latent_noise**2)
 
 
 def start_timestep(noise_to_signal: float) -> int:

@@ -88,7 +88,7 @@ def mending(slices: int, k: int = 4) -> Plan:
     if len(levels) < 2:
         return []
     keyframes = levels[-2]
-    reach = min(round(0.3 * np.diff(keyframes).min()), cells // 2 - 1)
+    reach = min(round(0.3 * np.diff(keyframes).min()), cells // 2 - 2)  # one known slice on either side at least
     if reach < 1:
         return []
 

@@ -85,6 +85,7 @@ def sample_cells(
         progress("stage 1", done + step, total)
 
     for number, (n, windows) in enumerate(zip(calls, plan, strict=True)):
+        before = cells.clone()  # windows of a pass do not see each other, or batches would matter
         for first in range(0, len(windows), batch_size):
             batch = windows[first : first + batch_size]
             streams = [generator_for(seed, COARSE, number, first + i) for i in range(len(batch))]
@@ -98,7 +99,7 @@ def sample_cells(
                 steps=n,
                 sampler=sampler,
                 generator=streams,
-                known=_known(bundle, batch, cells),
+                known=_known(bundle, batch, before),
                 z_index=z_index.to(device) if model.absolute_z else None,
                 prediction=facts.prediction,
                 progress=tick,
@@ -158,6 +159,7 @@ def refine(
     steps: int,
     start: float = 1.0,
     origin: Tensor | None = None,
+    keep: float = 0.0,
     sampler: str = "dpm++",
 ) -> tuple[Tensor, int]:
     """Refine coarse slices to full ones (stage 2). All slices share one noise, so that none flickers by it.
@@ -169,6 +171,7 @@ def refine(
         steps: network calls per slice.
         start: level the reverse process starts from, as a share of the schedule; 1 is pure noise.
         origin: latents (B, c, S/8, S/8) that are diffused to ``start``; None takes the condition itself.
+        keep: share of ``origin`` in the result.
         sampler: see :func:`ctgrid.diffusion.sample`.
 
     Returns:
@@ -194,6 +197,8 @@ def refine(
         prediction=facts.prediction,
         start=start if start < 1.0 else None,
     )
+    if origin is not None:
+        latent = torch.lerp(latent, origin.to(latent), keep)
     return bundle.codec.decode(latent).cpu(), steps * len(condition) * tokens(model)
 
 

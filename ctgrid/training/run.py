@@ -157,7 +157,7 @@ def check_same_run(path: Path, recipe: TrainConfig) -> None:
     """
     if not path.exists():
         return
-    before = json.loads(path.read_text())
+    before = json.loads(path.read_text(encoding="utf-8"))
     now = recipe.model_dump(mode="json")
     for values in (before, now):
         values["optimisation"] = {k: v for k, v in values["optimisation"].items() if k not in MAY_CHANGE}

@@ -29,7 +29,7 @@ def test_packed_runs_make_volumes(ctgrid: Callable[..., Any], line: list[object]
     """With a record that names what went in and what came out."""
     result = ctgrid(*line, "--half", "--json")
     assert (result.exit_code, result.stderr) == (0, ""), result.output
-    record = json.loads((tmp_path / "packed" / "run.json").read_text())
+    record = json.loads((tmp_path / "packed" / "run.json").read_text(encoding="utf-8"))
     assert json.loads(result.stdout)["outputs"] == record["outputs"]
     assert [entry["part"] for entry in record["inputs"]] == [entry["part"] for entry in record["outputs"]] == [*PARTS]
     assert record["settings"]["half"] is True and record["argv"][:2] == ["model", "pack"]

@@ -18,8 +18,8 @@ def test_picture_and_record(ctgrid: Callable[..., Any], scan: Path, tmp_path: Pa
     assert (result.exit_code, result.stderr) == (0, "")
     with Image.open(out) as picture:
         assert picture.width > picture.height > 500
-    assert (tmp_path / "run.json").read_text() == "the volume's"
-    record = json.loads((tmp_path / "look.preview.run.json").read_text())
+    assert (tmp_path / "run.json").read_text(encoding="utf-8") == "the volume's"
+    record = json.loads((tmp_path / "look.preview.run.json").read_text(encoding="utf-8"))
     assert record["settings"]["window_hu"] == [-1000.0, 1000.0]
     assert record["inputs"][0]["path"] == str(scan)
 

@@ -24,7 +24,7 @@ def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_pa
     assert Volume.read(out).shape == (7, 32, 32)
     with Image.open(tmp_path / "volume.png") as picture:
         assert picture.format == "PNG"
-    record = json.loads((tmp_path / "run.json").read_text())
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["command"] == "synthesize" and record["status"] == "done"
     assert record["argv"][:3] == ["synthesize", "--slices", "7"]
     assert record["seed"] == 3
@@ -39,7 +39,7 @@ def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_pa
         "slices": 7,
         "seed": 3,
         "steps": 5,
-        "refine_steps": 8,
+        "refine_steps": 2,
         "size": 512,
         "batch_size": 8,
         "sampler": "dpm++",
@@ -57,7 +57,7 @@ def test_json_is_the_record_and_nothing_else(ctgrid: Callable[..., Any], fake: A
     result = ctgrid("synthesize", "--slices", 3, "--out", tmp_path / "a.nii.gz", "--json")
     printed = json.loads(result.stdout)
     assert result.stdout.count("\n") == 1
-    written = json.loads((tmp_path / "run.json").read_text())
+    written = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert {k: v for k, v in printed.items() if k != "peak_memory_mib"} == {
         k: v for k, v in written.items() if k != "peak_memory_mib"
     }
@@ -73,7 +73,7 @@ def test_count_into_a_new_folder(ctgrid: Callable[..., Any], fake: Any, tmp_path
     ctgrid("synthesize", "--slices", 3, "--seed", 7, "--out", one)
     assert np.array_equal(Volume.read(one).hu, Volume.read(many / "volume_0002.nii.gz").hu)
     assert one.read_bytes() == (many / "volume_0002.nii.gz").read_bytes()
-    record = json.loads((many / "run.json").read_text())
+    record = json.loads((many / "run.json").read_text(encoding="utf-8"))
     assert [o["seed"] for o in record["outputs"] if "seed" in o] == [5, 6, 7]
     assert record["dit_token_passes"] == 3000
     assert record["phases"]["stage 2"] == 6.0
@@ -105,7 +105,7 @@ def test_interrupt_keeps_whole_volumes_and_a_record(ctgrid: Callable[..., Any], 
     assert (result.exit_code, result.stderr) == (130, "ctgrid: interrupted\n")
     names = sorted(p.name for p in (tmp_path / "many").iterdir())
     assert names == ["run.json", "volume_0000.nii.gz", "volume_0001.nii.gz"]
-    record = json.loads((tmp_path / "many" / "run.json").read_text())
+    record = json.loads((tmp_path / "many" / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "interrupted" and len(record["outputs"]) == 2
 
 
@@ -114,7 +114,7 @@ def test_overwrite_keeps_the_older_record(ctgrid: Callable[..., Any], fake: Any,
     for seed in (1, 2, 3):
         result = ctgrid("synthesize", "--slices", 3, "--seed", seed, "--overwrite", "--out", tmp_path / "a.nii")
         assert result.exit_code == 0
-    seeds = [json.loads((tmp_path / f"run{n}.json").read_text())["seed"] for n in ("", "-1", "-2")]
+    seeds = [json.loads((tmp_path / f"run{n}.json").read_text(encoding="utf-8"))["seed"] for n in ("", "-1", "-2")]
     assert seeds == [3, 1, 2]
 
 

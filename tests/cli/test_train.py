@@ -30,7 +30,7 @@ def test_options_reach_the_library(ctgrid: Callable[..., Any], fake: Any, tmp_pa
             "overrides": {"a.b": 2, "c": [1, "x"], "d": None},
         }
     ]
-    record = json.loads((run / "run.json").read_text())
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert record["results"] == {"steps": 10, "loss": 0.25}
 
 
@@ -46,7 +46,7 @@ def test_interrupted_training_leaves_a_record(ctgrid: Callable[..., Any], fake: 
     fake.fail_at, fake.error = -1, KeyboardInterrupt()
     result = ctgrid("train", "codec", "--data", tmp_path, "--out", tmp_path / "run")
     assert (result.exit_code, result.stderr) == (130, "ctgrid: interrupted\n")
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["status"] == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def model(tiny_model: Path, tmp_path: Path) -> Path:
 
 def change(path: Path, **values: object) -> None:
     """Change values of a JSON file."""
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
 
 
 def test_facts_are_read_and_written() -> None:

@@ -122,7 +122,7 @@ def break_folder(folder: Path, how: str) -> None:
     elif how == "cut weights":
         weights.write_bytes(weights.read_bytes()[:-100])
     elif how == "another size":
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"encoder_width": 16}))
+        config.write_text(json.dumps(json.loads(config.read_text(encoding="utf-8")) | {"encoder_width": 16}))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def chest() -> Synthesis:
 
 def test_codec_keeps_a_scan(data_dir: Path) -> None:
     """At least 32 dB on slices of the validation patient, window [-1000, 1000] HU."""
-    unit, _ = to_canonical(Volume.read(data_dir / "ct" / "validation" / "rider_0117"))
+    unit, _ = to_canonical(Volume.read(data_dir / "validation" / "rider_0117"))
     images = torch.from_numpy(unit[::24])[:, None]
     codec = load_bundle("embedded").codec
     again = codec.decode(codec.encode(images))

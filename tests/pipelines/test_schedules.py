@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ctgrid.errors import CtgridError
-from ctgrid.pipelines.schedules import HELPER, Plan, autoregressive, hierarchical
+from ctgrid.pipelines.schedules import HELPER, Plan, autoregressive, hierarchical, mending
 
 SLICES = [1, 2, 3, 5, 15, 16, 17, 50, 128, 201, 226, 227, 256, 1024]
 
@@ -64,6 +64,32 @@ def test_hierarchical_needs_two_passes_for_a_chest() -> None:
 def test_hierarchical_takes_as_few_passes_as_gaps_allow(slices: int, passes: int) -> None:
     """A gap holds 14 slices at most, so two levels reach 15 * 15 + 1."""
     assert len(hierarchical(slices)) == passes
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("slices", SLICES)
+def test_mending_takes_slices_between_known_ones(slices: int, k: int) -> None:
+    """Around every keyframe, then around every middle; in a pass no slice twice, and no helper cells."""
+    for windows in mending(slices, k):
+        new: list[int] = []
+        for window in windows:
+            assert np.array_equal(window.target, window.position)
+            assert window.target[0] >= 0 and window.target[-1] == window.target[0] + k * k - 1 < slices
+            unknown = np.flatnonzero(~window.known)
+            assert len(unknown) > 0 and (np.diff(unknown) == 1).all()
+            inside = unknown[[0, -1]] + window.target[0]
+            assert inside[0] == 0 or window.known[unknown[0] - 1]
+            assert inside[1] == slices - 1 or window.known[unknown[-1] + 1]
+            new += window.target[~window.known].tolist()
+        assert len(new) == len(set(new))
+
+
+def test_mending_a_chest() -> None:
+    """16 keyframes, four slices on either side, then the 15 middles; a single grid has no seams."""
+    keyframes, middles = mending(201)
+    assert (len(keyframes), len(middles)) == (16, 15)
+    assert keyframes[1].target[~keyframes[1].known].tolist() == list(range(13 - 4, 13 + 5))
+    assert mending(16) == []
 
 
 def test_a_single_slice_lies_in_the_middle_of_its_grid() -> None:

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from ctgrid.errors import CtgridError
-from ctgrid.pipelines.stages import decode_cells, z_of
+from ctgrid.grid import from_grid, to_grid
+from ctgrid.pipelines.schedules import hierarchical
+from ctgrid.pipelines.stages import decode_cells, refine, sample_cells, z_of
 from ctgrid.pipelines.synthesize import Synthesis, SynthesisPipeline, choose_plan
 
 QUICK: dict[str, Any] = {"steps": 2, "refine_steps": 1, "size": 64}
@@ -71,10 +73,19 @@ def test_the_batch_size_changes_rounding_at_most(which: str, request: pytest.Fix
         assert abs(volume - volumes[0]).max() <= 1
 
 
+@pytest.mark.parametrize("slices", [40, 201])
+def test_grids_of_a_pass_do_not_see_each_other(pipeline: SynthesisPipeline, slices: int) -> None:
+    """Whatever a batch holds, known cells are those of earlier passes."""
+    plan, _ = choose_plan(pipeline.bundle, slices, "auto", 1)
+    single, together = (
+        sample_cells(pipeline.bundle, plan, slices, seed=0, steps=2, fill_steps=1, batch_size=n)[0] for n in (1, 64)
+    )
+    assert torch.allclose(single, together, atol=1e-5)
+    assert single.flatten(1).abs().sum(dim=1).min() > 0
+
+
 def test_neighbouring_slices_share_their_noise(pipeline: SynthesisPipeline) -> None:
     """Stage 2 takes one noise for all slices: equal coarse slices give equal fine ones."""
-    from ctgrid.pipelines.stages import refine
-
     coarse = torch.zeros(3, 1, 16, 16)
     fine, _ = refine(pipeline.bundle, coarse, seed=1, steps=2, start=0.6)
     assert torch.allclose(fine[0], fine[1], atol=1e-5) and torch.allclose(fine[0], fine[2], atol=1e-5)
@@ -113,8 +124,6 @@ def test_absolute_z_follows_the_rule_of_training_volumes() -> None:
 
 def test_whole_grids_are_decoded_whole(relative: SynthesisPipeline) -> None:
     """Sixteen cells together give what the grid gives, however few at once; cells alone would not."""
-    from ctgrid.grid import from_grid, to_grid
-
     cells = torch.randn(18, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     expected = from_grid(relative.bundle.codec.decode(to_grid(cells[:16])))
     decoded = decode_cells(relative.bundle, cells, 1)
@@ -136,9 +145,6 @@ def test_relative_positions_go_step_by_step(relative: SynthesisPipeline, rows: i
 
 def test_known_cells_stay_what_they_were(pipeline: SynthesisPipeline) -> None:
     """The keyframes of a volume are those of its first pass alone, to the bit."""
-    from ctgrid.pipelines.schedules import hierarchical
-    from ctgrid.pipelines.stages import sample_cells
-
     plan = hierarchical(40)
     both, _ = sample_cells(pipeline.bundle, plan, 40, seed=5, steps=2)
     first, _ = sample_cells(pipeline.bundle, plan[:1], 40, seed=5, steps=2)

@@ -104,7 +104,7 @@ def log_of() -> Callable[[Path], list[dict[str, Any]]]:
     """Read a run's log without its times."""
 
     def read(folder: Path) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
     return read

@@ -96,7 +96,7 @@ def test_published_is_the_newest_model(checkpoints: Checkpoints, tmp_path: Path)
     target.mkdir()
     (target / "old.txt").touch()
     checkpoints.publish(target)
-    assert {p.name: p.read_text() for p in target.iterdir()} == {"from.txt": ".partial_00000200"}
+    assert {p.name: p.read_text(encoding="utf-8") for p in target.iterdir()} == {"from.txt": ".partial_00000200"}
     assert not list(tmp_path.glob(".partial*"))
 
 
@@ -120,10 +120,10 @@ def test_logs_are_trimmed_to_a_step(tmp_path: Path) -> None:
     lines = [json.dumps({"step": step}) + "\n" for step in (1, 2, 3, 4)]
     path.write_text("".join(lines) + '{"step": 5, "lo')
     trim_log(path, 3)
-    assert path.read_text() == "".join(lines[:3])
+    assert path.read_text(encoding="utf-8") == "".join(lines[:3])
     path.write_text(lines[0] + "7\n{}\n[]\n")
     trim_log(path, 3)
-    assert path.read_text() == lines[0]
+    assert path.read_text(encoding="utf-8") == lines[0]
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -49,7 +49,7 @@ def settings(**changes: Any) -> Optimisation:
 
 def read_log(out: Path) -> list[dict[str, float]]:
     """One object per line."""
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_learning_rate_warms_up_and_decays() -> None:

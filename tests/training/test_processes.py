@@ -59,7 +59,7 @@ def test_two_processes_give_the_run_of_one(tmp_path: Path, monkeypatch: pytest.M
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     logs = [
-        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         for name in ("one", "two")
     ]
     assert [line["step"] for line in logs[1]] == [1, 2, 3, 4]

@@ -112,7 +112,9 @@ def test_runs_become_a_model(scans: Path, recipe: Callable[..., Path], tmp_path:
 def test_a_run_without_known_cells_says_so(run: Run) -> None:
     """Sampling then replaces known cells, as in the paper."""
     changes = {"stage1.window_share": 0.0, "stage1.unknown_share": 1.0, "stage1.cell_encoding": "grid"}
-    facts = json.loads((run("stage1", "run", changes=changes, max_steps=1) / "model" / "stage.json").read_text())
+    facts = json.loads(
+        (run("stage1", "run", changes=changes, max_steps=1) / "model" / "stage.json").read_text(encoding="utf-8")
+    )
     assert (facts["conditioning"], facts["cell_encoding"]) == ("replace", "grid")
 
 
@@ -136,9 +138,9 @@ def test_seed_and_steps_may_be_given_beside_the_recipe(run: Run, log_of: Read) -
     """Another seed is another run; more steps than the recipe's move its end, and the decay with it."""
     one, two = run("codec", "one", max_steps=2), run("codec", "two", max_steps=2, seed=6)
     assert log_of(one)[0]["loss"] != log_of(two)[0]["loss"]
-    assert json.loads((two / "config.json").read_text())["seed"] == 6
+    assert json.loads((two / "config.json").read_text(encoding="utf-8"))["seed"] == 6
     longer = run("codec", "longer", max_steps=8)
-    assert json.loads((longer / "config.json").read_text())["optimisation"]["steps"] == 8
+    assert json.loads((longer / "config.json").read_text(encoding="utf-8"))["optimisation"]["steps"] == 8
     assert [line["learning_rate"] for line in log_of(longer)][2:] == pytest.approx([0.01] * 5 + [0.005])
 
 
