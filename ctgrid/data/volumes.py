@@ -51,7 +51,7 @@ def find_volumes(folder: str | Path, exclude: tuple[str, ...] = ()) -> list[Path
     if not folder.is_dir():
         raise CtgridError(f"{folder}: not a folder; --data takes a folder of CT volumes")
     found = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name.lower().endswith(SUFFIXES)]
-    found += sorted({p.parent for p in folder.rglob("*.dcm")})
+    found += sorted({p.parent for p in folder.rglob("*") if p.suffix.lower() == ".dcm"})
     found = [p for p in found if volume_name(p) not in exclude]
     if not found:
         raise CtgridError(

@@ -70,7 +70,9 @@ class GridTask:
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the diffusion loss on the cells that are not known."""
-        latent = batch["grid"] if self.recipe.cell_encoding == "cell" else self.codec.encode(batch["grid"])
+        latent = batch["grid"]
+        if self.recipe.cell_encoding == "grid":
+            latent = self.codec.to(latent.device).encode(latent)
         network_config = self.recipe.network
         inputs = {"z_index": batch["z_index"]} if network_config.get("absolute_z") else {}
         if not bool(batch["known"].any()):
