@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.errors import CtgridError
+from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
@@ -30,7 +31,7 @@ class VolumeSlices:
 
     def unit(self, index: Tensor | slice | int) -> Tensor:
         """Return the chosen slices as float32 in [-1, 1]."""
-        return self.hu[index].float() / 1000.0
+        return self.hu[index].float() / SCALE_HU
 
 
 def volume_name(path: Path) -> str:
@@ -69,7 +70,7 @@ def load_slices(path: Path, size: int) -> VolumeSlices:
     volume = Volume.read(path)
     require_ct(volume)
     unit, record = to_canonical(volume, size=size, slices=None)
-    hu = (torch.as_tensor(unit) * 1000.0).round().to(torch.int16)
+    hu = (torch.as_tensor(unit) * SCALE_HU).round().to(torch.int16)
     return VolumeSlices(volume_name(path), hu, record.spacing_mm)
 
 

@@ -226,7 +226,7 @@ def denoise_cells(
             generator=streams,
             z_index=z_of(rows[part], len(images), facts.slices).to(device) if model.absolute_z else None,
             prediction=facts.prediction,
-            start=start / 999,
+            start=start,
         ).cpu()
         total.index_add_(0, index, from_grid(latent, facts.k))
         spent += steps * len(clean) * tokens(model)
