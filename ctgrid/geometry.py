@@ -123,3 +123,37 @@ def affine_from_lps(spacing: tuple[float, ...], origin: tuple[float, ...], direc
     affine[:3, :3] = np.array(direction, dtype=np.float64).reshape(3, 3) * np.array(spacing)
     affine[:3, 3] = origin
     return _LPS_TO_RAS @ affine
+
+
+def affine_from_columns_lps(x: np.ndarray, y: np.ndarray, z: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Build the RAS+ affine from the steps of the three voxel axes and the first voxel's position in LPS+ mm.
+
+    Args:
+        x: (3,) the way from one voxel to the next along x.
+        y: (3,) along y.
+        z: (3,) along z.
+        origin: (3,) position of voxel (0, 0, 0).
+    """
+    affine = np.eye(4)
+    affine[:3] = np.stack([x, y, z, origin], axis=1)
+    return _LPS_TO_RAS @ affine
+
+
+def to_lps(affine: np.ndarray) -> np.ndarray:
+    """Return the affine that maps to LPS+ mm (DICOM, ITK) instead of RAS+.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to RAS+ mm.
+    """
+    return _LPS_TO_RAS @ affine
+
+
+def is_sheared(affine: np.ndarray, tolerance: float = 1e-4) -> bool:
+    """Tell whether voxel axes are not perpendicular to each other, as after gantry tilt.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to mm.
+        tolerance: The largest cosine between two axes that counts as perpendicular.
+    """
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > tolerance)

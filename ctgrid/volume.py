@@ -12,11 +12,13 @@ import numpy as np
 
 from ctgrid import geometry
 from ctgrid.errors import CtgridError
-from ctgrid.files import atomic_output, check_output, full_suffix
-from ctgrid.formats import NIFTI_SUFFIXES, read_stored
+from ctgrid.files import atomic_output, check_output
+from ctgrid.formats import output_kind, read_stored
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+    from ctgrid.preprocess.metadata import MetadataTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,22 +81,33 @@ class Volume:
         return stored if fits else np.dtype(np.int16)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], hu: str = "auto") -> Volume:
+    def read(
+        cls,
+        path: str | os.PathLike[str],
+        hu: str = "auto",
+        metadata: MetadataTable | None = None,
+        series: str | None = None,
+    ) -> Volume:
         """Read a scan and find its HU.
 
         Args:
-            path: A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha`` or ``.mhd`` file, or a DICOM series folder.
+            path: A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file, a folder or ``.zip`` with
+                DICOM series, or one DICOM file.
             hu: "auto" decides by evidence; "stored", "header" or "sidecar" names the reading to be used
                 (see :mod:`ctgrid.preprocess.hu`).
+            metadata: A table with slope and intercept of many scans, such as CT-RATE's.
+            series: Which DICOM series: its number in ``ctgrid info``, its UID, or the UID's unique ending. None
+                takes the largest axial CT.
 
         Raises:
             CtgridError: The file is missing, damaged or not a 3-D scan, or its HU cannot be told.
         """
         from ctgrid.preprocess.hu import resolve_hu
+        from ctgrid.preprocess.spacing import audit_scan
 
         path = Path(path)
-        scan = read_stored(path)
-        values, decision = resolve_hu(scan, path, hu)
+        scan = read_stored(path, series)
+        values, decision = resolve_hu(scan, path, hu, metadata)
         record = {
             "source": str(path),
             "format": scan.format,
@@ -102,28 +115,46 @@ class Volume:
             "hu": decision,
             **scan.details,
         }
-        return cls(values, scan.affine, record)
+        affine, spacing = audit_scan(scan, path, metadata)
+        return cls(values, affine, record if spacing is None else {**record, "spacing": spacing})
 
-    def write(self, path: str | os.PathLike[str], overwrite: bool = False, dtype: DTypeLike = np.int16) -> Path:
-        """Write NIfTI with slope 1, intercept 0 and sform = qform; all of it or nothing.
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        overwrite: bool = False,
+        dtype: DTypeLike = np.int16,
+        template: str | os.PathLike[str] | None = None,
+    ) -> Path:
+        """Write HU as they are, in the format that the name asks for; all of it or nothing.
 
         Args:
-            path: A ``.nii`` or ``.nii.gz`` file.
-            overwrite: Whether a file that is already there may be replaced.
-            dtype: How to store HU. Integers are rounded and clipped to the dtype's range.
+            path: A ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file; a name without suffix becomes a folder with
+                a DICOM CT series (whole HU).
+            overwrite: Whether what is already there may be replaced.
+            dtype: How to store HU. Integers are rounded and clipped to the dtype's range. DICOM has 16 bits always.
+            template: A NIfTI file whose header is kept where the output is NIfTI on the same grid.
 
         Raises:
             CtgridError: Another suffix, or the file cannot be written.
         """
         path = Path(path)
-        if full_suffix(path) not in NIFTI_SUFFIXES:
-            raise CtgridError(f"cannot write {path}: volumes are written as {' or '.join(NIFTI_SUFFIXES)}")
-        check_output(path, overwrite)
-        from ctgrid.formats.nifti import write_nifti
+        kind = output_kind(path)
+        if kind == "dicom":
+            from ctgrid.formats.dicom_write import write_dicom
 
+            write_dicom(path, self.hu, self.affine, overwrite, self.record)
+            return path
+        check_output(path, overwrite)
         values = cast_hu(self.hu, dtype)
         with atomic_output(path, overwrite) as temporary:
-            write_nifti(temporary, values, self.affine)
+            if kind == "nifti":
+                from ctgrid.formats.nifti import write_nifti
+
+                write_nifti(temporary, values, self.affine, None if template is None else Path(template))
+            else:
+                from ctgrid.formats.itk import write_itk
+
+                write_itk(temporary, values, self.affine)
         return path
 
     def reoriented(self, codes: str = "LPS") -> Volume:
@@ -150,3 +181,28 @@ def cast_hu(hu: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     if hu.dtype.kind in "iu":
         return np.clip(hu, limits.min, limits.max).astype(dtype)
     return np.clip(np.rint(hu), limits.min, limits.max).astype(dtype)
+
+
+def fitting_dtype(volume: Volume, wanted: str = "keep", where: str = "output") -> np.dtype[Any]:
+    """Return the dtype in which a volume's HU can be stored without being clipped.
+
+    Args:
+        volume: The volume to be stored.
+        wanted: A dtype's name, or "keep" for the volume's native one, widened where its range is too small.
+        where: What is to be written, for messages.
+
+    Raises:
+        CtgridError: The dtype asked for cannot hold the values.
+    """
+    low, high = float(volume.hu.min()), float(volume.hu.max())
+
+    def holds(dtype: np.dtype[Any]) -> bool:
+        return dtype.kind == "f" or bool(np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max)
+
+    if wanted != "keep":
+        if not holds(np.dtype(wanted)):
+            raise CtgridError(
+                f"cannot write {where}: {wanted} does not hold values from {low:g} to {high:g}; use float32"
+            )
+        return np.dtype(wanted)
+    return next(d for d in (volume.native_dtype, np.dtype(np.int32), np.dtype(np.float32)) if holds(d))

@@ -13,11 +13,39 @@ from typing import Any
 import numpy as np
 
 from ctgrid.errors import CtgridError
-from ctgrid.files import full_suffix
+from ctgrid.files import check_output, full_suffix
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-READABLE = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
+ZIP_SUFFIXES = (".zip",)
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")  # of one DICOM file
+READABLE = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, *ZIP_SUFFIXES)
+WRITABLE = (*NIFTI_SUFFIXES, ".nrrd", ".mha")
+_FOREIGN_SUFFIXES = (
+    *(
+        ".nhdr",
+        ".mhd",
+        ".hdr",
+        ".img",
+        ".raw",
+        ".gz",
+        ".zip",
+        ".tar",
+        ".tgz",
+        ".7z",
+        ".bz2",
+        ".xz",
+        ".zst",
+        ".npy",
+        ".npz",
+        ".h5",
+        ".zarr",
+    ),
+    *(".mgz", ".mgh", ".mnc", ".vtk", ".vti", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".mp4", ".pdf"),
+    *(".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".html", ".py", ".pt", ".safetensors"),
+)
+_LONGEST_REASON = 200
+MARK = "HU; written by ctgrid"  # in every file that ctgrid writes: its values are HU as they stand
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +58,10 @@ class StoredScan:
         format: "nifti", "dicom", "nrrd" or "metaimage".
         slope: The header's own slope (already applied by the DICOM reader: 1).
         intercept: The header's own intercept.
-        details: What else belongs into the record, JSON-able.
+        details: What else belongs into the record, JSON-able. ``written_by_ctgrid`` is true where the file
+            carries ctgrid's mark, so that its values are HU whatever stands beside it.
+        applied: The (slope, intercept) that the reader has applied to ``values`` already: DICOM's rescale
+            tags, those of the first slice where slices differ (``details["rescale_varies"]`` tells).
     """
 
     values: np.ndarray
@@ -39,33 +70,111 @@ class StoredScan:
     slope: float = 1.0
     intercept: float = 0.0
     details: dict[str, Any] = field(default_factory=dict)
+    applied: tuple[float, float] | None = None
 
 
-def read_stored(path: Path) -> StoredScan:
+def read_stored(path: Path, series: str | None = None) -> StoredScan:
     """Read a scan with the reader that its name asks for.
 
     Args:
-        path: A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha`` or ``.mhd`` file, or a folder with a DICOM series.
+        path: A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file, a folder or ``.zip``
+            with DICOM series, or one DICOM file.
+        series: Which DICOM series: its number in ``ctgrid info``, its UID, or the UID's unique ending. None
+            takes the largest axial CT.
 
     Raises:
         CtgridError: The path is missing, of an unknown kind, or damaged.
     """
+    suffix = full_suffix(path)
     if not path.exists():
         raise CtgridError(f"{path} does not exist")
-    if path.is_dir():
-        from ctgrid.formats.sitk import read_dicom_folder
+    if is_dicom(path):
+        from ctgrid.formats.dicom import read_dicom
 
-        return read_dicom_folder(path)
-    suffix = full_suffix(path)
+        return read_dicom(path, series)
+    if not path.is_file():
+        raise CtgridError(f"{path} is neither a file nor a folder")
+    if series is not None:
+        raise CtgridError(f"{path} is not DICOM: a series can be chosen only in a DICOM folder or .zip")
     if suffix in NIFTI_SUFFIXES:
         from ctgrid.formats.nifti import read_nifti
 
         return read_nifti(path)
     if suffix in ITK_SUFFIXES:
-        from ctgrid.formats.sitk import read_itk
+        from ctgrid.formats.itk import read_itk
 
         return read_itk(path)
     raise CtgridError(
         f"{path}: cannot read files of type {suffix or '(no suffix)'!r}; "
         f"give one of {', '.join(READABLE)}, or a folder with a DICOM series"
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what another library says as one short printable line.
+
+    Args:
+        error: Its exception.
+    """
+    words = " ".join(str(error)[:2000].split())
+    line = "".join(c for c in words if c.isprintable())
+    return (line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "...") or type(error).__name__
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a path is read as DICOM: a folder, a ``.zip``, or a DICOM file by suffix or by content.
+
+    Args:
+        path: A path that exists.
+    """
+    suffix = full_suffix(path)
+    if path.is_dir() or suffix in (*ZIP_SUFFIXES, *DICOM_SUFFIXES):
+        return True
+    if not path.is_file() or suffix in READABLE:
+        return False
+    from ctgrid.formats.dicom_files import looks_like_dicom
+
+    with path.open("rb") as stream:
+        return looks_like_dicom(stream.read(132))
+
+
+def output_kind(path: Path) -> str:
+    """Tell by a name which format is to be written: "nifti", "itk" or "dicom".
+
+    A name without suffix, or with one that belongs to no other kind of file, is a folder with a DICOM series.
+
+    Args:
+        path: The output's path.
+
+    Raises:
+        CtgridError: A suffix of some other kind of file.
+    """
+    suffix = full_suffix(path)
+    if suffix in NIFTI_SUFFIXES:
+        return "nifti"
+    if suffix in WRITABLE:
+        return "itk"
+    if suffix in _FOREIGN_SUFFIXES and not path.is_dir():
+        raise CtgridError(
+            f"cannot write {path}: volumes are written as {', '.join(WRITABLE)}, "
+            f"or as a folder with a DICOM series, whose name has no such suffix"
+        )
+    return "dicom"
+
+
+def check_writable(path: Path, overwrite: bool = False) -> None:
+    """Make sure that a volume can be written under a name, before any long work starts.
+
+    Args:
+        path: A file of a known kind, or the folder of a DICOM series.
+        overwrite: Whether what is already there may be replaced.
+
+    Raises:
+        CtgridError: It cannot, or something is there that may not be replaced.
+    """
+    if output_kind(path) == "dicom":
+        from ctgrid.formats.dicom_write import check_folder
+
+        check_folder(path, overwrite)
+    else:
+        check_output(path, overwrite)

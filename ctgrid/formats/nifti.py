@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,23 @@ import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix
-from ctgrid.formats import StoredScan
+from ctgrid.formats import MARK, StoredScan, reason_of
+from ctgrid.formats.gz import unpack_gzip
+from ctgrid.formats.quiet import quiet_logger
 from ctgrid.geometry import check_affine
+
+_DEFLATE = 1032  # zlib's limit of decoded bytes per byte
+_LONGEST_HEADER = 1 << 20  # with its extensions
+_COMMENT = 6  # the extension code of plain text
+_MM = {"meter": 1000.0, "micron": 0.001}
+_GRID_MM = 1e-3
 
 
 def read_nifti(path: Path) -> StoredScan:
     """Read stored values (no scaling applied), the header's scaling and the affine.
 
     The affine is the sform where its code is set, else the qform (the standard's methods 3 and 2), else
-    the pixel sizes (method 1).
+    the pixel sizes (method 1); metres and microns are turned into millimetres.
 
     Args:
         path: A ``.nii`` or ``.nii.gz`` file.
@@ -27,16 +37,7 @@ def read_nifti(path: Path) -> StoredScan:
     Raises:
         CtgridError: Not a NIfTI file, truncated, not 3-D, not real numbers, or a broken affine.
     """
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        image = nibabel.load(path)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise CtgridError(f"{path} is not a readable NIfTI file: {_one_line(error)}") from error
-    if not isinstance(image, (nibabel.Nifti1Image, nibabel.Nifti2Image)):
-        raise CtgridError(f"{path} is not a NIfTI file but {type(image).__name__}")
+    image = _load(path)
     dtype = image.get_data_dtype()
     if dtype.kind not in "iuf":
         what = "RGB" if dtype.names else "complex" if dtype.kind == "c" else str(dtype)
@@ -44,22 +45,30 @@ def read_nifti(path: Path) -> StoredScan:
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) != 3 or 0 in shape:
+    if len(shape) != 3 or min(shape) < 1:
         raise CtgridError(f"{path} has shape {image.shape}; a CT volume has three dimensions")
-    affine = check_affine(image.affine, str(path))
+    affine, details = _affine(path, image)
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > path.stat().st_size * (_DEFLATE if is_packed(path) else 1):
+        raise CtgridError(
+            f"{path} is truncated or damaged: its header asks for {needed} bytes of voxels, there is less"
+        )
     try:
-        values = _unscaled(path, image)
+        values = _unscaled(path, image, shape)
     except (OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError) as error:
-        raise CtgridError(f"{path} is truncated or damaged: {_one_line(error)}") from error
+        raise CtgridError(f"{path} is truncated or damaged: {reason_of(error)}") from error
     proxy: Any = image.dataobj
     slope, intercept = float(proxy.slope), float(proxy.inter)
     if not np.isfinite([slope, intercept]).all():
         raise CtgridError(f"{path}: scl_slope {slope}, scl_inter {intercept} are not finite; fix the header")
+    if _marked(image.header) and (slope, intercept) == (1.0, 0.0):
+        details["written_by_ctgrid"] = True
     values = values.reshape(shape, order="F").transpose(2, 1, 0)
-    return StoredScan(values.astype(dtype.newbyteorder("="), copy=False), affine, "nifti", slope, intercept)
+    values = values.astype(dtype.newbyteorder("="), copy=False)
+    return StoredScan(values, affine, "nifti", slope, intercept, details)
 
 
-def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
+def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Path | None = None) -> None:
     """Write values as they are: slope 1, intercept 0, sform = qform, millimetres.
 
     Two writes of equal volumes give equal bytes, compressed or not. A sheared affine fits the sform
@@ -69,27 +78,100 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
         path: A ``.nii`` or ``.nii.gz`` file, replaced where it exists.
         values: (z, y, x) in the dtype to be stored.
         affine: (4, 4) voxel (x, y, z) to RAS+ mm.
+        template: A NIfTI file on the same grid. All of its header is kept, codes, units, texts and extensions,
+            but for the number format and its scaling. Where the grid is another one it has no effect.
     """
     import nibabel
 
-    image = nibabel.Nifti1Image(values.transpose(2, 1, 0), affine, dtype=values.dtype)
-    image.header.set_xyzt_units("mm")
-    image.header.set_slope_inter(1.0, 0.0)
-    image.set_qform(affine, code="scanner")
-    image.set_sform(affine, code="scanner")
+    like = _load(template) if template is not None and full_suffix(template) in (".nii", ".nii.gz") else None
+    array = values.transpose(2, 1, 0)
+    if like is not None and _same_grid(like, array.shape, affine, template):
+        header = like.header.copy()
+        header.set_data_dtype(values.dtype)
+        header.set_slope_inter(1.0, 0.0)
+        if not _marked(header):
+            header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, MARK.encode("ascii")))
+        image = type(like)(array.reshape(like.shape), None, header)
+        image.header.set_slope_inter(1.0, 0.0)
+    else:
+        image = nibabel.Nifti1Image(array, affine, dtype=values.dtype)
+        image.header.set_xyzt_units("mm")
+        image.header.set_slope_inter(1.0, 0.0)
+        image.header["descrip"] = MARK.encode("ascii")
+        image.set_qform(affine, code="scanner")
+        image.set_sform(affine, code="scanner")
     nibabel.save(image, path)
 
 
-def _unscaled(path: Path, image: Any) -> np.ndarray:
+def is_packed(path: Path) -> bool:
+    """Tell whether a file's content is gzip, whatever its name says.
+
+    Args:
+        path: A file.
+    """
+    with path.open("rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
+def _load(path: Path) -> Any:
+    """Open a file without reading its voxels; one whose name hides that it is (un)compressed, by its content."""
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    try:
+        with quiet_logger("nibabel.global"):
+            if is_packed(path) == (full_suffix(path) == ".nii.gz"):
+                image: Any = nibabel.load(path)
+            else:
+                with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as stream:
+                    head = stream.read(_LONGEST_HEADER)
+                nifti2 = b"n+2" in head[4:8]
+                image = (nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image).from_stream(io.BytesIO(head))
+    except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, zlib.error, ValueError) as error:
+        raise CtgridError(f"{path} is not a readable NIfTI file: {reason_of(error)}") from error
+    if not isinstance(image, (nibabel.Nifti1Image, nibabel.Nifti2Image)):
+        raise CtgridError(f"{path} is not a NIfTI file but {type(image).__name__}")
+    return image
+
+
+def _affine(path: Path, image: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the affine in mm, and what had to be converted."""
+    affine = check_affine(image.affine, str(path))
+    try:
+        unit = image.header.get_xyzt_units()[0]
+    except KeyError:  # a code outside the standard
+        unit = "unknown"
+    if unit not in _MM:
+        return affine, {}
+    affine[:3] *= _MM[unit]
+    return affine, {"notes": [f"lengths were in {unit}s and were turned into mm"]}
+
+
+def _same_grid(like: Any, shape: tuple[int, ...], affine: np.ndarray, path: Path | None) -> bool:
+    """Tell whether a header describes this grid: same size, and no corner further away than float32 rounds."""
+    if tuple(like.shape[:3]) != shape or any(n != 1 for n in like.shape[3:]):
+        return False
+    theirs, _ = _affine(Path(str(path)), like)
+    corners = np.array([[x, y, z, 1.0] for x in (0, shape[0]) for y in (0, shape[1]) for z in (0, shape[2])])
+    return bool(np.abs(corners @ (theirs - affine).T).max() < _GRID_MM)
+
+
+def _marked(header: Any) -> bool:
+    """Tell whether ctgrid wrote this header: by its description, or a comment beside a kept description."""
+    if bytes(header["descrip"].tobytes()).rstrip(b"\0 ") == MARK.encode("ascii"):
+        return True
+    texts = (e.get_content() for e in header.extensions if e.get_code() == _COMMENT)
+    return any(t == MARK or t == MARK.encode("ascii") for t in texts)
+
+
+def _unscaled(path: Path, image: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Read the stored values; of a compressed file the whole stream, so that its checksum is verified."""
-    if full_suffix(path) != ".nii.gz":
-        return np.asanyarray(image.dataobj.get_unscaled())
-    with gzip.open(path, "rb") as stream:
-        values = np.asanyarray(type(image).from_stream(stream).dataobj.get_unscaled())
-        while stream.read(1 << 20):
-            pass
+    dtype, start = image.get_data_dtype(), int(image.dataobj.offset)
+    if is_packed(path):
+        return unpack_gzip(path, start, math.prod(shape) * dtype.itemsize).view(dtype)
+    values = np.fromfile(path, dtype, math.prod(shape), offset=start)
+    if values.size < math.prod(shape):
+        raise EOFError(f"{values.nbytes} bytes of voxels, {math.prod(shape) * dtype.itemsize} needed")
     return values
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -12,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ctgrid import CtgridError, Volume
+from ctgrid.formats import read_stored
 
 EYE = np.eye(4)
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
@@ -110,3 +114,103 @@ def test_sform_wins_over_qform(chest: Callable, oblique_affine: np.ndarray, tmp_
     image.set_sform(oblique_affine, code=2)
     nibabel.save(image, tmp_path / "a.nii")
     np.testing.assert_allclose(Volume.read(tmp_path / "a.nii").affine, oblique_affine, atol=1e-4)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("meter", 1000.0), ("micron", 0.001), ("mm", 1.0), ("unknown", 1.0)])
+def test_lengths_become_millimetres(
+    chest: Callable, oblique_affine: np.ndarray, tmp_path: Path, unit: str, factor: float
+) -> None:
+    scaled = oblique_affine.copy()
+    scaled[:3] /= factor
+    image = nibabel.Nifti1Image(chest().transpose(2, 1, 0), scaled)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "a.nii")
+    volume = Volume.read(tmp_path / "a.nii")
+    np.testing.assert_allclose(volume.affine, oblique_affine, rtol=1e-4)
+    assert bool(volume.record.get("notes")) == (factor != 1.0)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_gzip_in_several_members_with_padding(chest: Callable, tmp_path: Path, members: int) -> None:
+    Volume(chest(), EYE).write(tmp_path / "a.nii")
+    raw = (tmp_path / "a.nii").read_bytes()
+    parts = np.array_split(np.frombuffer(raw, np.uint8), members)
+    packed = b"".join(gzip.compress(part.tobytes()) for part in parts)
+    (tmp_path / "b.nii.gz").write_bytes(packed + bytes(100))
+    np.testing.assert_array_equal(Volume.read(tmp_path / "b.nii.gz").hu, chest())
+    (tmp_path / "b.nii.gz").write_bytes(packed[:-1])
+    assert "truncated" in refusal(tmp_path / "b.nii.gz")
+    (tmp_path / "b.nii.gz").write_bytes(packed + b"more")
+    assert "damaged" in refusal(tmp_path / "b.nii.gz")
+
+
+@pytest.mark.parametrize("nifti2", [False, True])
+def test_names_that_hide_compression(chest: Callable, oblique_affine: np.ndarray, tmp_path: Path, nifti2: bool) -> None:
+    kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
+    for saved, named in (("a.nii", "plain.nii.gz"), ("a.nii.gz", "packed.nii")):
+        nibabel.save(kind(chest().transpose(2, 1, 0), oblique_affine), tmp_path / saved)
+        (tmp_path / saved).rename(tmp_path / named)
+        volume = Volume.read(tmp_path / named)
+        np.testing.assert_array_equal(volume.hu, chest())
+        np.testing.assert_allclose(volume.affine, oblique_affine, atol=1e-4)
+        (tmp_path / named).write_bytes((tmp_path / named).read_bytes()[:-100])
+        assert re.search("truncated|ended before", refusal(tmp_path / named))
+
+
+def _odd_header(hu: np.ndarray, affine: np.ndarray, nifti2: bool) -> nibabel.Nifti1Image:
+    """Return an image whose header has a value in every field that ctgrid has no use for."""
+    kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
+    image = kind(hu.transpose(2, 1, 0)[..., None], affine)
+    image.set_sform(affine, code=2)
+    image.set_qform(affine, code=4)
+    header = image.header
+    header.set_xyzt_units("mm", "sec")
+    header["descrip"], header["aux_file"], header["intent_name"] = b"from the scanner", b"aux", b"what"
+    header["intent_code"], header["intent_p1"], header["toffset"] = 1001, 2.5, 3.5
+    header["cal_min"], header["cal_max"], header["slice_code"], header["slice_end"] = -1000, 400, 1, 23
+    header.set_slope_inter(1, 0)
+    header.extensions.append(nibabel.nifti1.Nifti1Extension(6, b"a comment"))
+    return image
+
+
+@pytest.mark.parametrize("nifti2", [False, True])
+@pytest.mark.parametrize("endianness", ["<", ">"])
+def test_a_template_keeps_its_header(
+    chest: Callable, oblique_affine: np.ndarray, tmp_path: Path, nifti2: bool, endianness: str
+) -> None:
+    image = _odd_header(chest(), oblique_affine, nifti2)
+    like = type(image)(image.dataobj, None, image.header.as_byteswapped(endianness))
+    like.header.extensions.extend(image.header.extensions)
+    nibabel.save(like, tmp_path / "in.nii")
+    volume = Volume.read(tmp_path / "in.nii")
+    changed = replace(volume, hu=volume.hu + np.int16(5))
+    changed.write(tmp_path / "out.nii.gz", dtype=np.float32, template=tmp_path / "in.nii")
+    before, after = nibabel.load(tmp_path / "in.nii"), nibabel.load(tmp_path / "out.nii.gz")
+    assert type(before) is type(after)
+    touched = {name for name in before.header if before.header[name].tobytes() != after.header[name].tobytes()}
+    assert touched <= {"datatype", "bitpix", "vox_offset", "scl_slope", "scl_inter"}
+    assert next(e.get_content() for e in after.header.extensions) in (b"a comment", "a comment")
+    back = Volume.read(tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(back.hu, changed.hu)
+    np.testing.assert_array_equal(back.affine, volume.affine)
+    assert back.record["written_by_ctgrid"] is True
+    assert "written_by_ctgrid" not in volume.record
+
+
+def test_a_template_of_another_grid_has_no_effect(chest: Callable, oblique_affine: np.ndarray, tmp_path: Path) -> None:
+    nibabel.save(_odd_header(chest(), oblique_affine, False), tmp_path / "in.nii")
+    Volume.read(tmp_path / "in.nii").reoriented("RAS").write(tmp_path / "out.nii", template=tmp_path / "in.nii")
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert header["descrip"].item() == b"HU; written by ctgrid"
+    assert int(header["qform_code"]) == int(header["sform_code"]) == 1
+
+
+def test_scaled_values_lose_the_mark(chest: Callable, tmp_path: Path) -> None:
+    """Somebody else changed the file and kept its description."""
+    image = nibabel.load(Volume(chest(), EYE).write(tmp_path / "a.nii"))
+    image.header.set_slope_inter(2.0, 10.0)
+    nibabel.save(nibabel.Nifti1Image(np.asanyarray(image.dataobj), EYE, image.header), tmp_path / "b.nii")
+    raw = bytearray((tmp_path / "b.nii").read_bytes())
+    raw[112:120] = np.array([2.0, 10.0], "<f4").tobytes()
+    (tmp_path / "b.nii").write_bytes(raw)
+    assert "written_by_ctgrid" not in read_stored(tmp_path / "b.nii").details

@@ -1,0 +1,87 @@
+"""Convert a scan to another format: NIfTI, NRRD, MetaImage, or a folder with a DICOM CT series; values become HU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ctgrid.errors import CtgridError
+
+from .options import HuOption, InputArgument, JsonOption, OverwriteOption
+from .output import describe, finish
+
+StoredDtype = Literal["keep", "int16", "int32", "float32", "float64"]
+MetadataOption = Annotated[
+    Path | None,
+    typer.Option("--metadata", metavar="CSV", help="Table with VolumeName, RescaleSlope, RescaleIntercept, ..."),
+]
+SeriesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--series", metavar="N|UID", help="DICOM series: number in ctgrid info, UID or its ending; else the largest."
+    ),
+]
+
+
+def command(
+    ctx: typer.Context,
+    source: InputArgument,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A .nii, .nii.gz, .nrrd or .mha file; else a DICOM folder.")
+    ],
+    dtype: Annotated[
+        StoredDtype, typer.Option("--dtype", help="Number format; keep takes the input's where it can hold HU.")
+    ] = "keep",
+    hu: HuOption = "auto",
+    metadata: MetadataOption = None,
+    series: SeriesOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read, find the HU, write, record."""
+    import numpy as np
+
+    from ctgrid.formats import check_writable, output_kind
+    from ctgrid.preprocess.metadata import MetadataTable
+    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.volume import Volume, fitting_dtype
+
+    kind = output_kind(out)
+    if kind == "dicom" and dtype not in ("keep", "int16"):
+        raise CtgridError(f"cannot write {out} as {dtype}: a DICOM CT series has 16-bit integers; drop --dtype")
+    check_apart(source, out)
+    check_writable(out, overwrite)
+    record = RunRecord("convert", out.parent / "run.json", ctx.obj)
+    record.settings = {"dtype": dtype, "hu": hu, "metadata": metadata, "series": series, "overwrite": overwrite}
+    with recorded(record):
+        table = MetadataTable.read(metadata) if metadata is not None else None
+        with record.timed("read"):
+            volume = Volume.read(source, hu=hu, metadata=table, series=series)
+            stored = np.dtype(np.int16) if kind == "dicom" else fitting_dtype(volume, dtype, str(out))
+            record.decisions = {"hu": volume.record.get("hu"), "stored_dtype": str(stored)}
+        with record.timed("write"):
+            template = source if kind == "nifti" and volume.record["format"] == "nifti" else None
+            volume.write(out, overwrite=overwrite, dtype=stored, template=template)
+        record.add_input(source, record=dict(volume.record))
+        record.add_output(out, shape=volume.shape, spacing_mm=volume.spacing_mm, orientation=volume.orientation)
+    how = volume.record["hu"]
+    what = f"HU as {how['source']}, slope {how['slope']:g}, intercept {how['intercept']:g}"
+    finish(record, as_json, [f"{out}: {describe(volume)}, {volume.orientation}, {what}"])
+
+
+def check_apart(source: Path, out: Path) -> None:
+    """Refuse to write over the input, into an input folder, or over a folder that holds the input.
+
+    Raises:
+        CtgridError: where ``out`` is ``source``, by whatever name, lies inside it, or holds it.
+    """
+    if not source.exists():
+        raise CtgridError(f"{source} does not exist")
+    if out.exists() and out.samefile(source):
+        raise CtgridError(f"{out} is the input; the input is never written to, choose another output")
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise CtgridError(f"{out} lies inside the input folder {source}; choose an output elsewhere")
+    if out.is_dir() and source.resolve().is_relative_to(out.resolve()):
+        raise CtgridError(f"{out} holds the input {source}; it is not replaced, choose an output elsewhere")

@@ -1,0 +1,84 @@
+"""Describe a scan, a DICOM folder or archive with all its series, or a store; nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .convert import MetadataOption, SeriesOption
+from .progress import progress_bar
+
+
+def command(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A scan (NIfTI, NRRD, MetaImage, DICOM folder or .zip), or a store.")
+    ],
+    metadata: MetadataOption = None,
+    series: SeriesOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Read, describe, print."""
+    from ctgrid.runs import plain
+
+    description = plain(_describe(source, metadata, series))
+    if as_json:
+        typer.echo(json.dumps(description))
+        return
+    lines = list(_store_lines(description) if "kind" in description else _lines(description))
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        typer.echo(f"{name:<{width}}  {value}".rstrip())
+
+
+def _describe(source: Path, metadata: Path | None, series: str | None) -> dict[str, Any]:
+    if (source / "zarr.json").is_file():
+        from ctgrid.data.store.describe import describe_store
+
+        with progress_bar() as progress:
+            return describe_store(source, progress)
+    from ctgrid.formats.describe import describe_scan
+    from ctgrid.preprocess.metadata import MetadataTable
+
+    return describe_scan(source, MetadataTable.read(metadata) if metadata is not None else None, series)
+
+
+def _lines(d: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what people want to know first, x, y, z in the order people write them."""
+    yield "path", d["path"]
+    yield "format", f"{d['format']}, {d['dtype']}"
+    yield "voxels", " x ".join(str(n) for n in reversed(d["shape"])) + " (x, y, z)"
+    yield "spacing", " x ".join(f"{mm:.4g}" for mm in reversed(d["spacing_mm"])) + " mm"
+    yield "field of view", " x ".join(f"{mm:.1f}" for mm in reversed(d["field_of_view_mm"])) + " mm"
+    yield "orientation", d["orientation"] + (", sheared" if d["sheared"] else "")
+    hu, values = d["hu"], d["values"]
+    if hu["source"] is None:
+        yield "HU", f"cannot be told: {hu['problem']}"
+    else:
+        file = f", from {hu['file']}" if hu.get("file") else ""
+        yield "HU", f"{hu['source']}, slope {hu['slope']:g}, intercept {hu['intercept']:g}{file}"
+    if values["min"] is None:
+        yield "values", "none is finite"
+    else:
+        yield "values", f"{values['min']:g} to {values['max']:g} {values['unit']}, mean {values['mean']:g}"
+        yield "percentiles", ", ".join(f"{p} %: {v:g}" for p, v in values["percentiles"].items())
+    if values["not_finite"]:
+        yield "not finite", f"{values['not_finite']} voxels are NaN or infinite"
+    details = d["details"]
+    for name in ("manufacturer", "manufacturer_model", "kernel", "transfer_syntax"):
+        if details.get(name):
+            yield name.replace("_", " "), str(details[name])
+    for note in details.get("notes", []):
+        yield "note", note
+    for item in details.get("series_list", []):
+        rest = "chosen" if item["chosen"] else item["reason"]
+        what = f"{item['modality']}, {item['files']} files, {item['description'] or 'no description'}"
+        yield f"series {item['number']}", f"{what}: {rest}"
+
+
+def _store_lines(description: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in description.items():
+        yield name, value if isinstance(value, str) else json.dumps(value)

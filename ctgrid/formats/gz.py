@@ -1,0 +1,64 @@
+"""Unpack a gzip stream into one array, checksums verified."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+_BLOCK = 1 << 18
+_GZIP = 31  # zlib's code for a gzip header, whose checksum zlib verifies at the end
+
+
+def unpacked_blocks(path: Path) -> Iterator[bytes]:
+    """Yield the content of a gzip file block by block, over all of its members.
+
+    Args:
+        path: A gzip file.
+
+    Raises:
+        EOFError: It ends too early.
+        zlib.error: It is damaged.
+    """
+    with path.open("rb") as stream:
+        decoder, started = zlib.decompressobj(_GZIP), False
+        while block := stream.read(_BLOCK):
+            while block:
+                started = True
+                yield decoder.decompress(block)
+                block = decoder.unused_data
+                if decoder.eof:
+                    block, started = block.lstrip(b"\0"), False  # gzip allows zeros after a member
+                    decoder = zlib.decompressobj(_GZIP)
+        if started:
+            raise EOFError("the compressed data end too early")
+
+
+def unpack_gzip(path: Path, start: int, size: int) -> np.ndarray:
+    """Return a range of the unpacked content; the rest is unpacked too, so that checksums are verified.
+
+    Args:
+        path: A gzip file.
+        start: First byte wanted.
+        size: Number of bytes wanted.
+
+    Returns:
+        (size,) uint8.
+
+    Raises:
+        EOFError: The content, or the file, ends too early.
+        zlib.error: It is damaged.
+    """
+    out = np.empty(size, np.uint8)
+    at = -start
+    for block in unpacked_blocks(path):
+        if at < size and at + len(block) > 0:
+            first = max(at, 0)
+            part = np.frombuffer(block, np.uint8)[first - at : size - at]
+            out[first : first + len(part)] = part
+        at += len(block)
+    if at < size:
+        raise EOFError(f"{max(at, 0)} bytes of voxels, {size} needed")
+    return out
