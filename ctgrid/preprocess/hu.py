@@ -1,179 +1,167 @@
 """Find out which linear map turns stored values into HU, and record how it was found.
 
 CT-RATE files come raw (stored values that need the slope and intercept of a sidecar) or fixed (HU already,
-with the same sidecar beside them). Rescaling twice, or not at all, is the field's known bug. A *reading* is
-one candidate map; the evidence for it is where air and soft tissue land. Exactly one map is applied, once.
+with the same sidecar beside them). Rescaling twice, or not at all, is the field's known bug. The candidates
+are *readings* (:mod:`ctgrid.preprocess.readings`); the evidence is where air and soft tissue land
+(:mod:`ctgrid.preprocess.evidence`). Exactly one map is applied, once, to the values as stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ctgrid.errors import CtgridError
-from ctgrid.preprocess.sidecar import read_sidecar, sidecar_path
+from ctgrid.preprocess.evidence import LEAST_AIR, Evidence, decisive, evidence_of, evidence_sample
+from ctgrid.preprocess.readings import (
+    STORED,
+    Reading,
+    applied_map,
+    apply_reading,
+    distinct,
+    header_reading,
+    sidecar_readings,
+)
+from ctgrid.preprocess.sidecar import sidecar_path
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ctgrid.formats import StoredScan
+    from ctgrid.preprocess.metadata import MetadataTable
     from ctgrid.volume import Volume
 
-AIR_HU = (-1100.0, -800.0)
-SOFT_TISSUE_HU = (-300.0, 300.0)
-DENSE_HU = 600.0
-LEAST_AIR = 0.02  # share of all voxels; ten real chest scans: 0.31 to 0.86, noise of 400 HU leaves a quarter
-MOST_DENSE = 0.1  # the same scans: at most 0.01; with noise of 400 HU 0.04
-LEAST_SUPPORT = 0.02
-CLEAR_LEAD = 4.0
 HU_MODES = ("auto", "stored", "header", "sidecar")
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One candidate: HU = slope * stored + intercept.
-
-    Attributes:
-        source: "stored", "header" or "sidecar".
-        slope: HU per stored unit.
-        intercept: HU at stored value 0.
-    """
-
-    source: str
-    slope: float
-    intercept: float
-
-    def record(self) -> dict[str, Any]:
-        """Return the JSON-able form."""
-        return {"source": self.source, "slope": self.slope, "intercept": self.intercept}
-
-
-def readings_of(scan: StoredScan, path: Path) -> list[Reading]:
-    """List the candidate maps of a scan; the first is what the file itself states.
-
-    Args:
-        scan: Stored values and the header's own map.
-        path: Where the scan was read.
-    """
-    own = "stored" if (scan.slope, scan.intercept) == (1.0, 0.0) else "header"
-    readings = [Reading(own, scan.slope, scan.intercept)]
-    sidecar = read_sidecar(path) if scan.format == "nifti" else None
-    if sidecar is not None:
-        readings.append(Reading("sidecar", sidecar["RescaleSlope"], sidecar["RescaleIntercept"]))
-    return readings
-
-
-def support(values: np.ndarray, reading: Reading) -> float:
-    """Return how well a reading puts air near -1000 HU and soft tissue near 0 HU, from 0 to 0.5.
-
-    The measure is the smaller of the two shares of voxels. A scan read some 1000 HU too low has its soft
-    tissue where air should be, but then next to nothing where soft tissue should be. One read too high may
-    have padding for air and air for soft tissue, but then its soft tissue is as dense as bone: that is 0.
-
-    Args:
-        values: Stored values, any shape; a sample is enough.
-        reading: The map to be judged.
-    """
-    hu = values.astype(np.float32) * reading.slope + reading.intercept
-    if np.mean(hu > DENSE_HU) > MOST_DENSE:
-        return 0.0
-    air = np.mean((hu >= AIR_HU[0]) & (hu <= AIR_HU[1]))
-    soft = np.mean((hu >= SOFT_TISSUE_HU[0]) & (hu <= SOFT_TISSUE_HU[1]))
-    return float(min(air, soft))
-
-
-def resolve_hu(scan: StoredScan, path: Path, mode: str = "auto") -> tuple[np.ndarray, dict[str, Any]]:
+def resolve_hu(
+    scan: StoredScan, path: Path, mode: str = "auto", metadata: MetadataTable | None = None
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Choose a reading and apply it.
 
     Args:
-        scan: Stored values and the header's own map.
+        scan: What the format reader handed over.
         path: Where the scan was read.
         mode: "auto", or the reading to be used.
+        metadata: The collection's table.
 
     Returns:
         HU (z, y, x) as int16 or float32, and the record of the decision.
 
     Raises:
-        CtgridError: Unknown mode, a reading that the scan does not have, or two readings of like evidence.
+        CtgridError: As :func:`choose_reading`.
+    """
+    reading, record = choose_reading(scan, path, mode, metadata)
+    return apply_reading(scan.values, reading.after(applied_map(scan))), record
+
+
+def choose_reading(
+    scan: StoredScan,
+    path: Path,
+    mode: str = "auto",
+    metadata: MetadataTable | None = None,
+    trust_sidecar: bool = False,
+) -> tuple[Reading, dict[str, Any]]:
+    """Choose the reading that puts air and soft tissue where they belong.
+
+    A single stated reading is taken as it is; ``confirmed`` in the record tells whether the evidence agrees.
+    Of several, one must be right beyond doubt. A named reading is obeyed, unless it would rescale values
+    that are HU already beyond doubt.
+
+    Args:
+        scan: What the format reader handed over.
+        path: Where the scan was read.
+        mode: "auto", or the reading to be used.
+        metadata: The collection's table.
+        trust_sidecar: Where the evidence cannot tell, take the last sidecar rather than refuse.
+
+    Returns:
+        The reading (of the values as stored), and its record: source, slope, intercept, file, mode,
+        confirmed, evidence, and the readings that were turned down.
+
+    Raises:
+        CtgridError: Unknown mode, a reading that the scan does not have, two readings or none that fit, or
+            a second rescaling.
     """
     if mode not in HU_MODES:
         raise CtgridError(f"hu={mode!r} is unknown; choose one of {', '.join(HU_MODES)}")
+    stated = _stated(scan, path, mode, metadata)
+    settled = mode == "stored" or scan.details.get("rescale_varies") or scan.details.get("written_by_ctgrid")
+    implied = [] if settled else [STORED]
+    readings = distinct([*stated, *implied], scan)
+    stated = [r for r in readings if r in stated]
+    sample = evidence_sample(scan.values)
+    evidence = [evidence_of(sample, r.after(applied_map(scan))) for r in readings]
+    winner = decisive(evidence)
+    if mode in ("header", "sidecar"):
+        winner = _obey(readings, evidence, winner, len(stated), path, mode)
+    elif winner is None:
+        if len(stated) > 1 and not trust_sidecar:
+            raise _undecided(stated, evidence, path)
+        winner = len(stated) - 1
+    others = [{**r.record(), "support": round(e.support, 4)} for r, e in zip(readings, evidence, strict=True)]
+    del others[winner]
+    reading = readings[winner]
+    record = {
+        **reading.record(),
+        "mode": mode,
+        "confirmed": evidence[winner].plausible,
+        "evidence": evidence[winner].record(),
+    }
+    return reading, {**record, "others": others} if others else record
+
+
+def _stated(scan: StoredScan, path: Path, mode: str, metadata: MetadataTable | None) -> list[Reading]:
+    """List the readings that the file or its metadata state and the mode allows; at least one."""
+    header = header_reading(scan)
+    own = STORED if header.identity and not scan.details.get("rescale_varies") else header
     if mode == "stored":
-        reading = Reading("stored", 1.0, 0.0)
-    elif mode == "header":
-        reading = Reading("header", scan.slope, scan.intercept)
-    else:
-        readings = readings_of(scan, path)
-        if mode == "sidecar" and len(readings) == 1:
-            raise CtgridError(f"{path} has no sidecar {sidecar_path(path).name}; use hu='auto'")
-        reading = readings[-1] if mode == "sidecar" else _by_evidence(scan.values, readings, path)
-    return apply_reading(scan.values, reading), {**reading.record(), "mode": mode}
+        if scan.details.get("rescale_varies"):
+            raise CtgridError(f"{path}: every slice has its own rescale tags, which are applied; use --hu header")
+        return [STORED]
+    if mode == "header":
+        return [header]
+    if scan.details.get("written_by_ctgrid"):
+        if mode == "sidecar":
+            raise CtgridError(
+                f"{path} was written by ctgrid and holds HU; to rescale it again is refused: use --hu auto"
+            )
+        return [own]
+    sidecars = sidecar_readings(scan, path, metadata)
+    if mode == "sidecar":
+        if not sidecars:
+            row = "" if metadata is None else f" and no row in {metadata.file}"
+            raise CtgridError(f"{path} has no sidecar {sidecar_path(path).name}{row}; use --hu auto")
+        return sidecars
+    return [own, *sidecars]
 
 
-def decisive(sample: np.ndarray, readings: Sequence[Reading]) -> Reading | None:
-    """Return the reading that the evidence favours beyond doubt, or None.
-
-    Beyond doubt: at least 2 % of the voxels on both sides, and four times the support of any other reading.
-
-    Args:
-        sample: Stored values, any shape.
-        readings: The candidates, at least two.
-    """
-    ranked = sorted(((support(sample, reading), reading) for reading in readings), key=lambda pair: -pair[0])
-    (best, reading), (second, _) = ranked[:2]
-    return reading if best >= LEAST_SUPPORT and best >= CLEAR_LEAD * second else None
-
-
-def _by_evidence(values: np.ndarray, readings: list[Reading], path: Path) -> Reading:
-    own = readings[0]
-    others = [r for r in readings[1:] if (r.slope, r.intercept) != (own.slope, own.intercept)]
-    if not others:
-        return own
-    reading = decisive(evidence_sample(values), [own, *others])
-    if reading is None:
-        texts = " or ".join(f"{r.source} (slope {r.slope:g}, intercept {r.intercept:g})" for r in (own, *others))
+def _obey(
+    readings: list[Reading], evidence: list[Evidence], winner: int | None, stated: int, path: Path, mode: str
+) -> int:
+    """Return the named reading, unless the values are HU already beyond doubt or its sources disagree."""
+    if winner is not None and readings[winner].identity and not any(r.identity for r in readings[:stated]):
         raise CtgridError(
-            f"{path}: cannot tell how to get HU, by {texts}: air and soft tissue fit neither or both; "
-            f"choose with hu='{own.source}' or hu='{others[0].source}'"
+            f"{path} holds HU already (air at {evidence[winner].peaks_hu[0]:g} HU as stored); "
+            f"--hu {mode} would rescale it a second time by {readings[0]}: use --hu stored"
         )
-    return reading
+    if stated > 1 and winner is None:
+        raise _undecided(readings[:stated], evidence, path)
+    return 0 if stated == 1 or winner is None or winner >= stated else winner
 
 
-def evidence_sample(values: np.ndarray) -> np.ndarray:
-    """Thin a volume to about a million voxels, evenly.
-
-    Args:
-        values: (z, y, x).
-    """
-    step = max(1, round((values.size / 1e6) ** (1 / 3)))
-    return values[::step, ::step, ::step]
-
-
-def apply_reading(values: np.ndarray, reading: Reading) -> np.ndarray:
-    """Map stored values to HU: int16 where that is exact, else float32.
-
-    Args:
-        values: (z, y, x) as stored.
-        reading: The map.
-    """
-    identity = (reading.slope, reading.intercept) == (1.0, 0.0)
-    exact = values.dtype.kind in "iu" and reading.slope.is_integer() and reading.intercept.is_integer()
-    if exact:
-        slope, intercept = int(reading.slope), int(reading.intercept)
-        ends = [int(v) * slope + intercept for v in (values.min(), values.max())]
-        exact = min(ends) >= -32768 and max(ends) <= 32767
-    dtype = np.dtype(np.int16 if exact else np.float32)
-    if identity:
-        return values.astype(dtype, copy=False)
-    out = np.empty(values.shape, dtype)
-    for target, source in zip(out, values, strict=True):  # slice by slice: no wide copy of the whole
-        if exact:
-            target[...] = source.astype(np.int64) * slope + intercept
-        else:
-            target[...] = source * reading.slope + reading.intercept
-    return out
+def _undecided(readings: list[Reading], evidence: list[Evidence], path: Path) -> CtgridError:
+    """Say which readings fit equally well or equally badly, and how to choose."""
+    fits = sum(e.plausible for e in evidence[: len(readings)])
+    sources = list(dict.fromkeys(r.source for r in readings))
+    advice = "choose with " + " or ".join(f"--hu {source}" for source in sources)
+    if len(sources) < len(readings):
+        advice += "; of two sidecars that disagree, remove the wrong one"
+    return CtgridError(
+        f"{path}: cannot tell how to get HU, by {' or '.join(map(str, readings))}: "
+        f"air and soft tissue fit {'more than one' if fits > 1 else 'neither'}; {advice}"
+    )
 
 
 def require_ct(volume: Volume, min_slices: int = 2) -> None:
@@ -189,10 +177,22 @@ def require_ct(volume: Volume, min_slices: int = 2) -> None:
     name = volume.record.get("source", "volume")
     if volume.shape[0] < min_slices:
         raise CtgridError(f"{name} has {volume.shape[0]} slice(s) of {min_slices} needed; give a whole volume")
-    sample = evidence_sample(volume.hu)
-    air = float(np.mean((sample >= AIR_HU[0]) & (sample <= AIR_HU[1])))
-    if air < LEAST_AIR:
-        low, high = np.percentile(sample, [1, 99])
+    require_air({"evidence": evidence_of(evidence_sample(volume.hu), STORED).record()}, name)
+
+
+def require_air(record: Mapping[str, Any], name: str | Path) -> None:
+    """Refuse a scan of which less than 2 % (padding left out) lies near -1000 HU.
+
+    Args:
+        record: What :func:`choose_reading` returned.
+        name: What to call the scan.
+
+    Raises:
+        CtgridError: The values are not those of a CT.
+    """
+    evidence = record["evidence"]
+    if evidence["air"] < LEAST_AIR:
+        low, high = evidence["range_hu"]
         raise CtgridError(
             f"{name} has no air near -1000 HU (values run from {low:g} to {high:g}); "
             f"it is not a CT in HU: MR, or stored values that still need their slope and intercept"

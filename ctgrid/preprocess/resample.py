@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 SCALE_HU = 1000.0  # [-1000, 1000] HU <-> [-1, 1]
@@ -25,6 +27,17 @@ def denormalise(values: np.ndarray) -> np.ndarray:
     return np.clip(values, -1.0, 1.0).astype(np.float32) * np.float32(SCALE_HU)
 
 
+def unit_of(slices: np.ndarray) -> np.ndarray:
+    """Return network output in [-1, 1], whether it came so (floating) or in HU (integers); float32.
+
+    Args:
+        slices: Any shape.
+    """
+    if slices.dtype.kind == "f":
+        return slices.astype(np.float32, copy=False)
+    return slices.astype(np.float32) / np.float32(SCALE_HU)
+
+
 def linear_taps(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for each output slice, its two source slices and the weight of the second.
 
@@ -43,6 +56,34 @@ def linear_taps(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return lower, upper, position - lower.astype(np.float32)
 
 
+def stream_z(plane: Callable[[int], np.ndarray], n_in: int, n_out: int) -> Iterator[np.ndarray]:
+    """Resample linearly along z, slice by slice, holding two source slices at a time.
+
+    Args:
+        plane: Makes source slice i, float32; called once for each slice that is needed, in ascending order.
+        n_in: Slices there are.
+        n_out: Slices wanted.
+
+    Yields:
+        Output slices, float32; each is overwritten when the next but one is asked for.
+    """
+    ready: dict[int, np.ndarray] = {}
+    blend: list[np.ndarray] = []
+    for i, (low, high, weight) in enumerate(zip(*linear_taps(n_in, n_out), strict=True)):
+        for old in [index for index in ready if index < low]:
+            del ready[old]
+        for index in {low, high} if weight else {low}:
+            if index not in ready:
+                ready[index] = plane(int(index))
+        if not weight:
+            yield ready[low]
+            continue
+        if not blend:
+            blend = [np.empty_like(ready[low]) for _ in range(3)]
+        out = np.multiply(ready[low], 1.0 - weight, out=blend[i % 2])
+        yield np.add(out, np.multiply(ready[high], weight, out=blend[2]), out=out)
+
+
 def resample_z(slices: np.ndarray, n_out: int) -> np.ndarray:
     """Resample linearly along the first axis.
 
@@ -53,10 +94,8 @@ def resample_z(slices: np.ndarray, n_out: int) -> np.ndarray:
     if len(slices) == n_out:
         return slices
     out = np.empty((n_out, *slices.shape[1:]), dtype=np.float32)
-    for i, (low, high, weight) in enumerate(zip(*linear_taps(len(slices), n_out), strict=True)):
-        np.multiply(slices[low], 1.0 - weight, out=out[i])
-        if weight:
-            out[i] += weight * slices[high]
+    for target, plane in zip(out, stream_z(slices.__getitem__, len(slices), n_out), strict=True):
+        target[...] = plane
     return out
 
 

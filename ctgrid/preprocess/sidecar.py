@@ -1,4 +1,7 @@
-"""The JSON file that some collections put beside each scan: ``NAME_metadata.json`` for ``NAME.nii.gz``."""
+"""The JSON file that some collections put beside each scan: ``NAME_metadata.json`` for ``NAME.nii.gz``.
+
+It says the same as a row of the collection's table (:mod:`ctgrid.preprocess.metadata`), and may stand beside one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix
+from ctgrid.preprocess.metadata import FIELDS, MetadataRow, MetadataTable, volume_key
 
 
 def sidecar_path(path: Path) -> Path:
@@ -47,3 +51,31 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, TypeError) as error:
         raise CtgridError(f"{sidecar} is not a usable sidecar: {error}") from error
     return {**content, "RescaleSlope": slope, "RescaleIntercept": intercept}
+
+
+def stated_rows(path: Path, metadata: MetadataTable | None = None) -> list[MetadataRow]:
+    """List what is stated about a scan outside of it: by the JSON beside it, then by the collection's table.
+
+    Args:
+        path: The image file.
+        metadata: The table.
+
+    Raises:
+        CtgridError: As :func:`read_sidecar`.
+    """
+    rows = []
+    content = read_sidecar(path)
+    if content is not None:
+        fields = {field: str(content[field]).strip() for field in FIELDS if content.get(field) not in (None, "")}
+        rows.append(MetadataRow(str(sidecar_path(path)), 0, volume_key(path), fields))
+    row = None if metadata is None else metadata.row(path)
+    return rows if row is None else [*rows, row]
+
+
+def stated_manufacturer(rows: list[MetadataRow]) -> str | None:
+    """Return the scanner's maker, from the first row that names one.
+
+    Args:
+        rows: What :func:`stated_rows` found.
+    """
+    return next((row.manufacturer for row in rows if row.manufacturer), None)

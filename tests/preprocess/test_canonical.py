@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations, product
@@ -9,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctgrid import CtgridError, Volume
-from ctgrid.preprocess.canonical import from_canonical, to_canonical
+from ctgrid.grid import downsample
+from ctgrid.preprocess.body import body_centre, body_mask
+from ctgrid.preprocess.canonical import canonical_pass, from_canonical, to_canonical
+from ctgrid.preprocess.protocols import record_from_json, restore
 
 ORIENTATIONS = [
     "".join(pair[sign] for pair, sign in zip(pairs, signs, strict=True))
@@ -141,9 +146,14 @@ def test_wrong_shapes_are_refused(chest_volume: Volume) -> None:
             to_canonical(chest_volume, size=size, slices=slices)
 
 
-def test_real_scan_stands_upright(data_dir: Path) -> None:
+@pytest.fixture(scope="module")
+def real_scan(data_dir: Path) -> Volume:
+    return Volume.read(data_dir / "train" / "lungdxA0001_B")
+
+
+def test_real_scan_stands_upright(real_scan: Volume) -> None:
     """The table and the spine are low in the picture; the heart is right of its middle."""
-    array, record = to_canonical(Volume.read(data_dir / "train" / "lungdxA0001_B"), size=128)
+    array, record = to_canonical(real_scan, size=128)
     bone = array[:, :, 54:74] > 0.3
     assert np.average(np.arange(128), weights=bone.sum((0, 2))) > 70
     middle = array[24:36, 32:72]  # slices through the heart, in front of the spine
@@ -151,3 +161,111 @@ def test_real_scan_stands_upright(data_dir: Path) -> None:
     left, right = heart[:, :, 34:62].sum(), heart[:, :, 66:94].sum()
     assert right > 1.3 * left
     assert record.orientation == "LPS"
+
+
+def shifted_body(shape: tuple[int, int, int] = (16, 120, 160), row: float = 45, column: float = 90) -> Volume:
+    """Return an elliptic body of 50 x 60 mm about (row, column), with lungs, a table below it, 1 x 1 x 3 mm."""
+    y, x = np.mgrid[: shape[1], : shape[2]]
+    hu = np.full(shape, -1000, np.int16)
+    hu[:, ((y - row) / 25) ** 2 + ((x - column) / 30) ** 2 < 1] = 40
+    hu[:, ((y - row) / 14) ** 2 + ((x - column) / 20) ** 2 < 1] = -850
+    hu[:, 74:78, 20:150] = 200
+    return Volume(hu, np.diag([-1, -1, 3, 1.0]))
+
+
+def test_the_field_of_view_is_about_the_body_without_the_table() -> None:
+    volume = shifted_body()
+    assert body_centre(volume.hu, volume.spacing_mm) == pytest.approx((45, 90), abs=2.5)
+    mask, step = body_mask(volume.hu, volume.spacing_mm)
+    assert mask[2, 45 // step[1], 90 // step[2]]  # lungs belong to it
+    assert not mask[:, 76 // step[1]].any()
+    array, record = to_canonical(volume, size=72, fov_mm=72)
+    np.testing.assert_allclose(record.spacing_mm, (3, 1, 1))
+    body = np.argwhere(array[0] > -0.9)
+    np.testing.assert_allclose(body[:, 1].min() + body[:, 1].max(), 71, atol=5)
+
+
+def test_no_body_means_the_middle_of_the_image() -> None:
+    air = np.full((3, 40, 60), -1000, np.int16)
+    assert body_centre(air, (1, 1, 1)) == (19.5, 29.5)
+    tiny = np.full((1, 2, 3), 40, np.int16)
+    assert body_centre(tiny, (1, 1, 1)) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize("codes", ORIENTATIONS[::5])
+def test_what_lies_outside_the_field_of_view(codes: str) -> None:
+    """It gets the background, or stays as it was; what lies inside comes back exactly."""
+    volume = shifted_body()
+    noise = np.random.default_rng(0).integers(-20, 20, volume.shape).astype(np.int16)
+    scan = Volume(np.clip(volume.hu + noise, -1000, 1000), volume.affine).reoriented(codes)
+    array, record = to_canonical(scan, size=80, fov_mm=80)
+    outside = from_canonical(array * 0 + 1, record, background_hu=-77).reoriented("LPS").hu == -77
+    assert 0 < outside.sum() < outside.size
+    kept = from_canonical(array, record, original=scan)
+    np.testing.assert_array_equal(kept.hu, scan.hu)
+    np.testing.assert_allclose(kept.affine, scan.affine, atol=1e-9)
+    changed = from_canonical(array * 0 + 0.5, record, original=scan).reoriented("LPS").hu
+    np.testing.assert_array_equal(changed[outside], scan.reoriented("LPS").hu[outside])
+    assert (changed[~outside] == 500).all()
+    filled = from_canonical(array, record).reoriented("LPS").hu
+    assert (filled[outside] == -1000).all()
+    np.testing.assert_array_equal(filled[~outside], scan.reoriented("LPS").hu[~outside])
+    with pytest.raises(CtgridError, match="the original has shape"):
+        from_canonical(array, record, original=shifted_body((9, 9, 9)))
+
+
+@pytest.mark.parametrize("fov_mm", [20.0, 61.0, 500.0])
+def test_any_field_of_view_fits(fov_mm: float) -> None:
+    volume = shifted_body()
+    array, record = to_canonical(volume, size=32, fov_mm=fov_mm)
+    assert record.spacing_mm[1] == pytest.approx(fov_mm / 32, rel=0.03)
+    back = from_canonical(array, record, original=volume)
+    assert back.shape == volume.shape
+    if fov_mm == 500:
+        np.testing.assert_allclose(array[:, 0], -1, atol=1e-6)
+
+
+def test_slices_by_number_or_by_spacing(chest_volume: Volume) -> None:
+    array, record = to_canonical(chest_volume, size=16, slice_mm=5.0)
+    assert len(array) == record.slices == 12  # 24 of 2.5 mm
+    assert record.spacing_mm[0] == pytest.approx(5.0)
+    assert from_canonical(array, record).shape == chest_volume.shape
+    for bad in ({"slice_mm": 0.0}, {"fov_mm": -1.0}, {"fov_mm": np.nan}, {"slices": 3, "slice_mm": 1.0}):
+        with pytest.raises(CtgridError, match="mm"):
+            to_canonical(chest_volume, size=16, **bad)
+
+
+@pytest.mark.parametrize("fov_mm", [None, 30.0])
+def test_one_pass_gives_both_sizes(chest_volume: Volume, fov_mm: float | None) -> None:
+    array, _ = to_canonical(chest_volume, size=32, slices=40, fov_mm=fov_mm)
+    made = canonical_pass(chest_volume, 32, 4, 40, fov_mm)
+    np.testing.assert_array_equal(made.slices, np.rint(array * np.float32(1000)))
+    small = downsample(torch.from_numpy(array)[:, None], 4)[:, 0].numpy()
+    np.testing.assert_array_equal(made.coarse, np.rint(small * np.float32(1000)))
+    record = record_from_json(json.loads(json.dumps(made.record.to_json())))
+    assert record.to_json() == made.record.to_json()
+    np.testing.assert_array_equal(restore(made.slices, record).hu, from_canonical(made.slices, made.record).hu)
+    np.testing.assert_array_equal(restore(array, record).affine, restore(made.slices, record).affine)
+    with pytest.raises(CtgridError, match="multiple of k"):
+        canonical_pass(chest_volume, 30, 4)
+
+
+@pytest.mark.parametrize("codes", ORIENTATIONS)
+def test_whole_hu_come_back_exactly_in_every_orientation(chest: Callable, codes: str) -> None:
+    scan = Volume(chest((10, 24, 24)), np.diag([-0.8, -0.8, 2.0, 1.0])).reoriented(codes)
+    made = canonical_pass(scan, 24, 4, None)
+    back = restore(made.slices, record_from_json(json.loads(json.dumps(made.record.to_json()))))
+    np.testing.assert_array_equal(back.hu, clipped(scan))
+    np.testing.assert_array_equal(back.affine, scan.affine)
+
+
+@pytest.mark.parametrize("bad", [{}, {"protocol": "x"}, {"protocol": "canonical"}, {"protocol": "generatect", "a": 1}])
+def test_records_that_are_none(bad: dict) -> None:
+    with pytest.raises(CtgridError, match=r"unknown|damaged"):
+        record_from_json(bad)
+
+
+def test_a_real_body_is_found_above_its_table(real_scan: Volume) -> None:
+    """The table of this scan reaches to the image's lower edge; the body's middle was read off the picture."""
+    row, column = body_centre(real_scan.hu, real_scan.spacing_mm)
+    assert (row, column) == pytest.approx((295, 255), abs=10)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError, Volume
-from ctgrid.preprocess.hu import Reading, apply_reading, require_ct
+from ctgrid.preprocess.hu import require_ct
+from ctgrid.preprocess.readings import Reading, apply_reading
 
 
 def save(path: Path, values: np.ndarray, slope: float | str | None = None, intercept: float = 0) -> Path:
@@ -42,9 +43,13 @@ def test_padding_does_not_pass_for_air(chest: Callable, tmp_path: Path) -> None:
     assert volume.record["hu"]["source"] == "sidecar"
 
 
+@pytest.fixture(scope="module")
+def clean(data_dir: Path) -> np.ndarray:
+    return Volume.read(data_dir / "validation" / "rider_0117").hu[::8, ::2, ::2]
+
+
 @pytest.mark.parametrize("clipped", [False, True])
-def test_real_scan_raw_fixed_and_noisy(data_dir: Path, tmp_path: Path, clipped: bool) -> None:
-    clean = Volume.read(data_dir / "validation" / "rider_0117").hu[::8, ::2, ::2]
+def test_real_scan_raw_fixed_and_noisy(clean: np.ndarray, tmp_path: Path, clipped: bool) -> None:
     noisy = clean + 400 * np.random.default_rng(0).standard_normal(clean.shape)
     hu = np.clip(np.rint(noisy), -1000 if clipped else -8000, 8000).astype(np.int16)
     require_ct(Volume(hu, np.eye(4)))
@@ -130,3 +135,15 @@ def test_raw_values_without_a_sidecar_are_refused(chest: Callable) -> None:
 def test_one_slice_is_no_volume(chest: Callable) -> None:
     with pytest.raises(CtgridError, match=r"scan\.nii has 1 slice.* 2 needed"):
         require_ct(Volume(chest()[:1], np.eye(4), {"source": "scan.nii"}))
+
+
+def test_real_scan_padded_outside_its_round_field(clean: np.ndarray, tmp_path: Path) -> None:
+    """Padding that looks like air, in raw values, once misled; also a wide field with a small body."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in clean.shape[1:]), indexing="ij")
+    for outside, radius in ((-1024, 0.9), (-2000, 0.9), (0, 0.7)):
+        raw = clean + np.int16(1024)
+        raw[:, np.hypot(x, y) > radius] = outside
+        assert Volume.read(save(tmp_path / "a.nii", raw, 1, -1024)).record["hu"]["source"] == "sidecar"
+    wide = np.pad(clean, ((0, 0), (256, 256), (256, 256)), constant_values=-1000)[:, ::2, ::2]
+    assert Volume.read(save(tmp_path / "b.nii", wide, 1, -1024)).record["hu"]["source"] == "stored"
+    assert Volume.read(save(tmp_path / "c.nii", wide + 1024, 1, -1024)).record["hu"]["source"] == "sidecar"
