@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -115,7 +115,7 @@ class Fake:
 
 @dataclass
 class FakeResult:
-    """Stands for ``Synthesis`` and ``Denoised``."""
+    """Stands for ``Denoised``."""
 
     volume: Volume
     phases: dict[str, float] = field(default_factory=lambda: {"stage 1": 1.5, "stage 2": 2.0})
@@ -138,11 +138,23 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
         def describe(self) -> dict[str, Any]:
             return {"name": "fake"}
 
-        def generate(self, *, progress: Callable[[str, int, int], None], **settings: Any) -> FakeResult:
-            state.note(**settings)
-            progress("stage 1", 1, 2)
-            hu = chest(settings["slices"]) + np.int16(settings["seed"])
-            return FakeResult(Volume(hu, AFFINE))
+        def resolve(self, settings: Any, max_memory: int | None = None) -> Any:
+            return replace(settings, size=32)
+
+        def affine(self, settings: Any) -> np.ndarray:
+            return AFFINE
+
+        def stream(self, seeds: Any, settings: Any, receive: Any, progress: Callable[[str, int, int], None]) -> Any:
+            for number, seed in enumerate(seeds):
+                state.note(seed=seed, **settings.as_dict())
+                progress("stage 1", 1, 2)
+                hu = chest(settings.slices) + np.int16(seed)
+                receive(number, 0, lambda hu=hu: hu[:1])
+                receive(number, 1, lambda hu=hu: hu[1:])
+            count = len(seeds)
+            return SimpleNamespace(
+                phases={"stage 1": 1.5 * count, "stage 2": 2.0 * count}, dit_token_passes=1000 * count
+            )
 
         def run(self, volume: Volume, *, progress: Callable[..., None], **settings: Any) -> FakeResult:
             state.note(**settings)

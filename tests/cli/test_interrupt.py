@@ -11,25 +11,25 @@ import pytest
 
 SCRIPT = """
 import sys, time
-from types import ModuleType, SimpleNamespace
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 import numpy as np
-from ctgrid import Volume
-from ctgrid.formats import nifti
 from ctgrid_cli import app
 
 class Pipeline:
     load = classmethod(lambda cls, **options: cls())
     describe = dict
-    def generate(self, **options):
-        volume = Volume(np.full((4, 8, 8), -1000, np.int16), np.eye(4))
-        return SimpleNamespace(volume=volume, phases={}, dit_token_passes=0, settings={})
+    resolve = lambda self, settings, limit: replace(settings, size=8)
+    affine = lambda self, settings: np.eye(4)
+    def stream(self, seeds, settings, receive, progress):
+        receive(0, 0, lambda: np.full((3, 8, 8), -1000, np.int16))
+        while not (there := list(folder.iterdir())):
+            time.sleep(0.01)
+        print(*there, flush=True)
+        time.sleep(60)
 
-def write(path, *rest, real=nifti.write_nifti):
-    real(path, *rest)
-    print(*path.parent.iterdir(), flush=True)
-    time.sleep(60)
-
-nifti.write_nifti = write
+folder = Path(sys.argv[1]).parent
 sys.modules["ctgrid.pipelines.synthesize"] = module = ModuleType("fake")
 module.SynthesisPipeline = Pipeline
 app(["synthesize", "--slices", "4", "--out", sys.argv[1]])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ctgrid import Volume
 from ctgrid.files import sha256_of
+from ctgrid.pipelines.settings import Settings
 
 
 def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
@@ -28,22 +31,53 @@ def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_pa
     assert record["command"] == "synthesize" and record["status"] == "done"
     assert record["argv"][:3] == ["synthesize", "--slices", "7"]
     assert record["seed"] == 3
-    assert record["settings"] | {"slices": 7, "steps": 5, "known": "clean"} == record["settings"]
+    assert record["settings"] | {"slices": 7, "steps": 5, "count": 1} == record["settings"]
     assert record["model"] == {"name": "fake"}
     assert record["phases"]["stage 1"] == 1.5
-    assert {"load", "write", "picture"} <= set(record["phases"])
+    assert {"load", "check", "write"} <= set(record["phases"])
     assert record["dit_token_passes"] == 1000
     assert [o["sha256"] for o in record["outputs"]] == [sha256_of(out), sha256_of(tmp_path / "volume.png")]
     assert fake.calls[0] == {"model": "embedded", "device": "auto", "dtype": "auto"}
-    assert fake.calls[1] == {
-        "slices": 7,
-        "seed": 3,
-        "steps": 5,
-        "refine_steps": 2,
-        "size": 512,
-        "batch_size": 8,
-        "sampler": "dpm++",
+    assert fake.calls[1] == {"seed": 3, **asdict(Settings(slices=7, steps=5, size=32))}
+
+
+def test_every_option_reaches_the_pipeline_and_the_record(
+    ctgrid: Callable[..., Any], fake: Any, tmp_path: Path
+) -> None:
+    """By the names that the library has."""
+    line = "--schedule autoregressive --control-rows 2 --interpolate --steps 9 --refine-steps 3 --sampler ddim"
+    more = "--spacing karras --refine-start 0.5 --batch-size 3"
+    ctgrid("synthesize", "--slices", 3, *line.split(), *more.split(), "--no-picture", "--out", tmp_path / "a.nii")
+    wanted = {
+        **{"schedule": "autoregressive", "control_rows": 2, "interpolate": True, "steps": 9, "refine_steps": 3},
+        **{"sampler": "ddim", "spacing": "karras", "refine_start": 0.5, "batch_size": 3},
     }
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    for settings in (fake.calls[1], record["settings"]):
+        assert {name: settings[name] for name in wanted} == wanted
+    ctgrid("synthesize", "--fill-steps", 4, "--compile", "--slices", 3, "--out", tmp_path / "b.nii")
+    assert fake.calls[-1]["fill_steps"] == 4 and fake.calls[-2]["compile"] is True
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--schedule hierarchical --interpolate",
+        "--schedule hierarchical --control-rows 2",
+        "--schedule autoregressive --fill-steps 2",
+        "--refine-start 0",
+        "--refine-start 1.5",
+        "--spacing log",
+        "--control-rows 0",
+        "--max-memory much",
+    ],
+)
+def test_combinations_that_make_no_sense_are_usage_errors(
+    line: str, fails: Callable[..., str], fake: Any, tmp_path: Path
+) -> None:
+    """Before any work."""
+    assert "--help" in fails("synthesize", *line.split(), "--out", tmp_path / "a.nii", code=2)
+    assert fake.calls == []
 
 
 def test_no_picture(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
@@ -68,7 +102,7 @@ def test_count_into_a_new_folder(ctgrid: Callable[..., Any], fake: Any, tmp_path
     many = tmp_path / "many"
     assert ctgrid("synthesize", "--slices", 3, "--seed", 5, "--count", 3, "--out", many).exit_code == 0
     names = [f"volume_000{i}{suffix}" for i in range(3) for suffix in (".nii.gz", ".png")]
-    assert sorted(p.name for p in many.iterdir()) == ["run.json", *names]
+    assert sorted(p.name for p in many.iterdir()) == ["manifest.jsonl", "run.json", *names]
     one = tmp_path / "one.nii.gz"
     ctgrid("synthesize", "--slices", 3, "--seed", 7, "--out", one)
     assert np.array_equal(Volume.read(one).hu, Volume.read(many / "volume_0002.nii.gz").hu)
@@ -104,7 +138,7 @@ def test_interrupt_keeps_whole_volumes_and_a_record(ctgrid: Callable[..., Any], 
     result = ctgrid("synthesize", "--slices", 3, "--count", 5, "--no-picture", "--out", tmp_path / "many")
     assert (result.exit_code, result.stderr) == (130, "ctgrid: interrupted\n")
     names = sorted(p.name for p in (tmp_path / "many").iterdir())
-    assert names == ["run.json", "volume_0000.nii.gz", "volume_0001.nii.gz"]
+    assert names == ["manifest.jsonl", "run.json", "volume_0000.nii.gz", "volume_0001.nii.gz"]
     record = json.loads((tmp_path / "many" / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "interrupted" and len(record["outputs"]) == 2
 
@@ -118,9 +152,13 @@ def test_overwrite_keeps_the_older_record(ctgrid: Callable[..., Any], fake: Any,
     assert seeds == [3, 1, 2]
 
 
-def test_samplers_are_those_of_the_library() -> None:
-    """The command offers exactly what the library samples with."""
+def test_choices_are_those_of_the_library() -> None:
+    """The command offers exactly what the library knows."""
+    from ctgrid.diffusion import schedule
     from ctgrid.diffusion.solvers import SAMPLERS
-    from ctgrid_cli.synthesize import Sampler
+    from ctgrid.pipelines import settings
+    from ctgrid_cli import synthesize
 
-    assert set(get_args(Sampler)) == set(SAMPLERS)
+    assert set(get_args(synthesize.Sampler)) == set(SAMPLERS)
+    assert set(get_args(synthesize.Spacing)) == set(get_args(schedule.Spacing))
+    assert set(get_args(synthesize.ScheduleName)) == set(get_args(settings.ScheduleName))

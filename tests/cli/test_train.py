@@ -16,6 +16,7 @@ def test_options_reach_the_library(ctgrid: Callable[..., Any], fake: Any, tmp_pa
     result = ctgrid(
         "train", "stage1", "--config", "my.yaml", "--data", tmp_path, "--out", run, "--max-steps", 7,
         "--seed", 4, "--resume", "--set", "a.b=2", "--set", "c=[1, x]", "--set", "d=null",
+        "--split", "parts.yaml:train", "--fraction", 60,
     )  # fmt: skip
     assert (result.exit_code, result.stderr) == (0, "")
     assert fake.calls == [
@@ -24,6 +25,8 @@ def test_options_reach_the_library(ctgrid: Callable[..., Any], fake: Any, tmp_pa
             "config": "my.yaml",
             "data": tmp_path,
             "out": run,
+            "split": "parts.yaml:train",
+            "fraction": 60.0,
             "resume": True,
             "max_steps": 7,
             "seed": 4,

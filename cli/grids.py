@@ -1,0 +1,86 @@
+"""Export a store's grid images as 8-bit gray PNG, as the paper's training reads them, for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import JsonOption, OverwriteOption, parse_window
+from .output import cost, finish
+from .progress import progress_bar
+
+
+def command(
+    ctx: typer.Context,
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store made by ctgrid prepare.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the pictures; made if missing.")],
+    volumes: Annotated[
+        list[str] | None, typer.Option("--volumes", metavar="NAME", help="Only this volume; may be repeated.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="FILE:PART", help="Only these volumes; also FILE.txt, ct-rate:train."),
+    ] = None,
+    fraction: Annotated[
+        float | None, typer.Option("--fraction", metavar="PERCENT", help="Only so many of the patients.")
+    ] = None,
+    stride: Annotated[int, typer.Option("--stride", min=1, help="Slices from one cell to the next.")] = 1,
+    window: Annotated[
+        Any, typer.Option("--window", metavar="LO,HI", parser=parse_window, help="HU that become black and white.")
+    ] = "-1000,1000",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Threads that write.")] = 1,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read, tile, write, record; run it again to go on where it was stopped."""
+    from ctgrid.data.store import Store
+    from ctgrid.data.store.export import export_grids
+    from ctgrid.data.store.splits import select_volumes
+    from ctgrid.runs import RunRecord, recorded
+
+    if volumes and (split is not None or fraction is not None):
+        raise typer.BadParameter("give --volumes, or --split and --fraction, not both", param_hint="--volumes")
+    record = RunRecord("grids", out / "run.json", ctx.obj)
+    record.settings = {"store": store, "volumes": volumes, "split": split, "fraction": fraction, "stride": stride}
+    record.settings |= {"window_hu": window, "workers": workers, "overwrite": overwrite}
+    opened = Store.open(store)
+    names = volumes or select_volumes(opened.names(), split, fraction)
+    with recorded(record), progress_bar() as bar:
+
+        def progress(phase: str, done: int, total: int) -> None:
+            record.worth_keeping = True  # pictures lie there
+            bar(phase, done, total)
+
+        with record.timed("grids"):
+            made = export_grids(
+                opened,
+                out,
+                names,
+                stride=stride,
+                window_hu=window,
+                overwrite=overwrite,
+                workers=workers,
+                progress=progress,
+            )
+        record.decisions = {"bits": 8, "hu_per_gray": (window[1] - window[0]) / 255}
+        record.results = {
+            "volumes": len(made.volumes),
+            "grids": made.written + made.kept,
+            "written": made.written,
+            "kept": made.kept,
+            "grids_per_volume": max((len(p) for p in made.volumes.values()), default=0),
+            "left_out": made.left_out,
+        }
+    count, left = record.results["grids"], len(made.left_out)
+    finish(
+        record,
+        as_json,
+        [
+            f"{out}: {count} grids of {len(made.volumes)} volumes ({made.kept} were there already), "
+            f"8 bits of {record.decisions['hu_per_gray']:.2f} HU",
+            f"the last {left} slices of every volume fill no grid and are left out" if left else "every slice is in",
+            cost(record),
+        ],
+    )

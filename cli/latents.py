@@ -1,0 +1,73 @@
+"""Encode a store's slices once and keep the codec's latents in it, so that training need not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import DeviceOption, Dtype, JsonOption
+from .output import cost, finish
+from .progress import progress_bar
+
+
+def command(
+    ctx: typer.Context,
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store made by ctgrid prepare.")],
+    codec: Annotated[
+        str, typer.Option("--codec", metavar="embedded|DIR", help="The codec, as in a recipe's key codec.")
+    ] = "embedded",
+    of: Annotated[Literal["slices", "coarse", "both"], typer.Option("--of", help="Which slices.")] = "both",
+    keep: Annotated[
+        Literal["float16", "float32"], typer.Option("--keep", help="Number format of what is kept.")
+    ] = "float16",
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove latents instead: those of this codec; with --codec all, every.")
+    ] = False,
+    device: DeviceOption = "auto",
+    dtype: Annotated[Dtype, typer.Option("--dtype", help="Number format of the codec; auto is float32.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Encode what is missing or stale, record; run it again to go on where it was stopped."""
+    from ctgrid.data.store import Store
+    from ctgrid.runs import RunRecord, recorded
+
+    opened = Store.open(store)
+    which = ("slices", "coarse") if of == "both" else (of,)
+    folder = store.resolve()
+    record = RunRecord("latents", folder.with_name(f"{folder.name}.latents.run.json"), ctx.obj)
+    record.settings = {"store": store, "codec": codec, "of": which, "keep": keep, "clear": clear, "device": device}
+    with recorded(record), progress_bar() as bar:
+
+        def progress(phase: str, done: int, total: int) -> None:
+            record.worth_keeping = record.worth_keeping or done > 0
+            bar(phase, done, total)
+
+        bar("loading the codec", 0, 1)
+        if clear:
+            from ctgrid.data.store.latents import remove_latents
+            from ctgrid.models.codecs import load_codec
+
+            with record.timed("remove"):
+                identity = None if codec == "all" else load_codec(codec).identity
+                record.results = {"removed": remove_latents(opened, identity, which, progress)}
+            line = f"{store}: latents removed from {record.results['removed']} volumes"
+        else:
+            from ctgrid.data.store.latents import write_latents
+            from ctgrid.models.codecs import load_codec
+            from ctgrid.pipelines.device import choose_device, choose_dtype
+
+            chosen = choose_device(device)
+            compute = choose_dtype("float32" if dtype == "auto" else dtype, chosen)
+            with record.timed("encode"):
+                made = write_latents(
+                    opened, load_codec(codec).to(chosen), which, keep=keep, compute=compute, progress=progress
+                )
+            record.settings |= {"device": str(chosen), "dtype": str(compute).removeprefix("torch.")}
+            record.results = made.as_dict()
+            line = (
+                f"{store}: latents of {len(made.made)} volumes made, {len(made.renewed)} stale ones made anew, "
+                f"{len(made.kept)} were there (codec {made.codec[:16]}, {keep})"
+            )
+    finish(record, as_json, [line, cost(record)])

@@ -1,0 +1,122 @@
+"""Prepare scans for training: a Zarr store with both resolutions, the way back, and a report on every scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .options import HuOption, JsonOption
+from .output import cost, finish
+from .progress import progress_bar
+
+_LISTED = 10
+
+
+def command(
+    ctx: typer.Context,
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="IN...", help="Scans (NIfTI, NRRD, MetaImage, zip, DICOM) and folders to be searched."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The store to write or to go on with, such as X.zarr.")],
+    metadata: Annotated[
+        Path | None, typer.Option("--metadata", metavar="CSV", help="Table with VolumeName, RescaleSlope, ...")
+    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes on this machine.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="tcp://...", help="A running Dask scheduler, instead.")
+    ] = None,
+    protocol: Annotated[
+        Literal["generatect", "canonical"], typer.Option("--protocol", help="How scans are brought to one form.")
+    ] = "generatect",
+    size: Annotated[int, typer.Option("--size", min=1, help="Rows and columns of the slices.")] = 512,
+    k: Annotated[int, typer.Option("--k", min=1, help="Cells per side of a grid image; coarse is size / k.")] = 4,
+    slices: Annotated[int, typer.Option("--slices", min=1, help="Slices of a volume.")] = 201,
+    fov_mm: Annotated[
+        float | None, typer.Option("--fov-mm", help="Side of the field of view (canonical); default: all.")
+    ] = None,
+    hu: HuOption = "auto",
+    parity: Annotated[bool, typer.Option("--parity", help="Truncate slope and intercept as GenerateCT does.")] = False,
+    all_series: Annotated[
+        bool, typer.Option("--all-series", help="Take every CT series of a DICOM folder, not the largest axial one.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first scan that fails.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only so many scans, the first by path.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace volumes whose input has changed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find, read, bring to one form, store, report; run it again to go on where it was stopped."""
+    from ctgrid.data.store.prepare import prepare
+    from ctgrid.data.store.report import Row, report_path, tally
+    from ctgrid.data.store.store import StoreSettings
+    from ctgrid.runs import RunRecord, recorded
+
+    if workers is not None and scheduler is not None:
+        raise typer.BadParameter("give --workers or --scheduler, not both", param_hint="--scheduler")
+    settings = StoreSettings.checked(
+        {
+            "protocol": protocol,
+            "size": size,
+            "k": k,
+            "slices": slices,
+            "fov_mm": fov_mm,
+            "hu": hu,
+            "parity": parity,
+        }
+    )
+    record = RunRecord("prepare", out.parent / "run.json", ctx.obj)
+    record.settings = {
+        "inputs": [str(source) for source in sources],
+        "metadata": metadata,
+        "workers": workers or 1,
+        "scheduler": scheduler,
+        "strict": strict,
+        "limit": limit,
+        "all_series": all_series,
+        "overwrite": overwrite,
+        **settings.model_dump(),
+    }
+    rows: list[Row] = []
+
+    def note(row: Row) -> None:
+        rows.append(row)
+        record.worth_keeping = record.worth_keeping or row["status"] == "ok"
+        record.results = tally(rows)
+
+    with recorded(record), progress_bar() as progress:
+        with record.timed("prepare"):
+            prepare(
+                sources,
+                out,
+                settings,
+                metadata,
+                workers=workers or 1,
+                scheduler=scheduler,
+                overwrite=overwrite,
+                strict=strict,
+                limit=limit,
+                all_series=all_series,
+                on_row=note,
+                progress=progress,
+            )
+        record.outputs += [{"path": str(out)}, {"path": str(report_path(out))}]
+    finish(record, as_json, [*_summary(out, rows, record.results), cost(record)])
+
+
+def _summary(out: Path, rows: list[dict[str, Any]], counts: dict[str, Any]) -> list[str]:
+    """Return the table that a person reads: counts, then what is not in the store and why."""
+    from ctgrid.data.store.report import report_path
+
+    lines = [f"{out}: {counts['ok']} of {counts['cases']} scans"]
+    lines += [f"  {status:<8}{counts[status]:>7}" + _note(status, counts) for status in ("ok", "skipped", "failed")]
+    left_out = sorted((row for row in rows if row["status"] != "ok"), key=lambda row: (row["status"], row["name"]))
+    lines += [f"  {row['status']:<8}{row['name']}: {row['reason']}" for row in left_out[:_LISTED]]
+    if len(left_out) > _LISTED:
+        lines.append(f"  ... and {len(left_out) - _LISTED} more")
+    return [*lines, f"report: {report_path(out)}"]
+
+
+def _note(status: str, counts: dict[str, Any]) -> str:
+    return f"  ({counts['already_there']} already there)" if status == "ok" and counts["already_there"] else ""

@@ -1,0 +1,50 @@
+"""Divide a store's or folder's volumes into train and valid, by patient, and write the split file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import JsonOption, OverwriteOption
+from .output import finish
+
+
+def command(
+    ctx: typer.Context,
+    data: Annotated[Path, typer.Argument(metavar="STORE|DIR", help="A store, or a folder of CT volumes.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .yaml or .json file to write.")],
+    valid: Annotated[float, typer.Option("--valid", metavar="PERCENT", help="Share of patients to validate on.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed gives another split.")] = 0,
+    patient: Annotated[
+        str | None,
+        typer.Option("--patient", metavar="REGEX", help="Finds the patient in a name; CT-RATE's names are known."),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List, divide, write, record."""
+    from ctgrid.data.store import Store, is_store
+    from ctgrid.data.store.splits import by_patient, make_split
+    from ctgrid.data.volumes import find_volumes, volume_name
+    from ctgrid.files import check_output
+    from ctgrid.runs import RunRecord, recorded
+
+    from .output import check_suffix
+
+    check_suffix(out, (".yaml", ".yml", ".json"), "a split file")
+    check_output(out, overwrite)
+    record = RunRecord("split", out.with_name(f"{out.stem}.split.run.json"), ctx.obj, seed)
+    record.settings = {"data": data, "valid_percent": valid, "patient": patient}
+    with recorded(record):
+        names = Store.open(data).names() if is_store(data) else sorted({volume_name(p) for p in find_volumes(data)})
+        split = make_split(names, valid / 100, seed, patient)
+        split.write(out, overwrite)
+        record.add_output(out)
+        record.results = {
+            part: {"volumes": len(entries), "patients": len(by_patient(entries, patient))}
+            for part, entries in split.parts.items()
+        }
+    counts = (f"{part} {n['volumes']} volumes of {n['patients']} patients" for part, n in record.results.items())
+    finish(record, as_json, [f"{out}: {', '.join(counts)}"])

@@ -1,0 +1,243 @@
+"""Run jobs: in this process, on worker processes of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctgrid.data.store.one import Job, prepare_case
+from ctgrid.data.store.report import Row
+from ctgrid.errors import CtgridError
+from ctgrid.runs import version_of
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_REACH_S = 15
+_GONE = "the Dask scheduler is gone; run the same command again to go on where it stopped"
+_LEAST_WINDOW = 16
+_PER_THREAD = 2
+_CONFIG = {
+    "distributed.scheduler.allowed-failures": 2,  # the third death of a scan's worker is the last
+    "distributed.scheduler.worker-saturation": 1.0,  # one scan a worker: the death of one touches no other
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.nanny.pre-spawn-environ.ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
+    "distributed.comm.timeouts.connect": f"{_REACH_S}s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+}
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    workers: int = 1,
+    scheduler: str | None = None,
+    work: Callable[[Job], Row] = prepare_case,
+) -> Generator[Row, None, None]:
+    """Yield the row of each job as it is finished; closing the iterator early drops what is not.
+
+    A worker that dies takes nothing with it but its own volume in flight, which another does again; a scan
+    whose workers die three times is given up as failed.
+
+    Args:
+        jobs: What is to be done; taken one by one, a few ahead of the work.
+        workers: Worker processes on this machine; 1 works in this process.
+        scheduler: The address of a Dask scheduler, instead of ``workers``.
+        work: What to do with a job; it must be importable on the workers.
+
+    Raises:
+        CannotWrite: The store cannot be written.
+        CtgridError: The scheduler is not there or goes away, or a worker cannot see the store.
+    """
+    if scheduler is None and workers == 1:
+        yield from map(work, jobs)
+        return
+    jobs = iter(jobs)
+    first = list(islice(jobs, 1))
+    with _client(workers, scheduler) as client, _cluster_there():
+        if first and scheduler is not None:
+            _check_workers(client, first[0].store)
+        yield from _pump(client, chain(first, jobs), work)
+
+
+def _pump(client: Client, jobs: Iterator[Job], work: Callable[[Job], Row]) -> Iterator[Row]:
+    """Keep a few jobs for each thread in flight, whatever the number of jobs."""
+    from distributed import as_completed
+
+    running: dict[str, tuple[Job, Future]] = {}
+    finished = as_completed(loop=client.loop, raise_errors=False)
+
+    def submit(count: int) -> None:
+        for job in islice(jobs, max(0, count)):
+            key = f"prepare-{job.case.name}"
+            future = client.submit(work, job, key=key, pure=False)
+            running[key] = job, future
+            finished.add(future)
+
+    try:
+        submit(_window(client))
+        while running:
+            future = next(finished)
+            job, _ = running.pop(str(future.key))
+            row = _row_of(future, job)
+            future.release()
+            submit(_window(client) - len(running))
+            yield row
+    finally:
+        if running:
+            client.cancel([future for _, future in running.values()], force=True)
+
+
+def _window(client: Client) -> int:
+    """Return how many jobs may be in flight, by the threads that the cluster has now."""
+    threads = sum(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
+    return max(_LEAST_WINDOW, _PER_THREAD * threads)
+
+
+def _row_of(future: Future, job: Job) -> Row:
+    """Return a job's row; where its worker died too often, that is the reason.
+
+    Raises:
+        CtgridError: The store cannot be written, or the cluster is gone.
+    """
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        return future.result()
+    if future.status != "error":
+        raise CtgridError(_GONE)
+    error = future.exception()
+    if isinstance(error, CtgridError):
+        raise error
+    if isinstance(error, KilledWorker):
+        reason = f"its worker process died {error.allowed_failures + 1} times (killed, or out of memory)"
+    else:
+        reason = " ".join(f"unexpected {type(error).__name__}: {error}".split())
+    return {"name": job.case.name, "input": job.case.key, "status": "failed", "reason": reason, "seconds": None}
+
+
+@contextmanager
+def _cluster_there() -> Iterator[None]:
+    """Say in one line that the cluster went away, however the client noticed it."""
+    from asyncio import CancelledError
+
+    from distributed.client import ClosedClientError
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except (CancelledError, ClosedClientError, CommClosedError, TimeoutError) as error:
+        raise CtgridError(_GONE) from error
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
+    """Yield a client of the cluster; one made here ends with the block."""
+    import dask.config
+    from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
+
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(_CONFIG))
+        stack.enter_context(_quiet())
+        if scheduler is not None:
+            try:
+                client = Client(scheduler, timeout=_REACH_S, set_as_default=False)
+            except (OSError, ValueError, TypeError, ImportError) as error:
+                raise CtgridError(f"cannot reach the Dask scheduler {scheduler}: {error}") from error
+        else:
+            with _interrupts_ignored():
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    worker_dashboard_address=None,
+                    memory_limit=MEMORY_LIMIT,
+                    silence_logs=logging.CRITICAL,
+                )
+            stack.enter_context(cluster)
+            client = Client(cluster, set_as_default=False)
+            _calm_workers(client)
+        yield stack.enter_context(client)
+
+
+def _calm_workers(client: Client) -> None:
+    """Let workers, restarted ones too, leave Ctrl-C to this process and say nothing on the terminal."""
+    from distributed import WorkerPlugin
+
+    class Calm(WorkerPlugin):
+        def setup(self, worker: object) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            logging.disable(logging.WARNING)
+            warnings.simplefilter("ignore")
+
+    client.register_plugin(Calm())
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for the moment in which processes are started: they inherit that, and only that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _check_workers(client: Client, store: Path) -> None:
+    """Make sure that the workers there are by now have this ctgrid and see the store.
+
+    Raises:
+        CtgridError: One does not.
+    """
+    from distributed.scheduler import KilledWorker
+
+    mine = version_of("ctgrid")
+    try:
+        answers: dict[str, Any] = client.run(_probe, str(store))
+    except (ImportError, AttributeError, OSError, KilledWorker) as error:
+        raise CtgridError(f"the Dask workers cannot run ctgrid {mine}: {error}; install it there") from error
+    for worker, (version, sees) in sorted(answers.items()):
+        if version != mine:
+            raise CtgridError(f"the Dask worker {worker} has ctgrid {version}, this is {mine}; install the same")
+        if not sees:
+            raise CtgridError(f"the Dask worker {worker} does not see {store}; use a folder that all machines share")
+
+
+def _probe(store: str) -> tuple[str | None, bool]:
+    return version_of("ctgrid"), Path(store).is_dir()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log lines and its processes' warnings off the terminal while a cluster comes, works and goes."""
+    families = ("distributed", "tornado", "asyncio")
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in families]
+    loggers = [logging.getLogger(name) for name in {*families, *names}]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    warned = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = "ignore"  # for the processes started here
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONWARNINGS")
+        if warned is not None:
+            os.environ["PYTHONWARNINGS"] = warned
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,39 @@
+"""From a store back to the patient: the protocols' inverses, chosen by the volume's own record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctgrid.errors import CtgridError
+
+if TYPE_CHECKING:
+    from ctgrid.volume import Volume
+
+
+def put_back(hu: np.ndarray, record: Mapping[str, Any]) -> Volume:
+    """Put stored slices, or a network's output for them, back onto the patient's own grid.
+
+    Args:
+        hu: (n, S, S) in HU, int16 or floating.
+        record: The volume's record in the store.
+
+    Raises:
+        CtgridError: The record names a protocol that this ctgrid does not know.
+    """
+    from ctgrid.preprocess.resample import normalise
+
+    inverse = record["inverse"]
+    protocol = inverse.get("protocol")
+    array = normalise(hu) if hu.dtype.kind == "f" else hu  # protocols take [-1, 1], or whole HU
+    if protocol == "generatect":
+        from ctgrid.preprocess.generatect import GenerateCTRecord, invert
+
+        return invert(array, GenerateCTRecord.from_json(inverse))
+    if protocol == "canonical":
+        from ctgrid.preprocess.canonical import CanonicalRecord, from_canonical
+
+        return from_canonical(array, CanonicalRecord.from_json(inverse))
+    raise CtgridError(f"the inverse of protocol {protocol!r} is unknown; the store was made by another ctgrid")

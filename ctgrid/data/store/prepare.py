@@ -1,0 +1,236 @@
+"""Prepare many scans into a store: find, name, skip what is done, run, report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctgrid.data.store.cases import Case, find_cases, named
+from ctgrid.data.store.cluster import run_jobs
+from ctgrid.data.store.locks import held
+from ctgrid.data.store.one import Job
+from ctgrid.data.store.report import Report, Row, read_report, report_path
+from ctgrid.data.store.series import each_series
+from ctgrid.data.store.source import stamp
+from ctgrid.data.store.store import Store, StoreSettings, is_store
+from ctgrid.data.store.write import remove_stale
+from ctgrid.errors import CtgridError
+from ctgrid.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from ctgrid.preprocess.metadata import MetadataTable
+
+
+def prepare(
+    inputs: Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    settings: StoreSettings,
+    metadata: str | os.PathLike[str] | None = None,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    strict: bool = False,
+    limit: int | None = None,
+    all_series: bool = False,
+    on_row: Callable[[Row], None] | None = None,
+    progress: Progress = silent,
+) -> list[Row]:
+    """Prepare scans into a store, new or begun; what is in it already is not done again.
+
+    Args:
+        inputs: Files, zips and folders; folders are searched.
+        out: The store's folder; beside it goes the report ``X.report.jsonl``.
+        settings: What decides the store's bytes.
+        metadata: The collection's table, a CSV.
+        workers: Worker processes; 1 works in this process.
+        scheduler: The address of a Dask scheduler, instead of ``workers``.
+        overwrite: Replace volumes whose input has changed.
+        strict: Stop at the first scan that fails.
+        limit: Only so many scans, the first by path.
+        all_series: Take every CT series of a DICOM folder or zip, not only the largest axial one.
+        on_row: Called with each row as it is known.
+        progress: Called with ("preparing", done, total).
+
+    Returns:
+        The row of every scan, by name.
+
+    Raises:
+        CtgridError: No scans, a store of other settings or in use, a scan that failed where ``strict``, or
+            nothing prepared because all failed.
+    """
+    out = Path(os.path.abspath(out))  # noqa: PTH100 (workers may have another working folder)
+    progress("looking for scans", 0, 1)
+    cases = find_cases(inputs)
+    if all_series:
+        cases = list(each_series(cases))
+    _check_apart(cases, out)
+    table = _read_table(metadata)
+    if not out.parent.is_dir():
+        raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
+    with _sole_writer(out), _opened(out, settings) as store:
+        earlier = read_report(report_path(out))
+        cases = named(cases, {row["input"]: row["name"] for row in earlier if row["status"] == "ok"})[:limit]
+        plan = _plan(cases, store, table, earlier)
+        rows: list[Row] = []
+
+        def note(row: Row) -> None:
+            rows.append(row)
+            if on_row is not None:
+                on_row(row)
+            progress("preparing", len(rows), len(cases))
+
+        progress("preparing", 0, len(cases))
+        for row in plan.done:
+            note(row)
+        workers = min(workers, len(plan.open)) or 1
+        threads = None if workers == 1 and scheduler is None else 1
+        jobs = (Job(case, out, settings, _row_for(case, table), overwrite, threads) for case in plan.open)
+        with Report(report_path(out), plan.kept) as report:
+            if plan.open:
+                with closing(run_jobs(jobs, workers, scheduler)) as results:
+                    for row in results:
+                        note(row)
+                        if row["status"] == "failed" and len(cases) == 1:
+                            raise CtgridError(_why(row))  # the one line says it all
+                        report.add(row)
+                        if row["status"] == "failed" and strict:
+                            raise CtgridError(f"{_why(row)} (stopped by --strict; see {report.path})")
+            failed = [row for row in rows if row["status"] == "failed"]
+            if failed and not any(row["status"] == "ok" for row in rows):
+                raise CtgridError(
+                    f"{len(failed)} of {len(rows)} scans failed, none is ready; {_why(failed[0])} (see {report.path})"
+                )
+    return sorted(rows, key=lambda row: row["name"])
+
+
+@dataclass
+class _Plan:
+    """What is to be done and what is not.
+
+    Attributes:
+        open: Scans to be prepared, or to be looked at closely.
+        done: Rows of scans that an earlier run finished, as this run tells them.
+        kept: Rows of earlier runs that stay in the report.
+    """
+
+    open: list[Case] = field(default_factory=list)
+    done: list[Row] = field(default_factory=list)
+    kept: list[Row] = field(default_factory=list)
+
+
+def _plan(cases: list[Case], store: Store, table: MetadataTable | None, earlier: list[Row]) -> _Plan:
+    """Pass over scans that an earlier run finished and that look the same; workers look at the others."""
+    plan = _Plan()
+    there = set(store.names())
+    by_input = {row["input"]: row for row in earlier}
+    for case in cases:
+        row = by_input.get(case.key)
+        if row is None or not _finished(row, case, there, table):
+            plan.open.append(case)
+        elif row["status"] == "ok":
+            plan.done.append({**row, "already_there": True})
+        else:
+            plan.done.append(row)
+    again = {case.key for case in plan.open}
+    names = {case.name for case in plan.open}
+    for row in earlier:
+        moved = row["name"] in names and not _is_there(row["input"])
+        if row["input"] not in again and not moved:
+            plan.kept.append(row)
+    return plan
+
+
+def _finished(row: Row, case: Case, there: set[str], table: MetadataTable | None) -> bool:
+    """Tell whether a row still holds: the same name, in the store if it is ok, and an input that looks the same."""
+    if row["name"] != case.name or row["status"] not in ("ok", "skipped"):
+        return False
+    if (row["status"] == "ok") != (case.name in there):
+        return False
+    try:
+        return bool(row.get("stamp") == stamp(case.path, table))
+    except CtgridError:
+        return False
+
+
+@contextmanager
+def _sole_writer(out: Path) -> Iterator[None]:
+    """Hold the store's lock, which ends with the process however that ends."""
+    with ExitStack() as stack:
+        try:
+            mine = stack.enter_context(held(out.with_name(f".{out.name}.lock")))
+        except OSError as error:
+            raise CtgridError(f"cannot write {out}: {error.strerror or error} in {out.parent}") from error
+        if not mine:
+            raise CtgridError(f"another ctgrid prepare is at work on {out}; wait for its end or stop it")
+        yield
+
+
+@contextmanager
+def _opened(out: Path, settings: StoreSettings) -> Iterator[Store]:
+    """Yield the store, made where there is none; one that was made here and stays empty is removed."""
+    new = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not new and not is_store(out):
+        raise CtgridError(f"{out} is there and is not a ctgrid store; choose another --out")
+    store = Store.create(out, settings) if new else Store.open(out)
+    _check_settings(store, settings)
+    remove_stale(out)
+    try:
+        yield store
+    except BaseException:
+        if new and not store.names():
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+    finally:
+        remove_stale(out)  # of workers that were killed in this run
+
+
+def _check_settings(store: Store, settings: StoreSettings) -> None:
+    """Refuse a store that was made in another way.
+
+    Raises:
+        CtgridError: naming what differs.
+    """
+    was, now = store.settings.model_dump(), settings.model_dump()
+    differing = [f"{key} {was[key]} there, {now[key]} here" for key in now if was[key] != now[key]]
+    if differing:
+        raise CtgridError(f"{store.path} was made with other settings: {'; '.join(differing)}; choose another --out")
+
+
+def _check_apart(cases: list[Case], out: Path) -> None:
+    """Refuse to write over an input or into a DICOM folder.
+
+    Raises:
+        CtgridError: naming the input.
+    """
+    for case in cases:
+        if case.path == out or (case.path.is_dir() and out.is_relative_to(case.path)):
+            raise CtgridError(f"{out} would lie in the input {case.path}; choose an --out elsewhere")
+
+
+def _read_table(metadata: str | os.PathLike[str] | None) -> MetadataTable | None:
+    if metadata is None:
+        return None
+    from ctgrid.preprocess.metadata import MetadataTable
+
+    return MetadataTable.read(metadata)
+
+
+def _row_for(case: Case, table: MetadataTable | None) -> MetadataTable | None:
+    return table.subset([case.path]) if table is not None else None
+
+
+def _is_there(key: str) -> bool:
+    return Path(key).exists() or Path(key.rpartition("#")[0] or key).exists()  # a path, or path#series
+
+
+def _why(row: Row) -> str:
+    """Return a failed row as one clause that names the input."""
+    reason = str(row["reason"])
+    named = row["input"] in reason or (row["input"].rpartition("#")[0] or "\0") in reason
+    return reason if named else f"{row['input']}: {reason}"

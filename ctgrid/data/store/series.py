@@ -1,0 +1,41 @@
+"""Take apart DICOM folders and zips that hold several series, where each is wanted as a scan of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ctgrid.data.store.cases import Case
+from ctgrid.errors import CtgridError
+from ctgrid.formats import is_dicom
+
+
+def each_series(cases: Iterable[Case]) -> Iterator[Case]:
+    """Yield a case for every series of a DICOM input that holds more than one; other cases as they are.
+
+    All headers are read here. Series that are no CT (localizers, reports, other modalities) stay in the list
+    with the reason why they are left out; an input that cannot be listed stays whole, to fail by itself.
+
+    Args:
+        cases: As :func:`ctgrid.data.store.cases.find_cases` gives them.
+    """
+    from ctgrid.formats.dicom_files import dicom_files
+    from ctgrid.formats.dicom_header import read_header
+    from ctgrid.formats.dicom_series import group
+
+    for case in cases:
+        try:
+            if not is_dicom(case.path):
+                yield case
+                continue
+            with dicom_files(case.path) as files:
+                headers = [header for i, file in enumerate(files) if (header := read_header(file, i)) is not None]
+        except (CtgridError, OSError):
+            yield case
+            continue
+        series = group(headers)
+        if len(series) < 2:
+            yield case
+            continue
+        for one in series:
+            yield replace(case, series=one.uid, number=one.number, left_out=one.reason)

@@ -1,0 +1,94 @@
+"""Many processes make the store that one makes, and workers may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctgrid import CtgridError
+from ctgrid.data.store import Store, StoreSettings
+from ctgrid.data.store.cases import Case
+from ctgrid.data.store.cluster import run_jobs
+from ctgrid.data.store.one import Job
+from ctgrid.data.store.prepare import prepare
+from ctgrid.data.store.report import read_report, tally
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, small: StoreSettings) -> Callable[..., Iterator[Job]]:
+    """Return a maker of jobs by name, for work that looks at nothing else."""
+    return lambda *names: (Job(Case(tmp_path / name, name), tmp_path, small) for name in names)
+
+
+def test_one_worker_works_in_this_process_and_only_as_asked(jobs: Callable[..., Iterator[Job]]) -> None:
+    begun: list[str] = []
+
+    def work(job: Job) -> dict[str, Any]:
+        begun.append(job.case.name)
+        return {"pid": os.getpid()}
+
+    rows = run_jobs(jobs("a", "b", "c"), work=work)
+    assert next(rows) == {"pid": os.getpid()} and begun == ["a"]
+    rows.close()
+    assert begun == ["a"]
+
+
+def test_no_scheduler_is_said(jobs: Callable[..., Iterator[Job]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctgrid.data.store.cluster._REACH_S", 0.2)
+    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+        with pytest.raises(CtgridError, match="cannot reach the Dask scheduler"):
+            list(run_jobs(jobs("a"), scheduler=address))
+
+
+@pytest.mark.slow
+def test_a_worker_killed_midway_loses_and_doubles_nothing(
+    scans: Callable[..., Path], tmp_path: Path, digest: Callable[[Path], dict[str, str]], small: StoreSettings
+) -> None:
+    psutil = pytest.importorskip("psutil")
+    folder = scans(*(f"scan-{n:02}" for n in range(12)), slices=10)
+    killed: list[int] = []
+
+    def kill_one(row: dict[str, Any]) -> None:
+        if not killed:
+            workers = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
+            assert len(workers) == 2
+            killed.append(workers[0].pid)
+            os.kill(workers[0].pid, signal.SIGKILL)
+
+    rows = prepare([folder], tmp_path / "X.zarr", small, workers=2, on_row=kill_one)
+    assert killed and tally(rows)["ok"] == 12
+    assert sorted(row["name"] for row in read_report(tmp_path / "X.report.jsonl")) == [row["name"] for row in rows]
+    prepare([folder], tmp_path / "whole.zarr", small)
+    assert digest(tmp_path / "X.zarr") == digest(tmp_path / "whole.zarr")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_there_is_used_and_a_scan_that_kills_is_given_up(
+    scans: Callable[..., Path], tmp_path: Path, small: StoreSettings, jobs: Callable[..., Iterator[Job]]
+) -> None:
+    from distributed import LocalCluster
+
+    def deadly(job: Job) -> dict[str, Any]:
+        import os
+
+        if job.case.name == "deadly":
+            os.kill(os.getpid(), 9)
+        return {"name": job.case.name, "status": "ok"}
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        address = cluster.scheduler_address
+        rows = prepare([scans("a", "b", slices=10)], tmp_path / "X.zarr", small, scheduler=address)
+        assert tally(rows)["ok"] == 2 and Store.open(tmp_path / "X.zarr").names() == ["a", "b"]
+        cluster.scheduler.allowed_failures = 1
+        found = list(run_jobs(jobs("a", "deadly", "b"), scheduler=address, work=deadly))
+    status = {row["name"]: row["status"] for row in found}
+    assert status["deadly"] == "failed" and set(status) == {"a", "b", "deadly"}
+    assert "worker process died" in next(row["reason"] for row in found if row["name"] == "deadly")

@@ -1,0 +1,104 @@
+"""Volumes come into a store whole or not at all, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctgrid import CtgridError
+from ctgrid.data.store import Store, StoreSettings
+from ctgrid.data.store.locks import held
+from ctgrid.data.store.write import CannotWrite, remove_stale, workspace, write_volume
+
+RECORD = {"inverse": {}}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return an empty store."""
+    return Store.create(tmp_path / "X.zarr", StoreSettings(protocol="canonical", size=64, k=4, slices=6))
+
+
+def arrays(fill: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return slices and coarse slices that do not compress."""
+    slices = np.random.default_rng(fill).integers(-1000, 1000, (6, 64, 64), dtype=np.int16)
+    return slices, np.ascontiguousarray(slices[:, ::4, ::4])
+
+
+def test_the_first_of_two_writers_wins(store: Store) -> None:
+    assert write_volume(store.path, "a", *arrays(1), RECORD)
+    assert not write_volume(store.path, "a", *arrays(2), RECORD)
+    np.testing.assert_array_equal(store.volume("a").read_slices(), arrays(1)[0])
+    assert sorted(p.name for p in store.path.iterdir()) == ["a", "zarr.json"]
+
+
+def test_overwriting_replaces_the_whole_volume(store: Store) -> None:
+    write_volume(store.path, "a", *arrays(1), {**RECORD, "extra": 1})
+    assert write_volume(store.path, "a", *arrays(2), RECORD, overwrite=True)
+    np.testing.assert_array_equal(store.volume("a").read_coarse(), arrays(2)[1])
+    assert store.volume("a").record == RECORD
+    assert sorted(p.name for p in store.path.iterdir()) == ["a", "zarr.json"]
+
+
+def test_a_full_disk_leaves_nothing_behind(store: Store) -> None:
+    write_volume(store.path, "a", *arrays(1), RECORD)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(CannotWrite, match=r"cannot write .*/b"):
+            write_volume(store.path, "b", *arrays(2), RECORD)
+        with pytest.raises(CannotWrite):
+            write_volume(store.path, "a", *arrays(2), RECORD, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(p.name for p in store.path.iterdir()) == ["a", "zarr.json"]
+    np.testing.assert_array_equal(store.volume("a").read_slices(), arrays(1)[0])
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "..", "__x", "zarr.json", "a\0"])
+def test_names_that_are_no_folder_names_are_refused(store: Store, name: str) -> None:
+    with pytest.raises(CtgridError, match="cannot name a volume"):
+        write_volume(store.path, name, *arrays(1), RECORD)
+
+
+def test_only_16_bit_hu_go_in(store: Store) -> None:
+    slices, coarse = arrays(1)
+    with pytest.raises(CtgridError, match="int16"):
+        write_volume(store.path, "a", slices.astype(np.uint8), coarse, RECORD)
+
+
+def test_work_of_the_living_stays_and_that_of_the_dead_goes(store: Store) -> None:
+    stale = store.path / ".partial" / "0123456789abcdef"
+    (stale / "new").mkdir(parents=True)
+    stale.with_suffix(".lock").touch()
+    with workspace(store.path) as mine:
+        (mine / "new").mkdir()
+        assert remove_stale(store.path) == 1
+        assert (mine / "new").is_dir() and not stale.exists()
+    assert not (store.path / ".partial").exists()
+    assert remove_stale(store.path) == 0
+
+
+def test_a_lock_is_held_once_and_dies_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with held(path) as first, held(path) as second:
+        assert first and not second
+    assert not path.exists()
+    code = (
+        "import sys, time; from pathlib import Path; from ctgrid.data.store.locks import held\n"
+        "with held(Path(sys.argv[1])) as mine:\n    print(mine, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "True\n"
+        with held(path) as mine:
+            assert not mine
+        other.kill()
+        other.wait()
+    assert path.exists()
+    with held(path) as mine:
+        assert mine
