@@ -1,4 +1,4 @@
-"""Put trained parts together to a model that the other commands take."""
+"""Look at models, convert checkpoints, put trained parts together to a model that the other commands take."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import ceiling, model_convert, model_info, model_sources
 from .options import JsonOption, OverwriteOption
 from .output import check_new_folder, finish
 
@@ -20,12 +21,20 @@ def main(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
-@app.command("pack", help="Copy codec, stage 1 and stage 2 from their training runs into one model folder.")
+app.command("info", help=model_info.__doc__)(model_info.command)
+app.command("convert", help=model_convert.__doc__)(model_convert.command)
+app.command("list", help=model_sources.list_command.__doc__)(model_sources.list_command)
+app.command("fetch", help=model_sources.fetch_command.__doc__)(model_sources.fetch_command)
+app.command("verify", help=model_sources.verify_command.__doc__)(model_sources.verify_command)
+app.command("ceiling", help=ceiling.__doc__)(ceiling.command)
+
+
+@app.command("pack", help="Put codec, stage 1 and stage 2 (training runs or model folders) into one model folder.")
 def pack(
     ctx: typer.Context,
-    codec: Annotated[Path, typer.Option("--codec", metavar="RUN", help="Training run of the codec.")],
-    stage1: Annotated[Path, typer.Option("--stage1", metavar="RUN", help="Training run of stage 1.")],
-    stage2: Annotated[Path, typer.Option("--stage2", metavar="RUN", help="Training run of stage 2.")],
+    codec: Annotated[Path, typer.Option("--codec", metavar="DIR", help="Training run or folder of the codec.")],
+    stage1: Annotated[Path, typer.Option("--stage1", metavar="DIR", help="Training run or folder of stage 1.")],
+    stage2: Annotated[Path, typer.Option("--stage2", metavar="DIR", help="Training run or folder of stage 2.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The model's folder; made if missing.")],
     half: Annotated[bool, typer.Option("--half", help="Store weights in 16 bits, half the size.")] = False,
     overwrite: OverwriteOption = False,

@@ -16,13 +16,26 @@ from ctgrid.files import sha256_of
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.models.dit import DiT
 from ctgrid.models.load import load_dit
+from ctgrid.models.sources import EMBEDDED, EMBEDDED_FOLDER, describe_source, resolve_model
+
+__all__ = [
+    "EMBEDDED",
+    "EMBEDDED_FOLDER",
+    "PARTS",
+    "STAGE_FILE",
+    "Bundle",
+    "StageFacts",
+    "load_bundle",
+    "load_parts",
+    "load_stage",
+    "model_folder",
+    "pack",
+    "part_folder",
+]
 
 PARTS = ("codec", "stage1", "stage2")
 STAGE_FILE = "stage.json"
 """Facts beside a stage's weights."""
-
-EMBEDDED = "embedded"
-EMBEDDED_FOLDER = Path(__file__).parent / EMBEDDED
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class StageFacts:
         conditioning: ``clean`` where known cells were trained at their own clean timestep, else ``replace``.
         fov_mm: side of the field of view in training, mm; None if unknown.
         extent_mm: median extent of the training volumes along z, mm; None if unknown.
+        content: what the slices are: of CT, or frames of video clips.
+        channels: of the images, 1 for gray or 3 for RGB.
     """
 
     prediction: Prediction = "epsilon"
@@ -48,6 +63,8 @@ class StageFacts:
     conditioning: Literal["clean", "replace"] = "replace"
     fov_mm: float | None = None
     extent_mm: float | None = None
+    content: Literal["ct", "video"] = "ct"
+    channels: Literal[1, 3] = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able values."""
@@ -73,7 +90,14 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Codec and stages of one model, on one device, in evaluation mode."""
+    """Codec and stages of one model, on one device, in evaluation mode.
+
+    Attributes:
+        name: as the user named it.
+        folder: where its files lie.
+        hashes: SHA-256 of the weights by path.
+        source: where it came from, see :func:`ctgrid.models.sources.describe_source`.
+    """
 
     name: str
     folder: Path
@@ -83,11 +107,13 @@ class Bundle:
     facts1: StageFacts
     facts2: StageFacts
     hashes: dict[str, str] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
-        """Return name, file hashes and facts, for run records."""
+        """Return name, origin, file hashes and facts, for run records."""
         return {
             "name": self.name,
+            "source": self.source,
             "files": self.hashes,
             "stage1": self.facts1.as_dict(),
             "stage2": self.facts2.as_dict(),
@@ -95,12 +121,15 @@ class Bundle:
 
 
 def model_folder(name: str | Path) -> Path:
-    """Return the folder of a model: the one inside the package for ``embedded``, else the folder itself.
+    """Return the folder of a model with all its parts.
+
+    Args:
+        name: ``embedded``, a folder, or ``hub:owner/name[@revision]`` of a model fetched before.
 
     Raises:
-        CtgridError: where it does not exist or lacks a part.
+        CtgridError: where it is not here or lacks a part.
     """
-    folder = EMBEDDED_FOLDER if str(name) == EMBEDDED else Path(name)
+    folder = resolve_model(name)
     if not folder.is_dir():
         raise CtgridError(f"{folder}: no such model folder; use 'embedded' or a folder with {', '.join(PARTS)}")
     missing = [part for part in PARTS if not (folder / part / "config.json").exists()]
@@ -124,7 +153,7 @@ def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
     """Load a model by name.
 
     Args:
-        name: ``embedded`` or a folder with ``codec``, ``stage1`` and ``stage2``.
+        name: as :func:`model_folder` takes it; nothing is downloaded.
         device: where the weights go.
 
     Raises:
@@ -133,6 +162,7 @@ def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
     folder = model_folder(name)
     codec, stage1, stage2, facts1, facts2 = load_parts(*(folder / part for part in PARTS))
     weights = sorted(folder.glob("*/*.safetensors"))
+    hashes = {path.relative_to(folder).as_posix(): sha256_of(path) for path in weights}
     return Bundle(
         name=str(name),
         folder=folder,
@@ -141,7 +171,8 @@ def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
         stage2=stage2.to(device),  # type: ignore[arg-type]
         facts1=facts1,
         facts2=facts2,
-        hashes={str(path.relative_to(folder)): sha256_of(path) for path in weights},
+        hashes=hashes,
+        source=describe_source(name, hashes),
     )
 
 
@@ -156,6 +187,8 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
     wanted = {
         "the sizes of slices of both stages": (facts1.size, facts2.size),
         "k of both stages": (facts1.k, facts2.k),
+        "the content of both stages": (facts1.content, facts2.content),
+        "the image channels of both stages": (facts1.channels, facts2.channels),
         "stage 1's cells per side and its k": (models[0].cells_per_side, facts1.k),
         "stage 1's latent channels and the codec's": (models[0].in_channels, network.latent_channels),
         "stage 2's latent channels and the codec's": (models[1].in_channels, network.latent_channels),
@@ -166,7 +199,7 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
     for what, (one, other) in wanted.items():
         if one != other:
             raise CtgridError(f"{stage1.parent}: the parts do not fit together: {what} differ, {one} and {other}")
-    return network, *models, facts1, facts2
+    return network.colour() if facts1.channels == 3 else network, *models, facts1, facts2
 
 
 def part_folder(folder: Path) -> Path:
@@ -192,7 +225,7 @@ def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = Fal
     for part, folder in zip(PARTS, (codec, stage1, stage2), strict=True):
         source = part_folder(folder)
         if not (source / "config.json").exists():
-            raise CtgridError(f"{folder}: no trained {part} here; expected a training run or its model folder")
+            raise CtgridError(f"{folder}: no trained {part} here; expected a run, or a folder (see model convert)")
         if (out / part).exists() and not overwrite:
             raise CtgridError(f"{out / part} exists; pass --overwrite to replace it")
         sources[part] = source

@@ -1,19 +1,24 @@
-"""One small interface over every autoencoder: gray images in [-1, 1] <-> normalised latents.
+"""One small interface over every autoencoder: images in [-1, 1] <-> normalised latents.
 
-Behind it stand diffusers' ``AutoencoderKL`` (SD VAE) and ``AutoencoderTiny`` (TAESD), whose three-channel
-images hold gray three times, and the embedded :class:`~ctgrid.models.unshuffle_codec.UnshuffleCodec`.
+Behind it stand diffusers' ``AutoencoderKL`` (SD VAE) and ``AutoencoderTiny`` (TAESD), and our own
+:class:`~ctgrid.models.unshuffle_codec.UnshuffleCodec`, of which the embedded one has a single channel. Images are
+gray, which a network of three channels sees three times; :meth:`Codec.colour` gives a codec of RGB images.
 """
 
 from __future__ import annotations
 
 import json
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ctgrid.errors import CtgridError
+from ctgrid.files import sha256_of
+from ctgrid.models.sources import describe_source
 from ctgrid.models.unshuffle_codec import DOWNSAMPLE, UnshuffleCodec
 
 SD_SCALING = 0.18215
@@ -26,18 +31,34 @@ class Codec:
     Attributes:
         latent_channels: channels c of a latent.
         downsample: image side over latent side, 8 for every supported codec.
+        channels: C of the images, 1 for gray or 3 for RGB.
         name: class of the network and where it came from, for records.
     """
 
-    def __init__(self, network: torch.nn.Module, name: str) -> None:
+    def __init__(self, network: torch.nn.Module, name: str, channels: Literal[1, 3] = 1) -> None:
         """Wrap a network; use :func:`load_codec` to read one from a folder."""
         self.network = network.eval().requires_grad_(False)
         self.name = name
+        self.channels = channels
         self.config: dict[str, Any] = dict(network.config)  # type: ignore[arg-type]
         self.latent_channels = int(self.config["latent_channels"])
         blocks = self.config.get("block_out_channels") or self.config.get("encoder_block_out_channels")
         self.downsample = 2 ** (len(blocks) - 1) if blocks else DOWNSAMPLE
-        self._gray = isinstance(network, UnshuffleCodec)
+        self._own = isinstance(network, UnshuffleCodec)
+        self._network_channels = int(self.config.get("image_channels" if self._own else "in_channels", 3))
+
+    def colour(self) -> Codec:
+        """Return the same network as a codec of RGB images (B, 3, H, W).
+
+        Raises:
+            CtgridError: where the network has one channel.
+        """
+        if self._network_channels != 3:
+            raise CtgridError(
+                f"codec {self.name} is gray, it cannot encode colour; pass --gray, or name one of three channels "
+                "such as hub:stabilityai/sd-vae-ft-mse"
+            )
+        return Codec(self.network, self.name, channels=3)
 
     def to(self, device: torch.device | str) -> Codec:
         """Move the network to a device and return this codec."""
@@ -49,12 +70,26 @@ class Codec:
         """Where the weights are."""
         return next(self.network.parameters()).device
 
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of the network's class, config and weights: what latents depend on, whatever file it came from."""
+        config = {key: value for key, value in self.config.items() if not key.startswith("_")}
+        if config.get("image_channels") == 1:  # as before there was a choice
+            del config["image_channels"]
+        named = json.dumps([type(self.network).__name__, config], sort_keys=True, default=str)
+        state = sha256(named.encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            values = tensor.detach().cpu().contiguous()
+            state.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+            state.update(values.view(-1).view(torch.uint8).numpy().data)
+        return state.hexdigest()
+
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Encode gray images to the posterior mean, normalised.
+        """Encode images to the posterior mean, normalised.
 
         Args:
-            images: (B, 1, H, W) in [-1, 1]; H and W multiples of ``downsample``.
+            images: (B, C, H, W) in [-1, 1]; H and W multiples of ``downsample``.
 
         Returns:
             (B, latent_channels, H/8, W/8) float32, about zero mean and unit variance.
@@ -62,55 +97,113 @@ class Codec:
         Raises:
             CtgridError: where the shape does not fit.
         """
-        if images.ndim != 4 or images.shape[1] != 1:
-            raise CtgridError(f"codec.encode: images must be (B, 1, H, W), got {tuple(images.shape)}")
+        return self.posterior(images)[0]
+
+    @torch.no_grad()
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode images to mean and variance of the posterior, both of normalised latents.
+
+        Args:
+            images: (B, C, H, W) in [-1, 1]; H and W multiples of ``downsample``.
+
+        Returns:
+            Mean and variance, each (B, latent_channels, H/8, W/8) float32; the variance is zero where a codec
+            has none (``AutoencoderTiny``).
+
+        Raises:
+            CtgridError: where the shape does not fit.
+        """
+        if images.ndim != 4 or images.shape[1] != self.channels:
+            raise CtgridError(f"codec.encode: images must be (B, {self.channels}, H, W), got {tuple(images.shape)}")
         if images.shape[2] % self.downsample or images.shape[3] % self.downsample:
             raise CtgridError(
                 f"codec.encode: height and width must be multiples of {self.downsample}, "
                 f"got {images.shape[2]} x {images.shape[3]}; pad or resize the images first"
             )
         network: Any = self.network
-        if self._gray:
-            mean, std = network.normalisation()
-            return (network.posterior(images)[0].float() - mean) / std
-        encoded = network.encode(images.repeat(1, 3, 1, 1))
-        latent = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
-        return latent.float() * self._scaling
+        if self.channels != self._network_channels:
+            images = images.repeat(1, self._network_channels, 1, 1)
+        if self._own:
+            centre, spread = network.normalisation()
+            mean, log_variance = (part.float() for part in network.posterior(images))
+            return (mean - centre) / spread, log_variance.exp() / spread.square()
+        encoded = network.encode(images)
+        if not hasattr(encoded, "latent_dist"):
+            latent = (encoded.latents.float() - self._shift) * self._scaling
+            return latent, torch.zeros_like(latent)
+        posterior = encoded.latent_dist
+        mean = (posterior.mode().float() - self._shift) * self._scaling
+        return mean, posterior.var.float() * self._scaling**2
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
-        """Decode normalised latents (B, c, h, w) to gray images (B, 1, 8h, 8w), float32 in [-1, 1]."""
+        """Decode normalised latents (B, c, h, w) to images (B, C, 8h, 8w), float32 in [-1, 1]."""
         if latent.ndim != 4 or latent.shape[1] != self.latent_channels:
             raise CtgridError(
                 f"codec.decode: latents must be (B, {self.latent_channels}, h, w), got {tuple(latent.shape)}"
             )
         network: Any = self.network
-        if self._gray:
+        if self._own:
             mean, std = network.normalisation()
-            return network.reconstruct(latent * std + mean).float().clamp(-1, 1)
-        rgb = network.decode(latent / self._scaling).sample
-        return rgb.float().mean(dim=1, keepdim=True).clamp(-1, 1)
+            images = network.reconstruct(latent * std + mean).float()
+        else:
+            images = network.decode(latent / self._scaling + self._shift).sample.float()
+        if self.channels != self._network_channels:
+            images = images.mean(dim=1, keepdim=True)
+        return images.clamp(-1, 1)
 
     @property
     def _scaling(self) -> float:
         return float(self.config.get("scaling_factor") or SD_SCALING)
 
+    @property
+    def _shift(self) -> float:
+        return float(self.config.get("shift_factor") or 0.0)
 
-def load_codec(folder: str | Path) -> Codec:
-    """Read a codec from a local folder in diffusers' layout (``config.json`` beside safetensors weights).
+
+def load_codec(name: str | Path) -> Codec:
+    """Read a codec, in float32 and evaluation mode; nothing is downloaded.
 
     Args:
-        folder: a folder whose ``config.json`` names the class ``UnshuffleCodec``, ``AutoencoderKL`` or
-            ``AutoencoderTiny`` under ``_class_name``.
+        name: ``embedded``, ``hub:owner/name[@revision]`` of one fetched before, a folder or a file: diffusers'
+            layout (``config.json`` that names ``UnshuffleCodec``, ``AutoencoderKL`` or ``AutoencoderTiny``, beside
+            safetensors or ``.bin``), also in ``codec``, ``vae`` or ``model`` inside the folder; TAESD's own pair
+            of files; or an SD VAE in a single file.
 
     Raises:
         CtgridError: where the folder, its config or its weights are missing or of another class.
     """
-    folder = Path(folder)
-    try:
-        class_name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CtgridError(f"{folder}: no codec here; expected a config.json with a _class_name") from error
+    from ctgrid.models import codec_files
+
+    path = codec_files.codec_path(name)
+    pair = codec_files.taesd_pair(path)
+    if path.is_file():
+        network = codec_files.from_single_file(path)
+    elif pair and not (path / "config.json").exists():
+        network = codec_files.from_taesd_pair(*pair)
+    else:
+        network = _from_folder(path)
+    return Codec(network, name=f"{type(network).__name__}:{codec_files.name_of(name, path)}")
+
+
+def codec_source(name: str | Path) -> dict[str, Any]:
+    """Return where a codec comes from and the SHA-256 of its weights, for run records.
+
+    Args:
+        name: as :func:`load_codec` takes it.
+    """
+    from ctgrid.models.codec_files import codec_path, codec_weights
+
+    path = codec_path(name)
+    hashes = {file.name: sha256_of(file) for file in codec_weights(path)}
+    return {**describe_source(name, hashes), "files": hashes}
+
+
+def _from_folder(folder: Path) -> torch.nn.Module:
+    """Read a codec in diffusers' layout."""
+    from ctgrid.models.codec_files import class_of
+
+    class_name = class_of(folder)
     network_class: Any
     if class_name == "UnshuffleCodec":
         network_class = UnshuffleCodec
@@ -122,9 +215,16 @@ def load_codec(folder: str | Path) -> Codec:
         raise CtgridError(
             f"{folder}: codec class {class_name} is not supported; use UnshuffleCodec, AutoencoderKL or AutoencoderTiny"
         )
+    options = {"local_files_only": True, "use_safetensors": any(folder.glob("*.safetensors"))}  # else .bin
     try:
-        network = network_class.from_pretrained(folder, torch_dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        network, report = network_class.from_pretrained(
+            folder, torch_dtype=torch.float32, output_loading_info=True, **options
+        )
+    except Exception as error:  # diffusers and pickle raise many kinds; all mean that the weights are not readable
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CtgridError(f"{folder}: the codec's weights could not be read: {reason}") from error
-    return Codec(network, name=f"{class_name}:{folder.name}")
+    missing = sorted(report["missing_keys"])
+    if missing:  # diffusers would leave them at random values
+        raise CtgridError(f"{folder}: the weights lack {len(missing)} of the codec's tensors, such as {missing[0]}")
+    assert isinstance(network, torch.nn.Module)
+    return network

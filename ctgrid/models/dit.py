@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ctgrid.errors import CtgridError
-from ctgrid.models.layers import Block, FinalLayer, PatchEmbedding, TimestepEmbedding
+from ctgrid.models.layers import NORM_EPS, Block, FinalLayer, PatchEmbedding, TimestepEmbedding
 from ctgrid.models.positions import Positions, position_table, to_cells, with_absolute_z
 
 SIZES: dict[str, tuple[int, int, int]] = {  # name: width, depth, heads
@@ -46,6 +46,9 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         absolute_z: take the depth of every cell from ``z_index`` rather than 0…K²-1.
         learned_variance: also predict C channels that interpolate the log-variance.
         z_scale: multiplier of ``z_index``.
+        frequency_shift: see :func:`ctgrid.models.layers.timestep_code`; 1 only in networks from diffusers.
+        norm_eps: of the normalisation before the perceptrons; 1e-5 only in networks from diffusers.
+        own_embedders: every block embeds the timestep by weights of its own, as diffusers trains them.
 
     Raises:
         CtgridError: if the sizes do not divide.
@@ -71,6 +74,9 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         absolute_z: bool = False,
         learned_variance: bool = True,
         z_scale: float = 1.0,
+        frequency_shift: int = 0,
+        norm_eps: float = NORM_EPS,
+        own_embedders: bool = False,
     ) -> None:
         super().__init__()
         if latent_size % (patch_size * cells_per_side):
@@ -89,14 +95,16 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         self.cells_per_side = cells_per_side
         self.absolute_z = absolute_z
         self.z_scale = z_scale
+        self.own_embedders = own_embedders
         self.out_channels = in_channels * (2 if learned_variance else 1)
         self.gradient_checkpointing = False
 
         self.x_embedder = PatchEmbedding(in_channels + condition_channels, width, patch_size)
-        self.t_embedder = TimestepEmbedding(width)
+        self.t_embedder = TimestepEmbedding(width, frequency_shift)
         table = position_table(width, latent_size // patch_size, cells_per_side, positions)
         self.register_buffer("pos_embed", table[None])  # raster order, as published
-        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
+        embedders = [TimestepEmbedding(width, frequency_shift) if own_embedders else None for _ in range(depth)]
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, norm_eps, own) for own in embedders)
         self.final_layer = FinalLayer(width, patch_size, self.out_channels)
         self.initialise()
 
@@ -111,9 +119,10 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
                 nn.init.xavier_uniform_(module.weight.data.flatten(1), generator=generator)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for linear in (self.t_embedder.mlp[0], self.t_embedder.mlp[2]):
-            assert isinstance(linear, nn.Linear)
-            nn.init.normal_(linear.weight, std=0.02, generator=generator)
+        for embedder in (module for module in self.modules() if isinstance(module, TimestepEmbedding)):
+            for linear in (embedder.mlp[0], embedder.mlp[2]):
+                assert isinstance(linear, nn.Linear)
+                nn.init.normal_(linear.weight, std=0.02, generator=generator)
         silent = [layer.adaLN_modulation[1] for layer in (*self.blocks, self.final_layer)]
         for linear in (*silent, self.final_layer.linear):
             nn.init.zeros_(linear.weight)
@@ -144,12 +153,14 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         if z_index is not None:
             positions = with_absolute_z(positions, z_index, self.z_scale)
         tokens = tokens + positions
-        c = self.t_embedder(timestep if timestep.ndim == 2 else timestep[:, None])[:, :, None]
+        t = timestep if timestep.ndim == 2 else timestep[:, None]
+        c = self.t_embedder(t)[:, :, None]
+        modulation = (c, t) if self.own_embedders else (c,)
         for block in self.blocks:
             if self.gradient_checkpointing and torch.is_grad_enabled():
-                tokens = checkpoint(block, tokens, c, use_reentrant=False)
+                tokens = checkpoint(block, tokens, *modulation, use_reentrant=False)
             else:
-                tokens = block(tokens, c)
+                tokens = block(tokens, *modulation)
         out = self.final_layer(tokens, c)
         m = self.latent_size // (k * p)
         out = rearrange(out, "b (r s) (h w) (p q c) -> b c (r h p) (s w q)", r=k, h=m, p=p, q=p)

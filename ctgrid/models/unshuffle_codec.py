@@ -35,7 +35,7 @@ class ResidualBlock(nn.Module):
 
 
 class UnshuffleCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Autoencoder of gray images: (B, 1, H, W) in [-1, 1] to (B, latent_channels, H/8, W/8) and back.
+    """Autoencoder of images, C = 1 gray or 3 RGB: (B, C, H, W) in [-1, 1] to (B, latent_channels, H/8, W/8) and back.
 
     ``latents_mean`` and ``latents_std`` (one number per latent channel, in the config) normalise the
     latents to zero mean and unit variance; they are measured at the end of training.
@@ -53,10 +53,11 @@ class UnshuffleCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
         fine_blocks: int = 1,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
+        image_channels: int = 1,
     ) -> None:
         """Make the network; see ``configs/embedded-codec.yaml`` for the shipped sizes."""
         super().__init__()
-        folded = STEM * STEM
+        folded = STEM * STEM * image_channels
         self.encoder = nn.Sequential(
             nn.Conv2d(folded, fine_width, 3, padding=1),
             *(ResidualBlock(fine_width) for _ in range(fine_blocks)),
@@ -76,23 +77,23 @@ class UnshuffleCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
         )
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode images (B, 1, H, W), H and W multiples of 8, to mean and log-variance (B, c, H/8, W/8)."""
+        """Encode images (B, C, H, W), H and W multiples of 8, to mean and log-variance (B, c, H/8, W/8)."""
         mean, log_variance = self.encoder(pixel_unshuffle(images, STEM)).chunk(2, dim=1)
         return mean, log_variance.clamp(-20.0, 10.0)
 
     def reconstruct(self, latents: Tensor) -> Tensor:
-        """Decode raw (not normalised) latents (B, c, h, w) to images (B, 1, 8h, 8w), not clipped."""
+        """Decode raw (not normalised) latents (B, c, h, w) to images (B, C, 8h, 8w), not clipped."""
         return pixel_shuffle(self.decoder(latents), STEM)
 
     def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruct images from a sample of the posterior, as training does.
 
         Args:
-            images: (B, 1, H, W) in [-1, 1].
+            images: (B, C, H, W) in [-1, 1].
             noise: (B, c, H/8, W/8) standard normal.
 
         Returns:
-            The reconstruction (B, 1, H, W), and the posterior's mean and log-variance.
+            The reconstruction (B, C, H, W), and the posterior's mean and log-variance.
         """
         mean, log_variance = self.posterior(images)
         latents = mean + noise * torch.exp(0.5 * log_variance)

@@ -56,6 +56,7 @@ def test_a_bundle_is_ready_to_run(tiny_model: Path) -> None:
     expected = {f"{part}/{name}": sha256_of(tiny_model / part / name) for part in ("codec", "stage1", "stage2")}
     assert bundle.describe()["files"] == expected
     assert json.loads(json.dumps(bundle.describe())) == bundle.describe()
+    assert bundle.describe()["source"]["folder"] == str(tiny_model)
 
 
 def test_missing_folders_and_parts_are_named(model: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 
 from ctgrid.draws import generator_for, normal
 from ctgrid.errors import CtgridError
-from ctgrid.models.codecs import Codec, load_codec
+from ctgrid.files import sha256_of
+from ctgrid.models.codecs import Codec, codec_source, load_codec
 from ctgrid.models.unshuffle_codec import UnshuffleCodec
 
 
@@ -136,3 +138,166 @@ def test_damaged_folders_are_refused_by_name(how: str, tmp_path: Path) -> None:
     with pytest.raises(CtgridError, match=str(folder)) as caught:
         load_codec(folder)
     assert "\n" not in str(caught.value)
+
+
+OLD_NAMES = {"to_q.": "query.", "to_k.": "key.", "to_v.": "value.", "to_out.0.": "proj_attn."}
+IMAGES = torch.rand(1, 1, 32, 32, generator=generator_for(5)) * 2 - 1
+
+
+def old_attention(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Rename the attention's tensors to what diffusers 0.4 called them, as in sd-vae-ft-mse's first files."""
+    renamed = {}
+    for key, value in state.items():
+        for new, old in OLD_NAMES.items() if ".attentions." in key else ():
+            key = key.replace(new, old)
+        renamed[key] = value
+    return renamed
+
+
+def published_vae(folder: Path) -> Codec:
+    """Write a VAE as the first SD VAEs were published: ``.bin``, old names, a config without scaling factor."""
+    network = diffusers_codec("AutoencoderKL")
+    network.save_config(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["scaling_factor"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    torch.save(old_attention(network.state_dict()), folder / "diffusion_pytorch_model.bin")
+    return Codec(network, "test")
+
+
+def test_the_oldest_format_of_the_sd_vae(tmp_path: Path) -> None:
+    """Reads to the same network, with the factor 0.18215 that its config does not name."""
+    expected = published_vae(tmp_path)
+    codec = load_codec(tmp_path)
+    assert torch.equal(codec.encode(IMAGES), expected.encode(IMAGES))
+    with torch.no_grad():
+        mean = expected.network.encode(IMAGES.expand(-1, 3, -1, -1)).latent_dist.mean  # type: ignore[operator]
+    assert torch.allclose(codec.encode(IMAGES), 0.18215 * mean, atol=1e-6)
+
+
+def test_scaling_and_shift_are_the_configs() -> None:
+    """SDXL's 0.13025, and newer codecs' shift of the latents; what is encoded is what is decoded."""
+    network = diffusers_codec("AutoencoderKL")
+    plain = Codec(network, "test")
+    network.register_to_config(scaling_factor=0.13025, shift_factor=0.5)
+    codec = Codec(network, "test")
+    raw = plain.encode(IMAGES) / 0.18215
+    assert torch.allclose(codec.encode(IMAGES), (raw - 0.5) * 0.13025, atol=1e-6)
+    assert torch.allclose(codec.decode((raw - 0.5) * 0.13025), plain.decode(raw * 0.18215), atol=1e-5)
+
+
+def test_tensors_that_are_missing_are_not_left_random(tmp_path: Path) -> None:
+    """Diffusers would fill them with random numbers and warn."""
+    published_vae(tmp_path)
+    weights = tmp_path / "diffusion_pytorch_model.bin"
+    state = torch.load(weights, weights_only=True)
+    del state["encoder.conv_in.weight"]
+    torch.save(state, weights)
+    with pytest.raises(CtgridError, match=r"lack 1 of the codec's tensors, such as encoder\.conv_in\.weight"):
+        load_codec(tmp_path)
+
+
+class Hostile:
+    """What a pickle may hold: a call made when it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make a file."""
+        return Path.touch, (Path("pwned"),)
+
+
+@pytest.mark.parametrize("name", ["diffusion_pytorch_model.bin", "vae.ckpt"])
+def test_pickles_run_no_code(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder and as a single file."""
+    monkeypatch.chdir(tmp_path)
+    published_vae(tmp_path)
+    torch.save({"state_dict": Hostile()}, tmp_path / name)
+    with pytest.raises(CtgridError, match=r"could not be read|cannot be read safely"):
+        load_codec(tmp_path if name.endswith(".bin") else tmp_path / name)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("inside", ["codec", "vae", "model"])
+def test_codecs_inside_models_pipelines_and_runs(inside: str, tiny_model: Path, tmp_path: Path) -> None:
+    """A folder stands for the codec in it."""
+    (tmp_path / inside).symlink_to(tiny_model / "codec")
+    assert load_codec(tmp_path).config["latent_channels"] == 4
+    source = codec_source(tmp_path)
+    assert source["kind"] == "folder" and list(source["files"]) == ["diffusion_pytorch_model.safetensors"]
+
+
+def test_the_embedded_codec_by_name() -> None:
+    """As ``--codec embedded`` and recipes name it."""
+    assert load_codec("embedded").name == "UnshuffleCodec:embedded"
+    assert codec_source("embedded")["kind"] == "embedded"
+
+
+def original_key(key: str) -> str:
+    """Name a tensor of the VAE as the original code did (4 levels)."""
+    outer = {"conv_norm_out": "norm_out", "conv_shortcut": "nin_shortcut", "mid_block.attentions.0": "mid.attn_1"}
+    for new, old in outer.items():
+        key = key.replace(new, old)
+    if "attn_1" in key:
+        for new, old in {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}.items():
+            key = key.replace(new, old)
+    key = re.sub(r"mid_block\.resnets\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}", key)
+    key = re.sub(r"down_blocks\.(\d)\.resnets\.(\d)", r"down.\1.block.\2", key)
+    key = re.sub(r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample", key)
+    key = re.sub(r"up_blocks\.(\d)\.resnets\.(\d)", lambda m: f"up.{3 - int(m[1])}.block.{m[2]}", key)
+    return re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{3 - int(m[1])}.upsample", key)
+
+
+@pytest.mark.parametrize("form", ["diffusers", "original", "whole checkpoint"])
+def test_an_sd_vae_in_one_file(form: str, tmp_path: Path) -> None:
+    """Under either key names; sizes come from the shapes."""
+    from diffusers import AutoencoderKL
+    from safetensors.torch import save_file
+
+    blocks = {f"{way}_block_types": [f"{way.title()}{kind}"] * 4 for way, kind in BLOCKS.items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = AutoencoderKL(block_out_channels=(32, 32, 64, 64), layers_per_block=1, **blocks)
+    state = dict(network.state_dict())
+    if form != "diffusers":
+        state = {original_key(key): value for key, value in state.items()}
+        linear = [key for key in state if ".attn_1." in key and key.endswith("weight") and ".norm." not in key]
+        state |= {key: state[key][..., None, None] for key in linear}
+    if form == "whole checkpoint":
+        path = tmp_path / "model.ckpt"
+        extra = {"model.diffusion_model.x": torch.zeros(1)}
+        torch.save({"state_dict": extra | {f"first_stage_model.{key}": value for key, value in state.items()}}, path)
+    else:
+        path = tmp_path / "vae.safetensors"
+        save_file({key: value.contiguous() for key, value in state.items()}, path)
+    codec, expected = load_codec(path), Codec(network, "test")
+    assert torch.equal(codec.encode(IMAGES), expected.encode(IMAGES))
+    latent = expected.encode(IMAGES)
+    assert torch.equal(codec.decode(latent), expected.decode(latent))
+    assert codec_source(path)["files"] == {path.name: sha256_of(path)}
+
+
+def test_a_single_file_of_something_else(tiny_model: Path) -> None:
+    """Is refused by name."""
+    path = tiny_model / "stage1" / "diffusion_pytorch_model.safetensors"
+    with pytest.raises(CtgridError, match=f"{path}: not an SD VAE"):
+        load_codec(path)
+
+
+def test_taesd_in_its_own_files(tmp_path: Path) -> None:
+    """Encoder and decoder as numbered layers; the decoder's clamp has number 0."""
+    from diffusers import AutoencoderTiny
+    from safetensors.torch import save_file
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = AutoencoderTiny()
+    for side, shift in (("encoder", 0), ("decoder", 1)):
+        prefix = f"{side}.layers."
+        inside = {k.removeprefix(prefix): v for k, v in network.state_dict().items() if k.startswith(prefix)}
+        numbered = {f"{int(k.partition('.')[0]) + shift}.{k.partition('.')[2]}": v for k, v in inside.items()}
+        save_file(numbered, tmp_path / f"taesd_{side}.safetensors")
+    codec, expected = load_codec(tmp_path), Codec(network, "test")
+    latent = expected.encode(IMAGES)
+    assert torch.equal(codec.encode(IMAGES), latent) and torch.equal(codec.decode(latent), expected.decode(latent))
+    save_file({"x": torch.zeros(1)}, tmp_path / "taesd_encoder.safetensors")
+    with pytest.raises(CtgridError, match="'x' is not of TAESD"):
+        load_codec(tmp_path)

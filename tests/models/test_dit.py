@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ctgrid.errors import CtgridError
+from ctgrid.models.attention import attend
 from ctgrid.models.dit import SIZES, DiT, build_dit
-from ctgrid.models.layers import attend, timestep_code
+from ctgrid.models.layers import linear_gelu, timestep_code
 from ctgrid.models.load import load_dit
 
 TINY: dict[str, Any] = {
@@ -93,16 +94,20 @@ def test_a_fresh_model_answers_zero_and_draws_from_the_generator() -> None:
     assert not torch.equal(first.blocks[0].mlp.fc1.weight, third.blocks[0].mlp.fc1.weight)
 
 
-@pytest.mark.parametrize(("name", "millions"), [("S/2", 33), ("B/2", 130), ("L/2", 458), ("XL/2", 675)])
-def test_sizes_by_name(name: str, millions: float) -> None:
+MILLIONS = {"S": (33, 33, 33), "B": (130, 130, 131), "L": (458, 458, 459), "XL": (675, 675, 676)}
+"""Parameters of the DiT paper (arXiv 2212.09748) with patches of 2, 4 and 8."""
+
+
+@pytest.mark.parametrize(("size", "patch"), [(size, patch) for size in MILLIONS for patch in (2, 4, 8)])
+def test_sizes_by_name(size: str, patch: int) -> None:
     """The parameter counts the DiT paper gives, class table (1001 × D) included."""
-    size, patch = name.split("/")
     with torch.device("meta"):
-        model = build_dit(name, latent_size=32, cells_per_side=1)
+        model = build_dit(f"{size}/{patch}", latent_size=32, in_channels=4, cells_per_side=1)
     width, depth, heads = SIZES[size]
     assert (model.config.width, model.config.depth, model.config.heads) == (width, depth, heads)
-    assert model.config.patch_size == int(patch)
-    assert round((sum(p.numel() for p in model.parameters()) + 1001 * width) / 1e6) == millions
+    assert model.config.patch_size == patch
+    counted = sum(p.numel() for p in model.parameters()) + 1001 * width
+    assert round(counted / 1e6) == MILLIONS[size][(2, 4, 8).index(patch)]
 
 
 def test_unknown_size_is_refused() -> None:
@@ -141,6 +146,40 @@ def test_written_out_attention_is_attention(tokens: int, width: int) -> None:
     q, k, v = noise(3, 2, 2, tokens, width).bfloat16().unbind(0)
     exact = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
     torch.testing.assert_close(attend(q, k, v).float(), exact, atol=0.03, rtol=0.03)
+    with torch.no_grad():  # long sequences take another way here
+        torch.testing.assert_close(attend(q, k, v).float(), exact, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_linear_with_gelu_in_one_pass_is_both_in_turn(dtype: torch.dtype) -> None:
+    layer = torch.nn.Linear(48, 96).to(dtype)
+    x = noise(2, 4, 5, 48).to(dtype)
+    wanted = F.gelu(layer(x).float(), approximate="tanh")
+    tolerance = 1e-6 if dtype == torch.float32 else 0.03
+    with torch.no_grad():
+        torch.testing.assert_close(linear_gelu(x, layer).float(), wanted, atol=tolerance, rtol=tolerance)
+    out = linear_gelu(x, layer)
+    out.float().sum().backward()
+    assert layer.weight.grad is not None and bool(layer.weight.grad.abs().max() > 0)
+
+
+def test_own_embedders_modulate_their_block_alone() -> None:
+    """Equal copies answer like one embedder; a change in one block's changes the answer; training reaches them."""
+    shared, own = awake(), awake(own_embedders=True)
+    own.load_state_dict(shared.state_dict(), strict=False)
+    for block in own.blocks:
+        block.t_embedder.load_state_dict(shared.t_embedder.state_dict())
+    x, t = noise(2, 2, 16, 16), torch.tensor([10, 900])
+    cells = t[:, None].expand(2, 16)
+    with torch.no_grad():
+        assert torch.equal(own(x, t), shared(x, t))
+        torch.testing.assert_close(own(x, cells), shared(x, t), atol=1e-6, rtol=1e-5)
+    own.blocks[1].t_embedder.mlp[2].bias.data += 0.5
+    own.enable_gradient_checkpointing()
+    out = own(x, t)
+    assert (out - shared(x, t)).abs().max() > 1e-3
+    out.square().sum().backward()
+    assert own.blocks[1].t_embedder.mlp[0].weight.grad.abs().max() > 0
 
 
 def test_gradient_checkpointing_changes_no_gradient() -> None:
