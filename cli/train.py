@@ -1,4 +1,4 @@
-"""Train the codec or one of the two diffusion stages on a folder of CT volumes."""
+"""Train the codec or one of the two diffusion stages on a folder of CT volumes or a store."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from .progress import progress_bar
 
 def command(
     ctx: typer.Context,
-    kind: Annotated[Literal["codec", "stage1", "stage2"], typer.Argument(help="What to train.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of CT volumes.")],
+    kind: Annotated[Literal["codec", "stage1", "stage2", "detail"], typer.Argument(help="What to train.")],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR|STORE", help="Folder of CT volumes, or a store of ctgrid prepare.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder; made if missing.")],
     config: Annotated[
         str | None,
@@ -24,20 +26,31 @@ def command(
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="Instead of the recipe's steps.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's newest checkpoint.")] = False,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="FILE:PART", help="Only these volumes; also FILE.txt, ct-rate:train."),
+    ] = None,
+    fraction: Annotated[
+        float | None,
+        typer.Option("--fraction", metavar="PERCENT", help="Only so many of the patients; 10 are among the 60."),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, such as optimisation.steps=100."),
     ] = None,
+    gray: Annotated[bool, typer.Option("--gray", help="Video recipes: luma instead of colour.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train, record."""
     from ctgrid.runs import RunRecord, recorded
 
     overrides = dict(parse_change(text) for text in changes or [])
+    overrides |= {f"{kind}.video.gray": True} if gray else {}
     config = config or f"embedded-{kind}"
     check_new_folder(out)
     record = RunRecord("train", out / "run.json", ctx.obj, seed)
     record.settings = {"kind": kind, "config": config, "data": data, "resume": resume, "overrides": overrides}
+    record.settings |= {"split": split, "fraction": fraction}
     with recorded(record), progress_bar() as bar:
 
         def progress(phase: str, done: int, total: int) -> None:
@@ -52,6 +65,8 @@ def command(
             config,
             data,
             out,
+            split=split,
+            fraction=fraction,
             resume=resume,
             max_steps=max_steps,
             seed=seed,

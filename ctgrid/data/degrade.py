@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
@@ -66,6 +67,54 @@ def degrade(enlarged: Tensor, parameters: Degradation) -> Tensor:
         padded = pad(noisy[None], (half, half, half, half), mode="reflect")
         noisy = conv2d(conv2d(padded, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))[0]
     return noisy.clamp(-1, 1)
+
+
+@dataclass(frozen=True)
+class DegradationTensors:
+    """A drawn degradation as tensors, so that a batch of them is applied at once, on any device.
+
+    Attributes:
+        grain: (1, S, S) standard normal.
+        sigma: () standard deviation on the scale of [-1, 1].
+        kernel: (15,) weights of the blur, a single one in the middle for none.
+    """
+
+    grain: Tensor
+    sigma: Tensor
+    kernel: Tensor
+
+    @classmethod
+    def of(cls, parameters: Degradation, size: int) -> DegradationTensors:
+        """Make the tensors of a degradation of (1, size, size) images; the noise is that of :func:`degrade`."""
+        widest = max(BLUR_KERNELS)
+        kernel = torch.zeros(widest)
+        if parameters.blur:
+            first = (widest - parameters.blur) // 2
+            kernel[first : first + parameters.blur] = gaussian_kernel(parameters.blur)
+        else:
+            kernel[widest // 2] = 1.0
+        grain = torch.randn((1, size, size), generator=torch.Generator().manual_seed(parameters.seed))
+        return cls(grain, torch.tensor(2.0 * parameters.noise / 255.0), kernel)
+
+
+def degrade_batch(enlarged: Tensor, grain: Tensor, sigma: Tensor, kernel: Tensor) -> Tensor:
+    """Degrade a batch: what :func:`degrade` does, to rounding.
+
+    Args:
+        enlarged: (B, 1, S, S) in [-1, 1], S at least 8.
+        grain: (B, 1, S, S), see :class:`DegradationTensors`.
+        sigma: (B,).
+        kernel: (B, 15).
+
+    Returns:
+        (B, 1, S, S) in [-1, 1].
+    """
+    count, half = len(enlarged), kernel.shape[-1] // 2
+    noisy = rearrange(enlarged + sigma.view(-1, 1, 1, 1) * grain, "b 1 h w -> 1 b h w")
+    padded = pad(noisy, (half, half, half, half), mode="reflect")
+    blurred = conv2d(padded, rearrange(kernel, "b n -> b 1 1 n"), groups=count)
+    blurred = conv2d(blurred, rearrange(kernel, "b n -> b 1 n 1"), groups=count)
+    return rearrange(blurred, "1 b h w -> b 1 h w").clamp(-1, 1)
 
 
 def gaussian_kernel(side: int) -> Tensor:

@@ -39,6 +39,20 @@ def draw_pose(generator: torch.Generator) -> Pose:
     return Pose(6.0 * turn, 1.0 + 0.1 * zoom, (0.04 * rows, 0.04 * columns))
 
 
+def pose_matrix(pose: Pose, field: float = 1.0, centre: tuple[float, float] = (0.0, 0.0)) -> list[list[float]]:
+    """Return the (2, 3) matrix that ``torch.nn.functional.affine_grid`` takes for a pose.
+
+    Args:
+        pose: how the patient lies in the frame.
+        field: side of the frame over the side of the image.
+        centre: (row, column) of the frame's middle in the image, from -1 to 1.
+    """
+    reach = field / pose.zoom
+    cos, sin = (f(math.radians(pose.turn_deg)) * reach for f in (math.cos, math.sin))
+    down, right = (at - 2 * shift * reach for at, shift in zip(centre, pose.shift, strict=True))
+    return [[cos, -sin, right], [sin, cos, down]]
+
+
 def body_centre(hu: Tensor) -> tuple[float, float]:
     """Return the (row, column) of the body's middle in slices (n, H, W) of HU, in pixels.
 
@@ -69,11 +83,8 @@ def frame(volume: VolumeSlices, fov_mm: float, size: int, pose: Pose | None = No
     pose = pose or Pose()
     side = volume.hu.shape[-1]
     row, column = body_centre(volume.hu)
-    reach = fov_mm / (volume.spacing_mm[1] * side) / pose.zoom
-    cos, sin = (f(math.radians(pose.turn_deg)) * reach for f in (math.cos, math.sin))
-    down = (2 * row + 1) / side - 1 - 2 * pose.shift[0] * reach
-    right = (2 * column + 1) / side - 1 - 2 * pose.shift[1] * reach
-    theta = torch.tensor([[cos, -sin, right], [sin, cos, down]])[None]
+    centre = ((2 * row + 1) / side - 1, (2 * column + 1) / side - 1)
+    theta = torch.tensor(pose_matrix(pose, fov_mm / (volume.spacing_mm[1] * side), centre))[None]
     grid = affine_grid(theta, [1, 1, size, size], align_corners=False)
     framed = torch.empty(len(volume.hu), size, size)
     for first in range(0, len(volume.hu), 32):

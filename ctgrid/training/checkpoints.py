@@ -34,13 +34,18 @@ class Checkpoints:
         """Return the steps of the complete checkpoints, oldest first."""
         return sorted(int(p.name.removeprefix("step_")) for p in self.folder.glob("step_????????"))
 
-    def save(self, step: int, state: dict[str, Any], save_model: Callable[[Path], None]) -> Path:
-        """Write the checkpoint of a step and remove the oldest beyond ``keep_last``."""
+    def save(self, step: int, content: dict[str, Any], save_model: Callable[[Path], None]) -> Path:
+        """Write the checkpoint of a step and remove the oldest beyond ``keep_last``.
+
+        Args:
+            step: optimizer steps done.
+            content: state dicts by name.
+            save_model: writes the averaged model into a folder.
+        """
         final = self.folder / f"step_{step:08d}"
         partial = self.folder / f".partial_{step:08d}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        content = {name: part.state_dict() for name, part in state.items()}
         torch.save({"step": step, **content}, partial / STATE_FILE)
         save_model(partial / MODEL_FOLDER)
         if final.exists():
@@ -56,10 +61,10 @@ class Checkpoints:
             return 0
         path = self.folder / f"step_{self.steps()[-1]:08d}" / STATE_FILE
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             for name, part in state.items():
                 part.load_state_dict(content[name])
-        except (OSError, EOFError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
+        except (OSError, EOFError, RuntimeError, KeyError, ValueError, TypeError, UnpicklingError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise CtgridError(
                 f"{path}: the checkpoint does not fit this run ({reason}); "

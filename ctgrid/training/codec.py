@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ctgrid.data.volumes import VolumeSlices
+from ctgrid.data.volumes import SliceSource
 from ctgrid.draws import integer, normal
 from ctgrid.models.unshuffle_codec import DOWNSAMPLE, UnshuffleCodec
 from ctgrid.training.config import CodecRecipe
@@ -20,14 +21,15 @@ STATISTICS_EXAMPLES = 64
 class CodecTask:
     """Reconstruct crops of full slices and whole cells: L1 + L2 + a small Kullback-Leibler term."""
 
-    def __init__(self, recipe: CodecRecipe, volumes: list[VolumeSlices]) -> None:
-        """Take the recipe and the slices it draws from."""
+    def __init__(self, recipe: CodecRecipe, volumes: Sequence[SliceSource]) -> None:
+        """Take the recipe and the volumes it draws slices from, in memory or in a store."""
         self.recipe = recipe
         self.volumes = volumes
 
     def build(self) -> nn.Module:
         """Return an untrained :class:`UnshuffleCodec`."""
-        return UnshuffleCodec(**self.recipe.network)
+        colour = self.recipe.video is not None and not self.recipe.video.gray
+        return UnshuffleCodec(**{**self.recipe.network, **({"image_channels": 3} if colour else {})})
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw one crop (1, crop, crop) and its cells (cells_per_crop, 1, cell, cell) with their noise."""
@@ -51,6 +53,12 @@ class CodecTask:
         loss = terms["l1"] + terms["mse"] + self.recipe.kl_weight * terms["kl"]
         return {"loss": loss, **terms, "crop_mse": crops["mse"], "cell_mse": cells["mse"]}
 
+    def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
+        """Return a drawn crop beside its reconstruction (crop, 2 crop); ``steps`` is for samplers."""
+        crop = self.example(generator)["crop"][None].to(next(network.parameters()).device)
+        again = network.reconstruct(network.posterior(crop)[0])
+        return torch.cat([crop[0, 0], again[0, 0].to(crop.dtype)], dim=1)
+
     def save(self, network: Any, folder: Path) -> None:
         """Measure the latents' mean and spread per channel, put both in the config, and save."""
         generator = torch.Generator().manual_seed(0)
@@ -69,22 +77,20 @@ class CodecTask:
         )
         network.save_pretrained(folder)
 
-    def _slice(self, generator: torch.Generator) -> Tensor:
+    def _place(self, generator: torch.Generator) -> tuple[SliceSource, int]:
         volume = self.volumes[integer(0, len(self.volumes), generator)]
-        return volume.unit(integer(0, len(volume.hu), generator))[None]
+        return volume, integer(0, len(volume), generator)
 
     def _crop(self, generator: torch.Generator) -> Tensor:
         side, crop = self.recipe.size, self.recipe.crop
         y = integer(0, side - crop + 1, generator)
         x = integer(0, side - crop + 1, generator)
-        return self._slice(generator)[:, y : y + crop, x : x + crop]
+        volume, row = self._place(generator)
+        return _with_channels(volume.unit(row)[..., y : y + crop, x : x + crop])
 
     def _cell(self, generator: torch.Generator) -> Tensor:
-        cell = self.recipe.cell
-        coarse = torch.nn.functional.interpolate(
-            self._slice(generator)[None], size=(cell, cell), mode="bicubic", antialias=True
-        )
-        return coarse[0].clamp(-1, 1)
+        volume, row = self._place(generator)
+        return _with_channels(volume.small(row, self.recipe.cell))
 
     def _terms(self, network: nn.Module, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
         reconstruction, mean, log_variance = network(images, noise)
@@ -92,6 +98,11 @@ class CodecTask:
         mean, log_variance = mean.float(), log_variance.float()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
         return {"l1": difference.abs().mean(), "mse": difference.square().mean(), "kl": kl}
+
+
+def _with_channels(image: Tensor) -> Tensor:
+    """Return (1, H, W) for a gray image (H, W), and a colour one (3, H, W) as it is."""
+    return image[None] if image.ndim == 2 else image
 
 
 def _flip(image: Tensor, generator: torch.Generator) -> Tensor:

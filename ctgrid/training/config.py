@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from ctgrid.errors import CtgridError
 
-Kind = Literal["codec", "stage1", "stage2"]
+Kind = Literal["codec", "stage1", "stage2", "detail"]
 
 
 class _Frozen(BaseModel):
@@ -33,7 +33,11 @@ class Optimisation(_Frozen):
     clip_norm: float = Field(1.0, gt=0)
     ema_decay: float = Field(0.9999, ge=0, lt=1)
     precision: Literal["no", "bf16", "fp16"] = "no"
-    compile: bool = False
+    sharding: Literal["none", "fsdp"] = Field("none", description="share the weights out over the processes")
+    gradient_checkpointing: bool = Field(False, description="compute activations twice rather than keep them")
+    compile: bool = Field(False, description="compile the network, block by block")
+    fused: bool = Field(True, description="one kernel for AdamW's step")
+    loader_threads: int = Field(0, ge=0, description="threads that draw the next batch meanwhile; 0 draws in line")
     checkpoint_every: int = Field(500, gt=0)
     keep_last: int = Field(2, gt=0)
 
@@ -47,6 +51,31 @@ class Optimisation(_Frozen):
         return self
 
 
+class Validation(_Frozen):
+    """What is looked at while training goes on, with the averaged weights."""
+
+    every: int = Field(0, ge=0, description="optimizer steps between two looks; 0 never looks")
+    examples: int = Field(64, gt=0, description="examples of the validation data, always the same")
+    picture_steps: int = Field(20, gt=0, description="sampler steps of the picture")
+
+
+class Monitor(_Frozen):
+    """Where the numbers go besides log.jsonl."""
+
+    tensorboard: bool = True
+    wandb: str | None = Field(None, description="name of a Weights & Biases project; needs the package wandb")
+
+
+class VideoRecipe(_Frozen):
+    """Clips of video in place of CT volumes; see :mod:`ctgrid.data.video`."""
+
+    layout: Literal["folder", "sky", "taichi", "minecraft"] = Field(description="how folders are named")
+    part: Literal["train", "test"] = Field("train", description="of the published split")
+    frame_stride: int = Field(1, gt=0, description="every how many frames one counts")
+    gray: bool = Field(False, description="luma instead of colour")
+    mirror: bool = Field(True, description="left and right exchanged half the time, cell by cell")
+
+
 class CodecRecipe(_Frozen):
     """How the embedded autoencoder is trained: reconstruction of slices and of grid cells."""
 
@@ -56,6 +85,7 @@ class CodecRecipe(_Frozen):
     cell: int = Field(128, gt=0, multiple_of=8, description="side of a grid's cell (size / K)")
     cells_per_crop: int = Field(4, gt=0, description="cells per crop in an example")
     kl_weight: float = Field(1e-4, ge=0)
+    video: VideoRecipe | None = Field(None, description="clips instead of CT volumes")
 
     @model_validator(mode="after")
     def _crop_fits(self) -> CodecRecipe:
@@ -75,6 +105,7 @@ class DiffusionRecipe(_Frozen):
     k: int = Field(4, ge=2, description="a grid has k x k cells")
     slices: int = Field(201, gt=1, description="slices a volume is resampled to, the range of z")
     fov_mm: float = Field(340.0, gt=0, description="side of the body-centred field of view")
+    video: VideoRecipe | None = Field(None, description="clips instead of CT volumes")
 
 
 class GridRecipe(DiffusionRecipe):
@@ -88,6 +119,11 @@ class GridRecipe(DiffusionRecipe):
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
+
+    @property
+    def knows_cells(self) -> bool:
+        """Whether some grids are drawn with known cells, which stay clean at their own timestep."""
+        return self.window_share > 0 or self.unknown_share < 1
 
     @model_validator(mode="after")
     def _shares_fit(self) -> GridRecipe:
@@ -116,24 +152,42 @@ class RefineRecipe(DiffusionRecipe):
         return self
 
 
+class DetailRecipe(_Frozen):
+    """The denoiser's detail step: noisy slices, their diffusion results, and what lies below."""
+
+    network: dict[str, Any] = Field(default_factory=dict)
+    model: str = Field("embedded", description="the model whose diffusion results the network is trained with")
+    size: int = Field(512, gt=0, multiple_of=8, description="slices are resized to size x size")
+    crop: int = Field(128, gt=0, multiple_of=8)
+    levels_hu: tuple[float, float] = Field((12.0, 550.0), description="range of the noise, drawn log-uniformly")
+    versions: int = Field(4, gt=0, description="noisy versions of each volume")
+    low_dose_share: float = Field(0.25, ge=0, le=1, description="versions whose noise is simulated in projections")
+    alone_share: float = Field(0.3, ge=0, le=1, description="examples without the diffusion result")
+    level_power: float = Field(0.7, ge=0, description="errors are weighted by the noise level to minus this power")
+
+
 class TrainConfig(_Frozen):
     """A whole recipe: what is trained, on what, and how."""
 
     kind: Kind
     seed: int = 0
     optimisation: Optimisation
+    validation: Validation = Validation()
+    monitor: Monitor = Monitor()
     codec: CodecRecipe | None = None
     stage1: GridRecipe | None = None
     stage2: RefineRecipe | None = None
+    detail: DetailRecipe | None = None
     exclude: tuple[str, ...] = Field((), description="volumes left out: names without suffix")
 
     @property
-    def recipe(self) -> CodecRecipe | GridRecipe | RefineRecipe:
+    def recipe(self) -> CodecRecipe | GridRecipe | RefineRecipe | DetailRecipe:
         """The part that belongs to ``kind``, with its defaults where the file leaves it out."""
         part = getattr(self, self.kind)
         if part is not None:
             return part
-        return {"codec": CodecRecipe, "stage1": GridRecipe, "stage2": RefineRecipe}[self.kind]()
+        parts = {"codec": CodecRecipe, "stage1": GridRecipe, "stage2": RefineRecipe, "detail": DetailRecipe}
+        return parts[self.kind]()  # type: ignore[return-value]
 
 
 def read_recipe(name: str | Path) -> str:
@@ -155,8 +209,34 @@ def read_recipe(name: str | Path) -> str:
     return shipped[str(name)].read_text(encoding="utf-8")
 
 
+def read_values(name: str | Path, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a recipe's keys, those of the recipe that it ``extends`` underneath.
+
+    Raises:
+        CtgridError: unknown name, not YAML, not a mapping, or a circle of recipes.
+    """
+    if str(name) in seen:
+        raise CtgridError(f"{name}: recipes extend each other in a circle: {' -> '.join((*seen, str(name)))}")
+    try:
+        values = yaml.safe_load(read_recipe(name))
+    except yaml.YAMLError as error:
+        raise CtgridError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise CtgridError(f"{name}: a config is a mapping of keys to values, got {type(values).__name__}")
+    base = values.pop("extends", None)
+    return values if base is None else _merged(read_values(str(base), (*seen, str(name))), values)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, group by group."""
+    both = {k: _merged(base[k], v) for k, v in over.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
+    return {**base, **over, **both}
+
+
 def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
     """Read a recipe by shipped name (``embedded-codec``) or from a YAML file.
+
+    A recipe may say ``extends: NAME`` and hold only what differs from that one.
 
     Args:
         name: a name in the shipped ``configs/`` or a path to a YAML file.
@@ -166,12 +246,7 @@ def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str,
     Raises:
         CtgridError: unknown name, unreadable YAML, unknown or wrong keys.
     """
-    try:
-        values = yaml.safe_load(read_recipe(name))
-    except yaml.YAMLError as error:
-        raise CtgridError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise CtgridError(f"{name}: a config is a mapping of keys to values, got {type(values).__name__}")
+    values = read_values(name)
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
         group: Any = values

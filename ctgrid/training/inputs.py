@@ -1,23 +1,32 @@
-"""From volumes to the tensors that the diffusion stages draw from."""
+"""From volumes to the tensors that the diffusion stages draw from: ahead for a folder, on demand for a store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
 from ctgrid.data.latents import cached, coarse_volumes, encode, refine_pairs
-from ctgrid.data.volumes import VolumeSlices
-from ctgrid.files import sha256_of
+from ctgrid.data.store.latents import Of, StoredLatents
+from ctgrid.data.stored import CoarseVolumes, StoreSlices, in_parallel
+from ctgrid.data.volumes import SliceSource, VolumeSlices
+from ctgrid.errors import CtgridError
 from ctgrid.models.bundle import EMBEDDED, EMBEDDED_FOLDER, StageFacts
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.progress import Progress
 from ctgrid.training.config import DiffusionRecipe, GridRecipe, RefineRecipe
+from ctgrid.training.data import TrainingData
 from ctgrid.training.stage1 import GridTask
 from ctgrid.training.stage2 import RefineTask
+from ctgrid.training.stage2_store import StoredRefineTask
+
+FACTS_FROM = 1000
+"""Volumes of a store, evenly chosen, whose spacing is looked at for the stage's facts."""
 
 
 def codec_folder(name: str) -> Path:
@@ -28,45 +37,62 @@ def codec_folder(name: str) -> Path:
     return folder / "model" if (folder / "model").is_dir() else folder
 
 
-def identity(recipe: DiffusionRecipe, volumes: list[VolumeSlices], seed: int) -> dict[str, object]:
+def identity(recipe: DiffusionRecipe, data: TrainingData, codec: Codec, seed: int) -> dict[str, object]:
     """Return everything that cached tensors depend on."""
-    weights = sorted(codec_folder(recipe.codec).glob("*.safetensors"))
-    settings = recipe.model_dump(mode="json", exclude={"network", "prediction", "min_snr_gamma"})
-    return {
-        "recipe": settings,
-        "seed": seed,
-        "codec": [sha256_of(path) for path in weights],
-        "volumes": [[v.name, list(v.hu.shape), list(v.spacing_mm), int(v.hu.sum())] for v in volumes],
-    }
+    settings = recipe.model_dump(mode="json", exclude={"network", "prediction", "min_snr_gamma", "codec"})
+    return {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}
 
 
-def facts(recipe: DiffusionRecipe, volumes: list[VolumeSlices], **more: str) -> StageFacts:
+def facts(recipe: DiffusionRecipe, data: TrainingData, **more: str) -> StageFacts:
     """Return what sampling must know of a stage trained by this recipe on these volumes."""
+    some: Sequence[SliceSource] = data.volumes[:: max(1, len(data.volumes) // FACTS_FROM)]
+    spacings = [volume.spacing_mm for volume in some]
+    fov_mm = recipe.fov_mm
+    if data.store is not None:  # its slices were framed when it was made
+        fov_mm = round(median(spacing[1] * recipe.size for spacing in spacings), 2)
     return StageFacts(
         prediction=recipe.prediction,
         size=recipe.size,
         k=recipe.k,
         slices=recipe.slices,
-        fov_mm=recipe.fov_mm,
-        extent_mm=round(median(len(v.hu) * v.spacing_mm[0] for v in volumes), 2),
+        fov_mm=fov_mm,
+        extent_mm=round(median(len(v) * spacing[0] for v, spacing in zip(some, spacings, strict=True)), 2),
         **more,  # type: ignore[arg-type]
     )
 
 
-def grid_task(recipe: GridRecipe, volumes: list[VolumeSlices], cache: Path, seed: int, progress: Progress) -> GridTask:
-    """Prepare coarse volumes, as latents of cells or as images, and return stage 1's task."""
-    codec = load_codec(codec_folder(recipe.codec))
+def grid_task(recipe: GridRecipe, data: TrainingData, cache: Path, seed: int, progress: Progress) -> GridTask:
+    """Return stage 1's task: coarse volumes as latents of cells or as images, in memory or in a store."""
+    if recipe.video is not None:
+        from ctgrid.training.video import video_grid_task
+
+        return video_grid_task(recipe, data)
+    codec = load_codec(recipe.codec)
+    clean = recipe.window_share > 0 or recipe.unknown_share < 1
+    known = facts(
+        recipe,
+        data,
+        cell_encoding=recipe.cell_encoding,
+        conditioning="clean" if clean else "replace",
+    )
+    if data.store is not None:
+        volumes: Any = data.volumes
+        if recipe.cell_encoding == "cell" and recipe.variants == 1:
+            latents = stored_latents(volumes, codec, "coarse", progress)
+            if latents is not None:
+                return GridTask(recipe, CellLatents(latents), codec, known)
+        return GridTask(recipe, CoarseVolumes(volumes, recipe.variants, seed), codec, known)
 
     def make() -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed(seed)
+        scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]
         coarse = coarse_volumes(
-            volumes,
+            scans,
             size=recipe.size,
             k=recipe.k,
             slices=recipe.slices,
             variants=recipe.variants,
             fov_mm=recipe.fov_mm,
-            generator=generator,
+            generator=torch.Generator().manual_seed(seed),
             progress=progress,
         )
         if recipe.cell_encoding == "grid":
@@ -74,26 +100,26 @@ def grid_task(recipe: GridRecipe, volumes: list[VolumeSlices], cache: Path, seed
         cells = encode(codec, rearrange(coarse, "v z h w -> (v z) h w"), progress, "encoding cells")
         return {"coarse": rearrange(cells, "(v z) c h w -> v z c h w", z=recipe.slices)}
 
-    tensors = cached(cache, identity(recipe, volumes, seed), make)
-    clean = recipe.window_share > 0 or recipe.unknown_share < 1
-    known = facts(
-        recipe,
-        volumes,
-        cell_encoding=recipe.cell_encoding,
-        conditioning="clean" if clean else "replace",
-    )
+    tensors = cached(cache, identity(recipe, data, codec, seed), make)
     return GridTask(recipe, tensors["coarse"], codec, known)
 
 
-def refine_task(
-    recipe: RefineRecipe, volumes: list[VolumeSlices], cache: Path, seed: int, progress: Progress
-) -> RefineTask:
-    """Encode slices and their coarse versions, and return stage 2's task."""
-    codec: Codec = load_codec(codec_folder(recipe.codec))
+def refine_task(recipe: RefineRecipe, data: TrainingData, cache: Path, seed: int, progress: Progress) -> RefineTask:
+    """Return stage 2's task: slices and their coarse versions, encoded ahead or, from a store, as they are drawn."""
+    if recipe.video is not None:
+        from ctgrid.training.video import video_refine_task
+
+        return video_refine_task(recipe, data)
+    codec = load_codec(recipe.codec)
+    known = facts(recipe, data)
+    if data.store is not None:
+        volumes: Any = data.volumes
+        return StoredRefineTask(recipe, volumes, stored_latents(volumes, codec, "slices", progress), codec, known)
 
     def make() -> dict[str, Tensor]:
+        scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]
         fine, coarse = refine_pairs(
-            volumes,
+            scans,
             codec,
             size=recipe.size,
             k=recipe.k,
@@ -107,5 +133,58 @@ def refine_task(
         )
         return {"fine": fine, "coarse": coarse}
 
-    tensors = cached(cache, identity(recipe, volumes, seed), make)
-    return RefineTask(recipe, tensors["fine"], tensors["coarse"], codec, facts(recipe, volumes))
+    tensors = cached(cache, identity(recipe, data, codec, seed), make)
+    return RefineTask(recipe, tensors["fine"], tensors["coarse"], codec, known)
+
+
+def stored_latents(
+    volumes: Sequence[StoreSlices], codec: Codec, of: Of, progress: Progress
+) -> list[StoredLatents] | None:
+    """Return the latents that a store keeps of these volumes under a codec, or None where it keeps none.
+
+    Raises:
+        CtgridError: where some are stale or missing while others are there.
+    """
+    latents = [StoredLatents(volume, of, codec.identity) for volume in volumes]
+    found = in_parallel(_state_of(of, codec), volumes, "checking latents", progress)
+    states = {volume.name: state for volume, state in zip(volumes, found, strict=True)}
+    if set(states.values()) == {"missing"}:
+        return None
+    wrong = [name for name, state in states.items() if state != "ready"]
+    if wrong:
+        stale = sum(state == "stale" for state in states.values())
+        raise CtgridError(
+            f"{volumes[0].folder.parent}: latents of {of} are stale for {stale} and missing for "
+            f"{len(wrong) - stale} of {len(states)} volumes ({wrong[0]}, for one); make them with ctgrid latents, "
+            "or remove them with --clear"
+        )
+    return latents
+
+
+def _state_of(of: Of, codec: Codec) -> Any:
+    return lambda volume: StoredLatents(volume, of, codec.identity).state()
+
+
+class CellLatents(Sequence[Any]):
+    """Stored latents of coarse slices as volumes to draw grids from: indexed by slice numbers, (m, c, s, s)."""
+
+    def __init__(self, latents: Sequence[StoredLatents]) -> None:
+        """Take the volumes' latents."""
+        self.latents = latents
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _CellLatentsOf(self.latents[index])
+
+
+class _CellLatentsOf:
+    def __init__(self, latents: StoredLatents) -> None:
+        self.latents = latents
+
+    def __len__(self) -> int:
+        return len(self.latents.volume)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        return self.latents.mean(index)

@@ -6,7 +6,6 @@ and the same run on more processes sees the same examples.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctgrid.draws import generator_for
 from ctgrid.errors import CtgridError
 from ctgrid.progress import Progress, silent
-from ctgrid.training.checkpoints import Checkpoints, averaged, trim_log
-from ctgrid.training.config import Optimisation
+from ctgrid.training.batches import Batches
+from ctgrid.training.checkpoints import Checkpoints, trim_log
+from ctgrid.training.config import Monitor, Optimisation, Validation
 from ctgrid.training.interrupt import StopSignals
+from ctgrid.training.monitor import Journal
+from ctgrid.training.parallel import AverageState, ModelState, OptimizerState, averaged_state, shard, whole
 from ctgrid.training.task import Task
+from ctgrid.training.validation import Validator
 
 
 def learning_rate_factor(step: int, settings: Optimisation) -> float:
@@ -56,29 +58,35 @@ class Trainer:
             mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate
         )
         set_seed(seed)
-        self.model: Any = task.build()
+        device = self.accelerator.device
+        self.model: Any = prepare_network(task.build(), settings).to(device)
+        if settings.sharding == "fsdp":
+            self.model = shard(self.model, device, settings.precision)
         self.ema = EMAModel(self.model.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
-        self.ema.to(self.accelerator.device)
+        self.ema.to(device)
         optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
+            fused=settings.fused,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings))
-        if settings.compile:
-            self.model.compile()
-        self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.network = self.model if settings.sharding == "fsdp" else self.accelerator.prepare(self.model)
+        self.optimizer = self.accelerator.prepare(optimizer)
         self.network.train()
         self.checkpoints = Checkpoints(out / "checkpoints", keep_last=settings.keep_last)
+        self.batches = Batches(
+            task, settings, seed, self.accelerator.process_index, self.accelerator.num_processes, device
+        )
 
     @property
     def state(self) -> dict[str, Any]:
         """Everything that exact resuming needs, by name; randomness needs only the step."""
         parts = {
-            "model": self.model,
-            "ema": self.ema,
-            "optimizer": self.optimizer,
+            "model": ModelState(self.model),
+            "ema": AverageState(self.ema),
+            "optimizer": OptimizerState(self.model, self.optimizer),
             "schedule": self.schedule,
         }
         if self.accelerator.scaler is not None:
@@ -86,30 +94,30 @@ class Trainer:
         return parts
 
     def save(self, step: int) -> None:
-        """Write the checkpoint of a step, in the main process."""
+        """Write the checkpoint of a step: all processes gather it, the main one writes."""
+        content = {name: part.state_dict() for name, part in self.state.items()}
         if self.accelerator.is_main_process:
-            self.checkpoints.save(step, self.state, self.save_model)
+            weights = averaged_state(self.model, content["model"], content["ema"])
+            self.checkpoints.save(step, content, lambda folder: self.save_model(weights, folder))
         self.accelerator.wait_for_everyone()
 
-    def save_model(self, folder: Path) -> None:
-        """Write the model with its averaged weights; the weights that training goes on with stay as they are."""
-        with averaged(self.ema, self.model):
-            self.task.save(self.model, folder)
+    def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
+        """Write a model of its own with the averaged weights; the one in training is not touched."""
+        with torch.device("meta"):
+            model: Any = self.task.build()
+        model.load_state_dict(weights, assign=True)
+        self.task.save(model.eval(), folder)
 
     def restore(self) -> int:
         """Load the newest checkpoint, where there is one, and return its step."""
-        step = self.checkpoints.restore(self.state)
-        self.ema.to(self.accelerator.device)  # its loaded tensors lie on the CPU
-        return step
+        return self.checkpoints.restore(self.state)
 
-    def draw(self, step: int, micro: int) -> dict[str, Tensor]:
-        """Return this process's micro-batch of a step, on its device."""
-        size = self.settings.batch_size // self.settings.accumulate
-        block = (step * self.settings.accumulate + micro) * self.accelerator.num_processes
-        first = (block + self.accelerator.process_index) * size
-        examples = [self.task.example(generator_for(self.seed, first + i)) for i in range(size)]
-        stacked = {key: torch.stack([example[key] for example in examples]) for key in examples[0]}
-        return {key: value.to(self.accelerator.device) for key, value in stacked.items()}
+    def agree(self, flag: bool) -> bool:
+        """Tell whether any process says so: a signal may reach only one of them, and all must stop together."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        told = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(told, reduction="sum") > 0)
 
     def step(self, step: int) -> dict[str, float]:
         """Take one optimizer step and return its numbers, averaged over micro-batches and processes."""
@@ -118,7 +126,7 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         norm: Any = None
         for micro in range(settings.accumulate):
-            batch = self.draw(step, micro)
+            batch = self.batches(step, micro)
             with accelerator.accumulate(self.network):
                 with accelerator.autocast():
                     terms = self.task.loss(self.network, batch)
@@ -144,9 +152,27 @@ class Trainer:
             "step": step + 1,
             **values,
             "learning_rate": rate,
-            "grad_norm": float(norm),
+            "grad_norm": float(whole(norm)),
             "seconds": seconds,
         }
+
+
+def prepare_network(model: Any, settings: Optimisation) -> Any:
+    """Turn on what the recipe asks of a network: activation checkpointing, and compilation block by block.
+
+    Raises:
+        CtgridError: where the network knows no activation checkpointing.
+    """
+    if settings.gradient_checkpointing:
+        try:
+            model.enable_gradient_checkpointing()
+        except (AttributeError, ValueError) as error:
+            name = type(model).__name__
+            raise CtgridError(f"optimisation.gradient_checkpointing: {name} cannot; set it to false") from error
+    if settings.compile:
+        for part in getattr(model, "blocks", None) or [model]:
+            part.compile()
+    return model
 
 
 def fit(
@@ -157,12 +183,16 @@ def fit(
     *,
     resume: bool = False,
     stop_at: int | None = None,
+    validation: Validation | None = None,
+    monitor: Monitor | None = None,
+    held_out: Task | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train until ``settings.steps`` optimizer steps are done.
 
     Writes ``out/log.jsonl`` (one object per optimizer step), ``out/checkpoints/step_*`` and, at the end,
-    ``out/model`` with the averaged (EMA) weights. SIGINT and SIGTERM end the run after the current step with
+    ``out/model`` with the averaged (EMA) weights; with validation also ``out/validation.jsonl`` and
+    ``out/pictures``. SIGINT and SIGTERM end the run after the current step with
     a checkpoint, and raise KeyboardInterrupt.
 
     Args:
@@ -173,6 +203,9 @@ def fit(
         resume: go on from the newest checkpoint, where there is one.
         stop_at: end after this many steps; the learning rate goes on following ``settings.steps``, so that
             a run in several parts equals one in a single part.
+        validation: how often the averaged weights are looked at; None never.
+        monitor: where numbers and pictures go besides; None nowhere.
+        held_out: the same task on validation data; without it only pictures are made, of the training data.
         progress: called after every optimizer step.
 
     Returns:
@@ -184,21 +217,26 @@ def fit(
     started = time.perf_counter()
     trainer = Trainer(task, settings, seed, out)
     first = trainer.restore() if resume else 0
-    log = out / "log.jsonl"
     main = trainer.accelerator.is_main_process
-    if main:
-        trim_log(log, first)
+    validator = Validator(trainer, held_out, validation or Validation())
     values: dict[str, float] = {}
     last = settings.steps if stop_at is None else stop_at
-    with StopSignals() as stop:
+    if main:
+        trim_log(out / "validation.jsonl", first)
+        trim_log(out / "log.jsonl", first)
+    with StopSignals() as stop, Journal(out, monitor if main else None, first) as journal, trainer.batches:
         for step in range(first, last):
             values = trainer.step(step)
             if main:
-                with log.open("a") as lines:
-                    lines.write(json.dumps(values) + "\n")
-            done, stopping = step + 1, stop.received  # read once: no stop without its checkpoint
+                journal.step(values)
+            done, stopping = step + 1, trainer.agree(stop.received)  # read once: no stop without its checkpoint
             if done % settings.checkpoint_every == 0 or done == last or stopping:
                 trainer.save(done)
+            if validator.due(done, last) and not stopping:
+                progress("validating", 0, 1)
+                look = validator.look(done)
+                if main:
+                    journal.look(done, *look)
             progress("training", done, last)
             if stopping and done < last:
                 raise KeyboardInterrupt

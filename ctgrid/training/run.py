@@ -1,22 +1,35 @@
-"""One training run, from a recipe's name and a folder of volumes to a folder with a model."""
+"""One training run, from a recipe's name and a folder or store of volumes to a folder with a model."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from ctgrid.data.volumes import find_volumes, load_folder
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
 from ctgrid.progress import Progress, silent
-from ctgrid.training.config import CodecRecipe, GridRecipe, Kind, TrainConfig, load_config
+from ctgrid.training.config import (
+    CodecRecipe,
+    DiffusionRecipe,
+    GridRecipe,
+    Kind,
+    RefineRecipe,
+    TrainConfig,
+    load_config,
+)
+from ctgrid.training.data import Selection, TrainingData, check_apart, check_same_data, open_data, write_data_record
 from ctgrid.training.loop import fit
 from ctgrid.training.task import Task
 
-MAY_CHANGE = {"steps", "decay_steps", "checkpoint_every", "keep_last"}
-"""Numbers that may differ when a run is resumed."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ctgrid.data.volumes import VolumeSlices
+
+MAY_CHANGE = {"steps", "decay_steps", "checkpoint_every", "keep_last", "sharding", "loader_threads"}
+"""Numbers of the optimisation that may differ when a run is resumed; what is looked at meanwhile may as well."""
 
 
 def train(
@@ -25,19 +38,25 @@ def train(
     data: str | Path,
     out: str | Path,
     *,
+    split: str | None = None,
+    fraction: float | None = None,
     resume: bool = False,
     max_steps: int | None = None,
     seed: int | None = None,
     overrides: dict[str, Any] | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Train the codec or one of the two diffusion stages on a folder of CT volumes.
+    """Train the codec or one of the two diffusion stages on a folder of CT volumes or a store.
 
     Args:
         kind: ``codec``, ``stage1`` or ``stage2``.
         config: a shipped recipe's name or a YAML file.
-        data: folder of volumes.
-        out: the run's folder; made where its parent exists. Holds config.json, log.jsonl, checkpoints, model.
+        data: folder of volumes, or a store that ``ctgrid prepare`` made.
+        out: the run's folder; made where its parent exists. Holds config.json, data.json, log.jsonl, checkpoints,
+            model.
+        split: ``FILE:PART``, a list ``FILE.txt``, or ``ct-rate:train``; None takes all volumes. With the part
+            ``train`` of a split that has ``valid``, the latter is what validation looks at.
+        fraction: percent of the patients taken, after the split.
         resume: go on from the newest checkpoint in ``out``; required where one exists.
         max_steps: stop after this many steps; the learning rate still follows the recipe's
             ``optimisation.steps``, unless that is smaller.
@@ -60,14 +79,22 @@ def train(
     if max_steps is not None and max_steps > recipe.optimisation.steps:
         recipe = load_config(config, kind, {**changes, "optimisation.steps": max_steps})
     out = Path(out)
+    selection = Selection(Path(data), recipe.exclude, split, fraction)
+    check_apart(out, selection.path)
     check_run_folder(out, recipe, resume)
-    check_inputs(recipe, Path(data))
+    codec = codec_identity(recipe)
+    check_inputs(recipe, selection)
+    opened = open_data(selection, recipe.recipe, progress)
+    if resume:
+        check_same_data(out, opened, codec)
     new = not out.exists()
     out.mkdir(exist_ok=True)
     try:
         with atomic_output(out / "config.json", overwrite=True) as temporary:
             temporary.write_text(recipe.model_dump_json(indent=1) + "\n")
-        task, volumes = make_task(recipe, Path(data), out, progress)
+        write_data_record(out, opened, codec)
+        task = make_task(recipe, opened, out / "latents.safetensors", progress)
+        held_out = validation_task(recipe, selection, out / "latents-valid.safetensors", progress)
     except BaseException:
         if new:
             shutil.rmtree(out, ignore_errors=True)
@@ -79,58 +106,74 @@ def train(
         out,
         resume=resume,
         stop_at=max_steps,
+        validation=recipe.validation,
+        monitor=recipe.monitor,
+        held_out=held_out,
         progress=progress,
     )
-    return {**summary, "config": recipe.model_dump(mode="json"), "volumes": volumes}
+    return {**summary, "config": recipe.model_dump(mode="json"), "volumes": opened.names, "data": opened.facts}
 
 
-def make_task(recipe: TrainConfig, data: Path, out: Path, progress: Progress) -> tuple[Task, list[str]]:
-    """Read the data that a recipe needs and return its task and the volumes' names."""
+def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Progress) -> Task:
+    """Return the task of a recipe on data.
+
+    Args:
+        recipe: the whole recipe.
+        data: see :func:`ctgrid.training.data.open_data`.
+        cache: file that keeps what is made ahead of a folder's volumes.
+        progress: called with (phase, done, total).
+    """
     part = recipe.recipe
-    volumes = load_folder(data, part.size, recipe.exclude, progress)
-    names = [volume.name for volume in volumes]
     if isinstance(part, CodecRecipe):
         from ctgrid.training.codec import CodecTask
 
-        return CodecTask(part, volumes), names
+        return CodecTask(part, data.volumes)
     from ctgrid.training.inputs import grid_task, refine_task
 
-    make = grid_task if isinstance(part, GridRecipe) else refine_task
-    return make(part, volumes, out / "latents.safetensors", recipe.seed, progress), names  # type: ignore[arg-type]
+    if isinstance(part, GridRecipe):
+        return grid_task(part, data, cache, recipe.seed, progress)
+    if isinstance(part, RefineRecipe):
+        return refine_task(part, data, cache, recipe.seed, progress)
+    from ctgrid.training.detail import detail_task
+
+    volumes = cast("Sequence[VolumeSlices]", data.volumes)  # a store's are read into memory for this kind
+    return detail_task(part, volumes, data.digests, cache, recipe.seed, progress)
 
 
-def check_inputs(recipe: TrainConfig, data: Path) -> None:
+def validation_task(recipe: TrainConfig, selection: Selection, cache: Path, progress: Progress) -> Task | None:
+    """Return the task on the part ``valid`` of a split; None where the recipe never looks, or there is no such part."""
+    held_out = selection.held_out(recipe.recipe) if recipe.validation.every else None
+    if held_out is None:
+        return None
+    return make_task(recipe, open_data(held_out, recipe.recipe, progress), cache, progress)
+
+
+def codec_identity(recipe: TrainConfig) -> str | None:
+    """Return the identity of the codec that a stage trains on; None where a recipe names none."""
+    if not isinstance(recipe.recipe, DiffusionRecipe):
+        return None
+    from ctgrid.models.codecs import load_codec
+
+    return load_codec(recipe.recipe.codec).identity
+
+
+def check_inputs(recipe: TrainConfig, selection: Selection) -> None:
     """Refuse what would otherwise fail only after the volumes were read.
 
     Raises:
-        CtgridError: for a folder without volumes, a codec that is not there, or a network that cannot be built.
+        CtgridError: for a folder or store without the volumes asked for, or a network that cannot be built.
     """
     import torch
 
-    part, nothing = recipe.recipe, torch.empty(0)
-    task: Task
-    if isinstance(part, CodecRecipe):
-        from ctgrid.training.codec import CodecTask
+    from ctgrid.training.empty import empty_task
 
-        task = CodecTask(part, [])
-    else:
-        from ctgrid.models.bundle import StageFacts
-        from ctgrid.models.codecs import load_codec
-        from ctgrid.training.inputs import codec_folder
-        from ctgrid.training.stage1 import GridTask
-        from ctgrid.training.stage2 import RefineTask
-
-        codec, facts = load_codec(codec_folder(part.codec)), StageFacts()
-        if isinstance(part, GridRecipe):
-            task = GridTask(part, nothing, codec, facts)
-        else:
-            task = RefineTask(part, nothing, nothing, codec, facts)
     try:
+        task = empty_task(recipe)
         with torch.device("meta"):  # shapes alone, no weights
             task.build()
     except (TypeError, CtgridError) as error:
         raise CtgridError(f"{recipe.kind}.network: {error}") from error
-    find_volumes(data, recipe.exclude)
+    selection.choose(recipe.recipe)
 
 
 def check_run_folder(out: Path, recipe: TrainConfig, resume: bool) -> None:
@@ -161,6 +204,7 @@ def check_same_run(path: Path, recipe: TrainConfig) -> None:
     now = recipe.model_dump(mode="json")
     for values in (before, now):
         values["optimisation"] = {k: v for k, v in values["optimisation"].items() if k not in MAY_CHANGE}
+        values["validation"] = values["monitor"] = None
     if before != now:
         different = [k for k in now if now[k] != before.get(k)]
         raise CtgridError(

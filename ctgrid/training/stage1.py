@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,30 @@ from torch import Tensor, nn
 from ctgrid.data.grids import draw_plan
 from ctgrid.diffusion.known import cell_timesteps, cells_mask
 from ctgrid.draws import integer, normal
-from ctgrid.grid import to_grid
+from ctgrid.grid import from_grid, to_grid
 from ctgrid.models.bundle import StageFacts
 from ctgrid.models.codecs import Codec
 from ctgrid.models.dit import DiT
 from ctgrid.training.config import GridRecipe
 from ctgrid.training.diffusion import diffusion_loss, draw_timestep, save_stage
+from ctgrid.training.pictures import grid_picture
 
 
 class GridTask:
-    """Predict noise (or v) on grids drawn from cached coarse volumes.
+    """Predict noise (or v) on grids drawn from coarse volumes.
 
-    With ``cell_encoding: cell`` the cache holds latents of single cells, so a grid of any start and stride
-    is put together without the codec; with ``grid`` it holds images, and every drawn grid is encoded whole.
+    Where those hold latents of single cells, a grid of any start and stride is put together without the codec;
+    where they hold images, every drawn grid is encoded, cell by cell or whole as ``cell_encoding`` says.
     """
 
-    def __init__(self, recipe: GridRecipe, coarse: Tensor, codec: Codec, facts: StageFacts) -> None:
+    def __init__(self, recipe: GridRecipe, coarse: Tensor | Sequence[Any], codec: Codec, facts: StageFacts) -> None:
         """Take the recipe and what it draws from.
 
         Args:
             recipe: the stage's part of the config.
-            coarse: (volumes, slices, c, s, s) cell latents, or (volumes, slices, 1, h, w) images.
-            codec: encodes whole grids where ``coarse`` holds images.
+            coarse: (volumes, slices, c, s, s) cell latents, or (volumes, slices, 1, h, w) images; or a sequence of
+                volumes that read the slices they are indexed with.
+            codec: encodes grids where ``coarse`` holds images.
             facts: saved beside the weights.
         """
         self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
@@ -70,12 +73,10 @@ class GridTask:
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the diffusion loss on the cells that are not known."""
-        latent = batch["grid"]
-        if self.recipe.cell_encoding == "grid":
-            latent = self.codec.to(latent.device).encode(latent)
+        latent = self.encoded(batch["grid"])
         network_config = self.recipe.network
         inputs = {"z_index": batch["z_index"]} if network_config.get("absolute_z") else {}
-        if not bool(batch["known"].any()):
+        if not self.recipe.knows_cells:
             return diffusion_loss(network, self.recipe, latent, batch["noise"], batch["timestep"], **inputs)
         cells = cell_timesteps(batch["timestep"], batch["known"])
         levels, known = (cells_mask(c, self.recipe.k, latent.shape[-1]) for c in (cells, batch["known"]))
@@ -83,6 +84,19 @@ class GridTask:
         return diffusion_loss(
             network, self.recipe, latent, batch["noise"], cells, levels=levels, weight=weight, **inputs
         )
+
+    def encoded(self, grids: Tensor) -> Tensor:
+        """Return grids (B, c, S/8, S/8) as they are, and images of grids (B, 1, S, S) encoded."""
+        if grids.shape[-1] != self.recipe.size:
+            return grids
+        codec, k = self.codec.to(grids.device), self.recipe.k
+        if self.recipe.cell_encoding == "grid":
+            return codec.encode(grids)
+        return to_grid(codec.encode(from_grid(grids, k)), k)
+
+    def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
+        """Return what the network makes now, see :func:`ctgrid.training.pictures.grid_picture`."""
+        return grid_picture(self, network, generator, steps)
 
     def save(self, network: Any, folder: Path) -> None:
         """Write weights, config and facts."""

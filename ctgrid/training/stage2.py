@@ -14,6 +14,7 @@ from ctgrid.models.codecs import Codec
 from ctgrid.models.dit import DiT
 from ctgrid.training.config import RefineRecipe
 from ctgrid.training.diffusion import diffusion_loss, draw_timestep, save_stage
+from ctgrid.training.pictures import refine_picture
 
 
 class RefineTask:
@@ -58,11 +59,23 @@ class RefineTask:
         return diffusion_loss(
             network,
             self.recipe,
-            batch["latent"],
+            self.latent(batch),
             batch["noise"],
             batch["timestep"],
-            condition=batch["condition"],
+            condition=self.condition(batch),
         )
+
+    def latent(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the latents of a batch's slices (B, c, S/8, S/8)."""
+        return batch["latent"]
+
+    def condition(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the latents of a batch's degraded coarse slices (B, c, S/8, S/8)."""
+        return batch["condition"]
+
+    def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
+        """Return what the network makes now, see :func:`ctgrid.training.pictures.refine_picture`."""
+        return refine_picture(self, network, generator, steps)
 
     def save(self, network: Any, folder: Path) -> None:
         """Write weights, config and facts."""

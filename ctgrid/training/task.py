@@ -23,3 +23,5 @@ class Task(Protocol):
 
     def save(self, network: Any, folder: Path) -> None:
         """Write the trained network so that it can be loaded by name."""
+
+    # Optional: ``picture(network, generator, steps) -> Tensor`` (H, W) in [-1, 1], what the network makes now.

@@ -7,7 +7,16 @@ from collections import Counter
 import pytest
 import torch
 
-from ctgrid.data.degrade import BLUR_KERNELS, Degradation, degrade, draw_degradation, enlarge, gaussian_kernel
+from ctgrid.data.degrade import (
+    BLUR_KERNELS,
+    Degradation,
+    DegradationTensors,
+    degrade,
+    degrade_batch,
+    draw_degradation,
+    enlarge,
+    gaussian_kernel,
+)
 from ctgrid.draws import generator_for
 
 
@@ -65,3 +74,15 @@ def test_enlarging_keeps_flat_images_and_the_range() -> None:
     assert large.shape == (2, 1, 32, 32)
     assert (float(large.min()), float(large.max())) == (-1, 1)
     assert torch.allclose(enlarge(torch.full((1, 1, 4, 4), 0.3), 4), torch.full((1, 1, 16, 16), 0.3), atol=1e-6)
+
+
+def test_a_batch_is_degraded_as_one_by_one() -> None:
+    """Every kernel, no blur and no noise among them."""
+    images = torch.rand(6, 1, 32, 32, generator=generator_for(5)) * 2 - 1
+    kinds = ((10, 0), (0, 9), (12.5, 11), (15, 13), (10, 15), (0, 0))
+    drawn = [Degradation(noise, blur, 7 + blur) for noise, blur in kinds]
+    expected = torch.stack([degrade(image, parameters) for image, parameters in zip(images, drawn, strict=True)])
+    tensors = [DegradationTensors.of(parameters, 32) for parameters in drawn]
+    grain, sigma, kernel = (torch.stack([getattr(t, name) for t in tensors]) for name in ("grain", "sigma", "kernel"))
+    assert torch.allclose(degrade_batch(images, grain, sigma, kernel), expected, atol=1e-6)
+    assert torch.allclose(degrade_batch(images, grain, sigma, kernel)[5], images[5], atol=1e-6)

@@ -54,6 +54,13 @@ RECIPES: dict[str, dict[str, Any]] = {
         "unknown_share": 0.4,
     },
     "stage2": {**STAGE, "degradations": 2, "codec_share": 0.5, "noise_levels": [0, 4]},
+    "detail": {
+        "network": {"width": 8, "inner_width": 8, "blocks": 1, "inner_blocks": 1},
+        "size": 64,
+        "crop": 32,
+        "versions": 2,
+        "low_dose_share": 0.0,
+    },
 }
 
 
@@ -91,7 +98,12 @@ def run(recipe: Callable[..., Path], scans: Path, tiny_model: Path, tmp_path: Pa
     """Train a kind into ``tmp_path / name`` and return that folder; stages use the tiny model's codec."""
 
     def start(kind: str, name: str, *, changes: dict[str, Any] | None = None, **options: Any) -> Path:
-        overrides = {} if kind == "codec" else {f"{kind}.codec": str(tiny_model / "codec")}
+        overrides = {
+            "codec": {},
+            "stage1": {"stage1.codec": str(tiny_model / "codec")},
+            "stage2": {"stage2.codec": str(tiny_model / "codec")},
+            "detail": {"detail.model": str(tiny_model)},
+        }[kind]
         out = tmp_path / name
         train(kind, recipe(kind), scans, out, overrides=overrides | (changes or {}), **options)  # type: ignore[arg-type]
         return out

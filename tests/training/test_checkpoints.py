@@ -34,14 +34,14 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
     """Three saved, two kept."""
     made = Checkpoints(tmp_path / "checkpoints", keep_last=2)
     for step in (5, 10, 200):
-        made.save(step, {"model": filled(step)}, save_model)
+        made.save(step, {"model": filled(step).state_dict()}, save_model)
     return made
 
 
 def test_the_newest_are_kept(checkpoints: Checkpoints) -> None:
     """And nothing else; a step saved again replaces itself."""
     assert checkpoints.steps() == [10, 200]
-    checkpoints.save(200, {"model": filled(7)}, save_model)
+    checkpoints.save(200, {"model": filled(7).state_dict()}, save_model)
     assert sorted(p.name for p in checkpoints.folder.iterdir()) == ["step_00000010", "step_00000200"]
     network = filled(0)
     assert checkpoints.restore({"model": network}) == 200

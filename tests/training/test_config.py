@@ -88,7 +88,7 @@ def test_wrong_recipes_are_one_line_with_the_key(change: dict[str, Any], words: 
         (b"", "got NoneType"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"kind: stage1\n", "optimisation: Field required"),
-        (b"kind: vae\noptimisation: {steps: 1, batch_size: 1}\n", "kind: .*'codec', 'stage1' or 'stage2'"),
+        (b"kind: vae\noptimisation: {steps: 1, batch_size: 1}\n", "kind: .*'codec', 'stage1', 'stage2' or 'detail'"),
     ],
 )
 def test_files_that_hold_no_recipe_are_named(content: bytes, words: str, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_files_that_hold_no_recipe_are_named(content: bytes, words: str, tmp_pat
 
 def test_unknown_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shipped names are listed; a folder that bears one does not stand in its way."""
-    with pytest.raises(CtgridError, match="embedded-codec, embedded-stage1, embedded-stage2"):
+    with pytest.raises(CtgridError, match="embedded-codec, embedded-detail, embedded-stage1, embedded-stage2"):
         load_config("embedded-vae")
     with pytest.raises(CtgridError, match=r"missing\.yaml: the config cannot be read"):
         load_config(tmp_path / "missing.yaml")

@@ -1,0 +1,111 @@
+"""Noisy scans whose clean version is known: what a denoiser is trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctgrid.data.volumes import VolumeSlices
+from ctgrid.denoising.noise import estimate_noise
+from ctgrid.draws import generator_for, integer, normal, uniform
+from ctgrid.progress import Progress, silent
+from ctgrid.volume import Volume
+
+LOWEST_HU, HIGHEST_HU = -1000, 1000
+DOSES = (0.04, 0.5)
+DEEPEST = 48
+"""Slices of a version: enough for three grids, few enough that versions stay many."""
+
+
+@dataclass(frozen=True)
+class NoisyPair:
+    """Slices with noise, what a model's diffusion makes of them, and what lies below the noise.
+
+    Attributes:
+        name: of the volume.
+        clean: (n, S, S) int16 HU.
+        noisy: likewise.
+        prior: likewise, the diffusion result.
+        noise_hu: standard deviation of the noise as a denoiser is told it.
+    """
+
+    name: str
+    clean: Tensor
+    noisy: Tensor
+    prior: Tensor
+    noise_hu: float
+
+
+def make_pairs(
+    volumes: list[VolumeSlices],
+    diffuse: Callable[[Volume, float, int], Volume],
+    *,
+    versions: int,
+    levels_hu: tuple[float, float],
+    low_dose_share: float,
+    seed: int,
+    progress: Progress = silent,
+) -> list[NoisyPair]:
+    """Make noisy versions of volumes.
+
+    The level of white noise is drawn log-uniformly; a share of the versions gets the noise of a lower dose instead,
+    simulated in projections. Half of the white ones are clipped to [-1000, 1000] HU after the noise was added, as
+    evaluations do, the others nowhere, as scanners leave them.
+
+    Args:
+        volumes: the clean scans.
+        diffuse: called with a noisy volume, its noise in HU and a seed; returns the diffusion result.
+        versions: of each volume.
+        levels_hu: range of the noise.
+        low_dose_share: share of the versions with simulated doses.
+        seed: of everything drawn.
+        progress: called after each version.
+    """
+    pairs = []
+    for number, volume in enumerate(volumes):
+        for version in range(versions):
+            generator = generator_for(seed, number, version + 1)
+            depth = min(DEEPEST, len(volume.hu))
+            first = integer(0, len(volume.hu) - depth + 1, generator)
+            clean = volume.hu[first : first + depth]
+            scan = _scan(clean.numpy(), volume.spacing_mm)
+            noisy, level = _with_noise(scan, generator, levels_hu, low_dose_share)
+            prior = diffuse(noisy, level, seed + version)
+            pairs.append(NoisyPair(volume.name, clean, _tensor(noisy), _tensor(prior), level))
+            progress("making noisy versions", number * versions + version + 1, len(volumes) * versions)
+    return pairs
+
+
+def _with_noise(
+    scan: Volume, generator: torch.Generator, levels_hu: tuple[float, float], low_dose_share: float
+) -> tuple[Volume, float]:
+    """Return the noisy scan and the level that a denoiser would be told."""
+    if uniform(generator) < low_dose_share:
+        from ctgrid.data.simulate import low_dose
+
+        low, high = map(math.log, DOSES)
+        dose = math.exp(low + (high - low) * uniform(generator))
+        noisy = low_dose(scan, dose, seed=integer(0, 2**31, generator))
+        return noisy, max(1.0, estimate_noise(noisy))
+    low, high = map(math.log, levels_hu)
+    level = math.exp(low + (high - low) * uniform(generator))
+    clipped = uniform(generator) < 0.5
+    hu = torch.from_numpy(scan.hu.astype(np.float32))
+    hu += level * normal(tuple(hu.shape), generator)
+    if clipped:
+        hu.clamp_(LOWEST_HU, HIGHEST_HU)
+    return _scan(hu.round().to(torch.int16).numpy(), scan.spacing_mm), level
+
+
+def _scan(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> Volume:
+    z, y, x = spacing_mm
+    return Volume(hu, np.diag([-x, -y, z, 1.0]), {"source": "training slices"})
+
+
+def _tensor(volume: Volume) -> Tensor:
+    return torch.from_numpy(np.rint(volume.hu).astype(np.int16))

@@ -1,0 +1,140 @@
+"""Training of the detail network: crops of noisy slices with their diffusion results and what lies below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctgrid.data.latents import cached
+from ctgrid.data.pairs import NoisyPair, make_pairs
+from ctgrid.data.volumes import VolumeSlices
+from ctgrid.draws import integer, uniform
+from ctgrid.models.detail import DetailNet
+from ctgrid.progress import Progress
+from ctgrid.training.config import DetailRecipe
+
+PARTS = ("clean", "noisy", "prior")
+UNIT_HU = 1000.0
+AIR_HU = -900
+MOST_AIR = 0.9
+TRIES = 4
+"""Crops are drawn anew this many times where they hold little but air."""
+
+
+class DetailTask:
+    """Predict the noise of crops; part of them without the diffusion result, so that one network serves both."""
+
+    def __init__(self, recipe: DetailRecipe, pairs: list[NoisyPair]) -> None:
+        """Take the recipe and what it draws from."""
+        self.recipe, self.pairs = recipe, pairs
+
+    def build(self) -> nn.Module:
+        """Return an untrained :class:`DetailNet`."""
+        return DetailNet(**self.recipe.network)
+
+    def example(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw a crop: images (2 n + 2, c, c), target noise (1, c, c), noise_hu () and present ()."""
+        n, side = int(self.recipe.network.get("neighbours", 1)), self.recipe.crop
+        for _ in range(TRIES):
+            pair = self.pairs[integer(0, len(self.pairs), generator)]
+            z = integer(0, len(pair.clean), generator)
+            y = integer(0, pair.clean.shape[1] - side + 1, generator)
+            x = integer(0, pair.clean.shape[2] - side + 1, generator)
+            box = (slice(y, y + side), slice(x, x + side))
+            clean = pair.clean[z][box].float()
+            if (clean < AIR_HU).float().mean() < MOST_AIR:
+                break
+        around = torch.arange(z - n, z + n + 1).clamp(0, len(pair.clean) - 1)
+        noisy = torch.stack([pair.noisy[int(i)][box].float() for i in around])
+        middle = noisy[n]
+        present = uniform(generator) >= self.recipe.alone_share
+        hint = middle - pair.prior[z][box].float() if present else torch.zeros_like(middle)
+        images = _turn(torch.cat([noisy, hint[None], clean[None]]), generator) / UNIT_HU
+        *seen, below = images.split([2 * n + 2, 1])
+        # the estimate of the noise is never exact; sharper or smoother by a third is all the same to the network
+        wrong = 2.0 ** ((uniform(generator) - 0.5) * 0.8)
+        return {
+            "images": seen[0],
+            "target": seen[0][n : n + 1] - below,
+            "noise_hu": torch.tensor(pair.noise_hu * wrong),
+            "true_hu": torch.tensor(pair.noise_hu),
+            "present": torch.tensor(float(present)),
+        }
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the mean squared error over a power of the noise level, which keeps low noise from being lost."""
+        predicted = network(batch["images"], batch["noise_hu"], batch["present"])
+        error = (predicted.float() - batch["target"]).square().mean(dim=(1, 2, 3))
+        weight = (UNIT_HU / batch["true_hu"]) ** self.recipe.level_power
+        return {"loss": (error * weight).mean(), "rmse_hu": error.mean().sqrt() * UNIT_HU}
+
+    def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
+        """Return a drawn crop with its noise, denoised, and as it is below (crop, 3 crop)."""
+        example = self.example(generator)
+        device = next(network.parameters()).device
+        batch = {name: value[None].to(device) for name, value in example.items()}
+        noise = network(batch["images"], batch["noise_hu"], batch["present"])[0, 0].float()
+        noisy = example["images"][int(self.recipe.network.get("neighbours", 1))].to(device)
+        return torch.cat([noisy, noisy - noise, noisy - batch["target"][0, 0]], dim=1)
+
+    def save(self, network: Any, folder: Path) -> None:
+        """Write weights and config."""
+        network.save_pretrained(folder)
+
+
+def detail_task(
+    recipe: DetailRecipe,
+    volumes: Sequence[VolumeSlices],
+    digests: dict[str, str],
+    cache: Path,
+    seed: int,
+    progress: Progress,
+) -> DetailTask:
+    """Make noisy versions of volumes and their diffusion results, once, and return the task on them.
+
+    Args:
+        recipe: the kind's part of the config.
+        volumes: in memory.
+        digests: name to a hash of each.
+        cache: file that keeps what is made.
+        seed: of everything drawn.
+        progress: called while pairs are made.
+    """
+
+    def make() -> dict[str, Tensor]:
+        from ctgrid.pipelines.denoise import DenoisePipeline
+
+        pipeline = DenoisePipeline.load(recipe.model)
+        pairs = make_pairs(
+            list(volumes),
+            lambda scan, noise_hu, seed: pipeline.run(scan, strength=noise_hu, seed=seed).volume,
+            versions=recipe.versions,
+            levels_hu=recipe.levels_hu,
+            low_dose_share=recipe.low_dose_share,
+            seed=seed,
+            progress=progress,
+        )
+        parts = {f"{i}.{part}": getattr(pair, part).clone() for i, pair in enumerate(pairs) for part in PARTS}
+        return {**parts, "noise_hu": torch.tensor([pair.noise_hu for pair in pairs], dtype=torch.float64)}
+
+    settings = recipe.model_dump(mode="json", include={"model", "size", "versions", "levels_hu", "low_dose_share"})
+    tensors = cached(cache, {"recipe": settings, "seed": seed, "volumes": digests}, make)
+    names = [volume.name for volume in volumes for _ in range(recipe.versions)]
+    levels = tensors["noise_hu"].tolist()
+    return DetailTask(
+        recipe,
+        [
+            NoisyPair(name, *(tensors[f"{i}.{part}"] for part in PARTS), noise_hu=level)
+            for i, (name, level) in enumerate(zip(names, levels, strict=True))
+        ],
+    )
+
+
+def _turn(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn a stack by a multiple of 90 degrees and mirror it half the time."""
+    images = torch.rot90(images, integer(0, 4, generator), (-2, -1))
+    return images.flip(-1) if integer(0, 2, generator) else images
