@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ctgrid.denoising.methods import denoise
     from ctgrid.errors import CtgridError
-    from ctgrid.pipelines.denoise import denoise
     from ctgrid.volume import Volume
 
     __version__: str
@@ -17,7 +17,7 @@ __all__ = ["CtgridError", "Volume", "__version__", "denoise"]
 _HOME = {
     "CtgridError": "ctgrid.errors",
     "Volume": "ctgrid.volume",
-    "denoise": "ctgrid.pipelines.denoise",
+    "denoise": "ctgrid.denoising.methods",
 }
 
 

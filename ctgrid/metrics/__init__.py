@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from ctgrid.metrics.reconstruction import psnr, ssim
+from ctgrid.metrics.edges import edge_gain, gradient_correlation
+from ctgrid.metrics.reconstruction import ms_ssim, psnr, ssim
 from ctgrid.metrics.sequence import seam_ratio, slice_steps
+from ctgrid.metrics.spectrum import noise_power_spectrum
 
-__all__ = ["psnr", "seam_ratio", "slice_steps", "ssim"]
+__all__ = [
+    "edge_gain",
+    "gradient_correlation",
+    "ms_ssim",
+    "noise_power_spectrum",
+    "psnr",
+    "seam_ratio",
+    "slice_steps",
+    "ssim",
+]

@@ -1,0 +1,236 @@
+"""Measure: denoising methods side by side, and what they do to small nodules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ctgrid.errors import CtgridError
+
+from .options import DeviceOption, DtypeOption, HuOption, ModelOption, OverwriteOption, SeedOption, parse_strength
+from .output import check_new_folder, cost
+from .progress import progress_bar
+from .spread import SpreadCommand
+
+if TYPE_CHECKING:
+    from ctgrid.evaluation.denoising import Evaluation
+    from ctgrid.runs import RunRecord
+
+app = typer.Typer(help=__doc__, invoke_without_command=True)
+
+
+@app.callback()
+def main(ctx: typer.Context) -> None:
+    """Show the help where no command is given."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+CleanOption = Annotated[
+    list[Path], typer.Option("--clean", metavar="VOL...", help="Scans with as little noise as can be had.")
+]
+NoiseOption = Annotated[
+    list[str],
+    typer.Option("--noise", metavar="KIND:LEVEL,...", help="gaussian:HU,HU,... or low-dose:FRACTION; repeatable."),
+]
+MethodsOption = Annotated[
+    list[str] | None,
+    typer.Option("--methods", metavar="NAME,...", help="Methods; 'noisy' does nothing. Left out: the quick ones."),
+]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results, tables and pictures.")]
+SlicesOption = Annotated[
+    str, typer.Option("--slices", metavar="A:B:STEP", help="Slices to measure, as in Python; all where left out.")
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option("--weights", metavar="FILE", help="GenerateCT's checkpoint, for 'generatect'.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+
+
+def parse_given(text: str) -> float | Literal["known", "auto"]:
+    """Read ``known``, ``auto`` or a positive number of HU."""
+    return "known" if text == "known" else parse_strength(text)
+
+
+StrengthOption = Annotated[
+    Any,
+    typer.Option(
+        "--strength",
+        metavar="known|auto|HU",
+        parser=parse_given,
+        help="What methods are told: the noise that was added, nothing, or a number.",
+    ),
+]
+
+
+@app.command("denoising", cls=SpreadCommand)
+def denoising(
+    ctx: typer.Context,
+    clean: CleanOption,
+    noise: NoiseOption,
+    out: OutOption,
+    methods: MethodsOption = None,
+    slices: SlicesOption = ":",
+    strength: StrengthOption = "known",
+    seed: SeedOption = 0,
+    hu: HuOption = "auto",
+    model: ModelOption = "embedded",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    weights: WeightsOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add noise to clean scans, denoise by every method, measure; goes on where it was stopped.
+
+    Writes results.json, table.md, curves.png, and a picture and the noise-power spectra of every case.
+    """
+    from ctgrid.evaluation.denoising import evaluate_denoising
+    from ctgrid.evaluation.plots import draw_all
+    from ctgrid.evaluation.table import denoising_tables
+    from ctgrid.runs import recorded
+
+    plan = make_plan(noise, methods, slices, strength, seed, hu, model, device, dtype, weights)
+    record = begin(ctx, "evaluate denoising", clean, plan, out)
+    with recorded(record), progress_bar() as progress:
+        with record.timed("evaluate"), kept_if_there(record, out / "results.json"):
+            results = evaluate_denoising(clean, plan, out, overwrite=overwrite, progress=progress)
+        text = denoising_tables(results.rows)
+        with record.timed("draw"):
+            save_text(out / "table.md", text)
+            pictures = draw_all(results.rows, out)
+        end(record, clean, [results.path, out / "table.md", *pictures])
+    report(record, results.rows, as_json, [text, "", f"{results.path}: {len(results.rows)} cases", cost(record)])
+
+
+@app.command("nodules", cls=SpreadCommand)
+def nodules(
+    ctx: typer.Context,
+    clean: CleanOption,
+    noise: NoiseOption,
+    out: OutOption,
+    methods: MethodsOption = None,
+    slices: SlicesOption = ":",
+    strength: StrengthOption = "known",
+    seed: SeedOption = 0,
+    hu: HuOption = "auto",
+    model: ModelOption = "embedded",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    weights: WeightsOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Plant small nodules in clean scans, add noise, denoise; report contrast kept and structures invented.
+
+    Writes nodules.json, nodules.md and a picture of every case. --slices takes unbroken ranges here.
+    """
+    from ctgrid.evaluation.nodule_plots import draw_nodules
+    from ctgrid.evaluation.nodule_table import nodule_tables
+    from ctgrid.evaluation.nodule_trial import evaluate_nodules
+    from ctgrid.runs import recorded
+
+    plan = make_plan(noise, methods, slices, strength, seed, hu, model, device, dtype, weights)
+    record = begin(ctx, "evaluate nodules", clean, plan, out)
+    with recorded(record), progress_bar() as progress:
+        with record.timed("evaluate"), kept_if_there(record, out / "nodules.json"):
+            results = evaluate_nodules(clean, plan, out, overwrite=overwrite, progress=progress)
+        text = nodule_tables(results.rows)
+        with record.timed("draw"):
+            save_text(out / "nodules.md", text)
+            pictures = draw_nodules(results.rows, out)
+        end(record, clean, [results.path, out / "nodules.md", *pictures])
+    report(record, results.rows, as_json, [text, "", f"{results.path}: {len(results.rows)} cases", cost(record)])
+
+
+def make_plan(
+    noise: Sequence[str],
+    methods: Sequence[str] | None,
+    slices: str,
+    strength: Any,
+    seed: int,
+    hu: str,
+    model: str,
+    device: str,
+    dtype: str,
+    weights: Path | None,
+) -> Evaluation:
+    """Turn options into a plan.
+
+    Raises:
+        CtgridError: where a kind of noise cannot be read.
+    """
+    from ctgrid.denoising.methods import Loading
+    from ctgrid.evaluation.denoising import QUICK_METHODS, Evaluation
+    from ctgrid.evaluation.noise import parse_noise
+
+    named = [name.strip() for text in methods or [] for name in text.split(",") if name.strip()]
+    if methods and not named:
+        raise CtgridError("--methods names none")
+    noises = dict.fromkeys(item for text in noise for item in parse_noise(text))
+    return Evaluation(
+        noises=tuple(noises),
+        methods=tuple(dict.fromkeys(named)) or QUICK_METHODS,
+        slices=slices,
+        seed=seed,
+        strength=strength,
+        hu=hu,
+        loading=Loading(model, device, dtype, weights),
+    )
+
+
+def begin(ctx: typer.Context, command: str, clean: Sequence[Path], plan: Evaluation, out: Path) -> RunRecord:
+    """Check what can be checked, make the folder, and return the run's record."""
+    from dataclasses import asdict
+
+    from ctgrid.evaluation.denoising import check_inputs
+    from ctgrid.runs import RunRecord
+
+    check_inputs(clean, plan)
+    check_new_folder(out)
+    for path in clean:
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")
+    record = RunRecord(command, out / "run.json", ctx.obj, plan.seed)
+    record.settings = {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
+    return record
+
+
+@contextmanager
+def kept_if_there(record: RunRecord, path: Path) -> Iterator[None]:
+    """Keep the record of a run that fails after it left results behind."""
+    try:
+        yield
+    finally:
+        record.worth_keeping = path.exists()
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write text, atomically, over what was there."""
+    from ctgrid.files import atomic_output
+
+    with atomic_output(path, overwrite=True) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def end(record: RunRecord, clean: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Note inputs and outputs."""
+    for path in clean:
+        record.add_input(path)
+    for path in outputs:
+        record.add_output(path)
+
+
+def report(record: RunRecord, rows: Sequence[dict[str, Any]], as_json: bool, lines: Sequence[str]) -> None:
+    """Print the run record with all rows as one JSON object, or the tables."""
+    import json
+
+    if as_json:
+        typer.echo(json.dumps({**record.as_dict(), "results": list(rows)}))
+        return
+    for line in lines:
+        typer.echo(line)

@@ -1,0 +1,274 @@
+"""Denoising methods side by side: clean scans, noise of known kind, measures, pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ctgrid.data.volumes import volume_name
+from ctgrid.denoising.methods import DEFAULT_METHOD, METHODS, Loading, find_method
+from ctgrid.denoising.result import Denoiser
+from ctgrid.errors import CtgridError
+from ctgrid.evaluation.keep import keep_case
+from ctgrid.evaluation.measures import mean_of, measure_slice, measure_tissues, residual_spectrum
+from ctgrid.evaluation.noise import Noise, clipped
+from ctgrid.evaluation.results import Results, case_hash
+from ctgrid.evaluation.slices import parse_slices, runs_of, subvolume, with_context
+from ctgrid.metrics.regions import TISSUES_HU, body_mask, difference, lung_mask
+from ctgrid.progress import Progress, silent
+from ctgrid.runs import fingerprint, version_of
+from ctgrid.volume import Volume
+
+NOISY = "noisy"
+"""The method that does nothing: what the others start from."""
+
+QUICK_METHODS = (NOISY, *(m.name for m in METHODS.values() if m.classical and m.name != "patch-based"), DEFAULT_METHOD)
+"""Methods compared where none are named."""
+
+PROTOCOL = "denoising@1"
+"""Version of what is measured; part of every case's hash."""
+
+Given = float | Literal["known", "auto"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is compared, and how.
+
+    Attributes:
+        noises: kinds of noise.
+        methods: names of methods, :data:`NOISY` among them where wanted.
+        slices: those measured, ``A:B:STEP``; slice-wise methods denoise only these.
+        seed: of the noise and of the methods.
+        strength: what methods are told: the noise that was added ("known"), nothing ("auto"), or a number of HU.
+        hu: how the scans' values become HU.
+        loading: what methods need to be loaded.
+    """
+
+    noises: tuple[Noise, ...]
+    methods: tuple[str, ...] = QUICK_METHODS
+    slices: str = ":"
+    seed: int = 0
+    strength: Given = "known"
+    hu: str = "auto"
+    loading: Loading = field(default_factory=Loading)
+
+
+@dataclass
+class Bench:
+    """Methods that were loaded, each once."""
+
+    loading: Loading
+    loaded: dict[str, Denoiser] = field(default_factory=dict)
+
+    def load(self, names: Iterable[str]) -> None:
+        """Load methods, before anything is written."""
+        for name in names:
+            if name != NOISY and name not in self.loaded:
+                self.loaded[name] = find_method(name).load(self.loading)
+
+    def timed(
+        self, name: str, scan: Volume, strength: float | Literal["auto"], seed: int
+    ) -> tuple[np.ndarray, float, float]:
+        """Return a loaded method's result in HU, the noise that it assumed, and the seconds it took."""
+        extra: dict[str, Any] = {"seed": seed} if "seed" in find_method(name).settings else {}
+        started = time.perf_counter()
+        result = self.loaded[name].run(scan, strength, **extra)
+        return result.volume.hu, result.noise_hu, time.perf_counter() - started
+
+
+def evaluate_denoising(
+    clean: Sequence[Path], plan: Evaluation, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> Results:
+    """Add noise to clean scans, denoise them by every method, and measure.
+
+    What is done is kept in ``out/results.json`` after every case; the same call goes on where it stopped, and
+    computes again what other settings gave.
+
+    Args:
+        clean: paths of scans with as little noise as can be had.
+        plan: what is compared.
+        out: folder for ``results.json`` and ``cases/``; made where missing.
+        overwrite: forget earlier results.
+        progress: called after every case.
+
+    Returns:
+        The results; each row holds ``volume``, ``noise``, ``method``, ``psnr``, ``ssim``, ``seconds`` and the
+        other measures of :func:`ctgrid.evaluation.measures.measure_slice`.
+
+    Raises:
+        CtgridError: for a bad scan, method or setting.
+    """
+    names = check_inputs(clean, plan)
+    results = Results.open(out / "results.json", overwrite)
+    bench = Bench(plan.loading)
+    total = len(clean) * len(plan.noises) * len(plan.methods)
+    done = 0
+    for path, name in zip(clean, names, strict=True):
+        source = fingerprint(path)["sha256"]
+        scan: CleanScan | None = None
+        for noise in plan.noises:
+            missing = []
+            for method in plan.methods:
+                case = hash_of(plan, source, noise, method)
+                if results.find(name, str(noise), method, case) is None:
+                    missing.append((method, case))
+            done += len(plan.methods) - len(missing)
+            if not missing:
+                continue
+            progress("reading", done, total)
+            scan = scan or CleanScan.read(path, name, plan)
+            for row in run_cases(scan, noise, missing, plan, bench, out, progress):
+                results.put(row)
+                done += 1
+                progress(f"{name}, {noise}", done, total)
+    return results
+
+
+@dataclass(frozen=True)
+class CleanScan:
+    """A clean scan with what is measured in it.
+
+    Attributes:
+        name: of the scan.
+        volume: clipped.
+        indices: slices that are measured.
+        body: (m, y, x) bool, of those slices.
+        lungs: likewise.
+    """
+
+    name: str
+    volume: Volume
+    indices: np.ndarray
+    body: np.ndarray
+    lungs: np.ndarray
+
+    @classmethod
+    def read(cls, path: Path, name: str, plan: Evaluation) -> CleanScan:
+        """Read a scan, turn it so that slices are axial and counted from the feet, and find body and lungs."""
+        from ctgrid.preprocess.hu import require_ct
+
+        volume = Volume.read(path, hu=plan.hu)
+        require_ct(volume, min_slices=1)
+        volume = clipped(volume.reoriented("LPS"))
+        indices = parse_slices(plan.slices, len(volume.hu))
+        return cls(
+            name, volume, indices, body_mask(volume.hu[indices]), lung_mask(volume.hu, volume.spacing_mm)[indices]
+        )
+
+    @property
+    def clean(self) -> np.ndarray:
+        """The slices that are measured, (m, y, x)."""
+        return np.asarray(self.volume.hu[self.indices])
+
+    def level_of(self, noise: Noise, noisy: np.ndarray) -> float:
+        """Return the noise's standard deviation in HU; in soft tissue where it varies."""
+        if noise.kind == "gaussian":
+            return noise.level
+        clean = self.clean
+        low, high = TISSUES_HU["soft"]
+        soft = self.body & ~self.lungs & (clean >= low) & (clean <= high)
+        where = soft if soft.any() else np.ones(clean.shape, bool)
+        return difference(noisy, clean, where).spread_hu
+
+
+def run_cases(
+    scan: CleanScan,
+    noise: Noise,
+    missing: Sequence[tuple[str, str]],
+    plan: Evaluation,
+    bench: Bench,
+    out: Path,
+    progress: Progress,
+) -> Iterator[dict[str, Any]]:
+    """Yield one row for each method that is missing, with its picture kept in ``out/cases``."""
+    bench.load(name for name, _ in missing)
+    count = len(scan.volume.hu)
+    contexts = {name: 0 if name == NOISY else find_method(name).context for name, _ in missing}
+    needed = np.unique(np.concatenate([with_context(scan.indices, count, c) for c in contexts.values()]))
+    noisy = noise.apply(scan.volume, needed, plan.seed, lambda phase, _, __: progress(phase, 0, 1))
+    measured = np.searchsorted(needed, scan.indices)
+    true_hu = scan.level_of(noise, noisy[measured])
+    strength = true_hu if plan.strength == "known" else plan.strength
+    clean = scan.clean
+    keep_case(out, scan.name, str(noise), "clean", scan.indices, clean)
+    before = residual_spectrum(noisy[measured], clean, scan.volume.spacing_mm[1:])
+    keep_case(out, scan.name, str(noise), NOISY, scan.indices, noisy[measured], before)
+    for name, case in missing:
+        found = np.empty(clean.shape, np.float32)
+        seconds, assumed, slices = 0.0, float("nan"), 0
+        if name == NOISY:
+            found[:] = noisy[measured]
+        else:
+            seen = with_context(scan.indices, count, contexts[name])
+            slices = len(seen)
+            for run in runs_of(seen, contexts[name]):
+                part = subvolume(noisy[np.searchsorted(needed, run)], scan.volume, run)
+                hu, assumed, spent = bench.timed(name, part, strength, plan.seed)
+                seconds += spent
+                wanted = np.isin(run, scan.indices)
+                found[np.isin(scan.indices, run)] = hu[wanted]
+        means = mean_of(measure_slice(*images) for images in zip(found, clean, strict=True))
+        if name != NOISY:
+            spectrum = residual_spectrum(found, clean, scan.volume.spacing_mm[1:])
+            keep_case(out, scan.name, str(noise), name, scan.indices, found, spectrum)
+        yield {
+            "volume": scan.name,
+            "noise": str(noise),
+            "method": name,
+            "psnr": means.pop("psnr"),
+            "ssim": means.pop("ssim"),
+            "seconds": round(seconds, 3),
+            **means,
+            **measure_tissues(found, clean, scan.body, scan.lungs),
+            "noise_hu": round(true_hu, 2),
+            "assumed_hu": None if name == NOISY else round(assumed, 2),
+            "slices_measured": len(scan.indices),
+            "slices_denoised": slices,
+            "case": case,
+        }
+
+
+def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
+    """Return the scans' names after all that can be checked before any work.
+
+    Raises:
+        CtgridError: for a missing scan, two of one name, an unknown method, or a bad strength.
+    """
+    if not clean or not plan.noises or not plan.methods:
+        raise CtgridError("evaluation needs at least one clean scan, one kind of noise and one method")
+    for method in plan.methods:
+        if method != NOISY and method not in METHODS:
+            raise CtgridError(f"no denoising method {method!r}; there are {NOISY}, {', '.join(METHODS)}")
+    if isinstance(plan.strength, float | int) and not plan.strength > 0:
+        raise CtgridError(f"strength must be known, auto or a number of HU above 0, got {plan.strength:g}")
+    for path in (*clean, *([plan.loading.weights] if plan.loading.weights else [])):
+        if not path.exists():
+            raise CtgridError(f"{path} does not exist")
+    names = [volume_name(path) for path in clean]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise CtgridError(f"two clean scans are called {', '.join(sorted(twice))}; rename one, results go by name")
+    return names
+
+
+def hash_of(plan: Evaluation, source: str, noise: Noise, method: str) -> str:
+    """Return the hash of what determines a case: protocol, scan, slices, noise, method and what it was told."""
+    facts: dict[str, Any] = {"protocol": PROTOCOL, "source": source, "hu": plan.hu, "slices": plan.slices}
+    facts |= {"seed": plan.seed, "noise": str(noise), "method": method}
+    if method != NOISY:
+        facts["strength"] = plan.strength
+        if METHODS[method].classical:
+            from ctgrid.baselines.classical import CLASSICAL
+
+            facts["tuned"] = CLASSICAL[method].tuned
+        else:
+            facts |= {"loading": asdict(plan.loading), "version": version_of("ctgrid")}
+            if plan.loading.weights is not None:
+                facts["weights"] = fingerprint(plan.loading.weights)["sha256"]
+    return case_hash(**facts)

@@ -1,0 +1,72 @@
+"""What is kept of every case for pictures and plots: one slice, and the spectrum of what noise is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ctgrid.files import atomic_output
+from ctgrid.volume import cast_hu
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One method's share of a case.
+
+    Attributes:
+        index: the slice.
+        hu: (y, x) int16.
+        frequency: (m,) in 1/mm, empty where there is no spectrum.
+        power: (m,) NPS in HU² mm².
+    """
+
+    index: int
+    hu: np.ndarray
+    frequency: np.ndarray
+    power: np.ndarray
+
+
+def case_folder(out: Path, volume: str, noise: str) -> Path:
+    """Return where a case's files lie."""
+    return out / "cases" / volume / noise.replace(":", "-")
+
+
+def keep_case(
+    out: Path,
+    volume: str,
+    noise: str,
+    method: str,
+    indices: np.ndarray,
+    hu: np.ndarray,
+    spectrum: tuple[np.ndarray, np.ndarray] | None = None,
+) -> None:
+    """Keep the middle one of the measured slices.
+
+    Args:
+        out: the evaluation's folder.
+        volume: name of the scan.
+        noise: kind and level.
+        method: name, or "clean".
+        indices: (m,) measured slices.
+        hu: (m, y, x).
+        spectrum: frequencies and NPS.
+    """
+    folder = case_folder(out, volume, noise)
+    folder.mkdir(parents=True, exist_ok=True)
+    middle = len(indices) // 2
+    frequency, power = spectrum if spectrum is not None else (np.empty(0), np.empty(0))
+    with atomic_output(folder / f"{method}.npz", overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream, index=int(indices[middle]), hu=cast_hu(hu[middle], np.int16), frequency=frequency, power=power
+        )
+
+
+def kept_case(out: Path, volume: str, noise: str, method: str) -> Kept | None:
+    """Return what was kept, or None where nothing was."""
+    path = case_folder(out, volume, noise) / f"{method}.npz"
+    if not path.exists():
+        return None
+    with np.load(path) as file:
+        return Kept(int(file["index"]), file["hu"], file["frequency"], file["power"])
