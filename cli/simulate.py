@@ -1,0 +1,228 @@
+"""Make scans by rule: chest phantoms, and what a scan would look like at a lower dose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ctgrid.errors import CtgridError
+
+from .convert import MetadataOption, SeriesOption, check_apart
+from .options import HuOption, InputArgument, JsonOption, OverwriteOption, SeedOption
+from .output import check_new_folder, cost, describe, finish
+from .progress import progress_bar, titled
+
+app = typer.Typer(help=__doc__, invoke_without_command=True)
+
+Geometry = Literal["fan", "parallel"]
+Mode = Literal["insert", "full"]
+
+
+@app.callback()
+def main(ctx: typer.Context) -> None:
+    """Show the help where no command is given."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+def parse_spacing(text: str) -> tuple[float, ...]:
+    """Read ``z,y,x`` in mm."""
+    try:
+        parts = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        parts = ()
+    if len(parts) != 3 or not all(0.05 <= mm <= 400 for mm in parts):
+        raise typer.BadParameter(f"{text!r} is not z,y,x with three numbers from 0.05 to 400, such as 1.5,0.75,0.75")
+    return parts
+
+
+def parse_dose(text: str) -> float:
+    """Read a fraction in (0, 1]."""
+    try:
+        dose = float(text)
+    except ValueError:
+        dose = 0.0
+    if not 0 < dose <= 1:
+        raise typer.BadParameter(f"{text!r} is not a dose above 0 and at most 1, the scan's own dose being 1")
+    return dose
+
+
+@app.command("phantom", help="Make procedural chest CT phantoms: anatomy and pose drawn from the seed, HU-correct.")
+def phantom_command(
+    ctx: typer.Context,
+    out: Annotated[
+        Path, typer.Option("--out", help="A .nii, .nii.gz, .nrrd or .mha file; else a folder for phantom_0000.nii.gz …")
+    ],
+    count: Annotated[int, typer.Option("--count", min=1, help="Phantoms; number i uses seed + i.")] = 1,
+    seed: SeedOption = 0,
+    size: Annotated[int, typer.Option("--size", min=1, max=4096, help="Pixels of a slice's side.")] = 512,
+    slices: Annotated[int, typer.Option("--slices", min=1, max=10000, help="Axial slices.")] = 201,
+    spacing_mm: Annotated[
+        Any,
+        typer.Option(
+            "--spacing-mm", metavar="Z,Y,X", parser=parse_spacing, help="Voxel size; else the chest fills the volume."
+        ),
+    ] = None,
+    noise: Annotated[
+        float, typer.Option("--noise", min=0, max=1000, help="White noise in HU; see low-dose for that of CT.")
+    ] = 0.0,
+    labels: Annotated[bool, typer.Option("--labels", help="Write what each voxel is beside it, as …_labels.")] = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the outputs and paint one phantom after the other; those that are there already are kept."""
+    from ctgrid.data.simulate.phantom import check_grid, labelled_phantom
+    from ctgrid.files import check_output
+    from ctgrid.runs import RunRecord, recorded
+
+    targets, numbered = plan_outputs(out, count)
+    folder, shape = targets[0].parent, (slices, size, size)
+    voxel = check_grid(seed, shape, spacing_mm, noise)
+    if not numbered:
+        for path in (targets[0], labels_path(targets[0]))[: 1 + labels]:
+            check_output(path, overwrite)
+    record = RunRecord("simulate phantom", folder / "run.json", ctx.find_root().obj, seed)
+    record.settings = {"count": count, "size": size, "slices": slices, "spacing_mm": voxel, "noise": noise}
+    lines, kept = [], 0
+    with recorded(record), progress_bar() as bar:
+        for i, path in enumerate(targets):
+            progress = titled(bar, f"phantom {i + 1}/{count}") if count > 1 else bar
+            facts = {"seed": seed + i, "shape": shape, "spacing_mm": voxel}
+            wanted = (path, labels_path(path))[: 1 + labels]
+            if not overwrite and all(p.exists() for p in wanted):
+                check_same(path, seed + i, shape, voxel, noise)
+                kept += 1
+                record.add_output(path, **facts, kept=True)
+                continue
+            with record.timed("paint"):
+                hu, parts = labelled_phantom(seed + i, shape, voxel, noise, progress=progress)
+            progress("writing", 0, 1)
+            with record.timed("write"):
+                folder.mkdir(exist_ok=True)
+                for target, volume in zip(wanted, (hu, parts), strict=False):
+                    if target.exists() and not overwrite and target == path:
+                        check_same(path, seed + i, shape, voxel, noise)
+                        continue
+                    volume.write(target, overwrite=overwrite)
+                    record.add_output(target, **facts)
+            lines.append(f"{path}: {describe(hu)}, seed {seed + i}")
+        record.results = {"written": count - kept, "kept": kept}
+    finish(record, as_json, [*lines, *([f"{kept} kept that were there"] if kept else []), cost(record)])
+
+
+@app.command("low-dose", help="Make a scan noisier, as it would be at a fraction of its dose, in the projections.")
+def low_dose_command(
+    ctx: typer.Context,
+    source: InputArgument,
+    out: Annotated[Path, typer.Option("--out", help="A .nii, .nii.gz, .nrrd or .mha file, or a DICOM folder.")],
+    dose: Annotated[
+        Any,
+        typer.Option("--dose", metavar="FRACTION", parser=parse_dose, help="Of the scan's own dose: 0 < dose <= 1."),
+    ] = "0.25",
+    geometry: Annotated[Geometry, typer.Option("--geometry", help="Of the simulated scanner's beam.")] = "fan",
+    seed: SeedOption = 0,
+    photons: Annotated[
+        float | None,
+        typer.Option("--photons", min=1, max=1e12, help="Per ray at full dose; else what the scan's noise tells."),
+    ] = None,
+    electronic_noise: Annotated[
+        float, typer.Option("--electronic-noise", min=0, max=1e6, help="Of a ray's read-out, in photons.")
+    ] = 10.0,
+    cutoff: Annotated[
+        float | None,
+        typer.Option("--cutoff", min=0.05, max=10, help="Of the kernel, per mm; else as fine as the scan's noise."),
+    ] = None,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="Insert noise into the scan, or reconstruct all of it.")
+    ] = "insert",
+    hu: HuOption = "auto",
+    metadata: MetadataOption = None,
+    series: SeriesOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read, check, simulate, write, record."""
+    from ctgrid.data.simulate.dose import low_dose
+    from ctgrid.formats import check_writable, output_kind
+    from ctgrid.preprocess.metadata import MetadataTable
+    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.volume import Volume, fitting_dtype
+
+    kind = output_kind(out)
+    check_apart(source, out)
+    check_writable(out, overwrite)
+    settings = {"geometry": geometry, "photons": photons, "electronic_noise": electronic_noise, "mode": mode}
+    record = RunRecord("simulate low-dose", out.parent / "run.json", ctx.find_root().obj, seed)
+    record.settings = {"dose": dose, "hu": hu, "metadata": metadata, "series": series, "cutoff": cutoff, **settings}
+    with recorded(record), progress_bar() as progress:
+        progress("reading", 0, 1)
+        with record.timed("read"):
+            table = MetadataTable.read(metadata) if metadata is not None else None
+            volume = Volume.read(source, hu=hu, metadata=table, series=series)
+            record.add_input(source, record=dict(volume.record))
+        with record.timed("simulate"):
+            result = low_dose(volume, dose, seed, cutoff_per_mm=cutoff, progress=progress, **settings)  # type: ignore[arg-type]
+        progress("writing", 0, 1)
+        with record.timed("write"):
+            template = source if kind == "nifti" and volume.record["format"] == "nifti" else None
+            result.write(out, overwrite=overwrite, dtype=fitting_dtype(result, "keep", str(out)), template=template)
+            record.add_output(out, shape=result.shape, spacing_mm=result.spacing_mm)
+        record.decisions = {"hu": volume.record.get("hu"), "low_dose": result.record["low_dose"]}
+    chosen = result.record["low_dose"]
+    how = "as the scan's noise tells" if chosen["calibrated"] else "as set"
+    finish(
+        record,
+        as_json,
+        [f"{out}: {describe(result)}, dose {dose:g} of {chosen['photons']:.3g} photons per ray, {how}", cost(record)],
+    )
+
+
+def plan_outputs(out: Path, count: int) -> tuple[list[Path], bool]:
+    """Name the phantoms, and tell whether they are numbered: then those that are there may be kept.
+
+    Raises:
+        CtgridError: the name is that of another kind of file, or a folder cannot be made.
+    """
+    from ctgrid.files import full_suffix
+    from ctgrid.formats import WRITABLE, output_kind
+
+    suffix = full_suffix(out)
+    if suffix in WRITABLE and not out.is_dir():
+        stem = out.name[: -len(suffix)]
+        return (
+            ([out], False) if count == 1 else ([out.with_name(f"{stem}_{i:04d}{suffix}") for i in range(count)], True)
+        )
+    output_kind(out)
+    check_new_folder(out)
+    return [out / f"phantom_{i:04d}.nii.gz" for i in range(count)], True
+
+
+def labels_path(path: Path) -> Path:
+    """Return where a phantom's labels go."""
+    from ctgrid.files import full_suffix
+
+    suffix = full_suffix(path)
+    return path.with_name(f"{path.name[: -len(suffix)]}_labels{suffix}")
+
+
+def check_same(
+    path: Path, seed: int, shape: tuple[int, int, int], voxel: tuple[float, float, float], noise: float
+) -> None:
+    """Make sure that a file that is there already is the phantom that is asked for, by grid and middle slice.
+
+    Raises:
+        CtgridError: it is something else.
+    """
+    import numpy as np
+
+    from ctgrid.data.simulate.phantom import phantom_slice
+    from ctgrid.volume import Volume
+
+    found, middle = Volume.read(path, hu="stored"), shape[0] // 2
+    same = found.shape == shape and np.allclose(found.spacing_mm, voxel, rtol=1e-4)
+    if not same or not np.array_equal(found.hu[middle], phantom_slice(seed, middle, shape, voxel, noise)):
+        raise CtgridError(
+            f"{path} exists and is not the phantom of seed {seed} asked for; pass --overwrite to replace it"
+        )

@@ -1,0 +1,144 @@
+"""Tubes with round or flattened sections: vessels, airways and bones, drawn slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One slice's pixel centres in patient space.
+
+    Attributes:
+        y, x: float32 (ny,), (nx,) mm.
+        z: height in mm.
+        dz, dy, dx: voxel size in mm.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    z: float
+    dz: float
+    dy: float
+    dx: float
+
+    @property
+    def edge(self) -> float:
+        """Width over which an edge of no particular direction is blurred by the voxel, in mm."""
+        return (self.dx * self.dy * self.dz) ** (1 / 3) if self.dz < 2 * self.dx else (self.dx + self.dy) / 2
+
+    def window(self, y0: float, y1: float, x0: float, x1: float) -> tuple[slice, slice] | None:
+        """Return the pixels of a box in mm, or None where there are none."""
+        rows = slice(*np.searchsorted(self.y, (y0, y1)).tolist())
+        columns = slice(*np.searchsorted(self.x, (x0, x1)).tolist())
+        return None if rows.start == rows.stop or columns.start == columns.stop else (rows, columns)
+
+
+@dataclass(frozen=True)
+class Tubes:
+    """Cones with rounded ends between two points each.
+
+    Attributes:
+        ends: float32 (n, 2, 3), both ends (x, y, z) in mm.
+        radii: float32 (n, 2) in mm at both ends.
+        tall: how much taller (along z) than wide the section of tubes across z is.
+    """
+
+    ends: np.ndarray
+    radii: np.ndarray
+    tall: float = 1.0
+    tops: np.ndarray = field(init=False, repr=False)
+    bottoms: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        reach = self.radii.max(1) * self.tall
+        object.__setattr__(self, "bottoms", self.ends[:, :, 2].min(1) - reach)
+        object.__setattr__(self, "tops", self.ends[:, :, 2].max(1) + reach)
+
+    @classmethod
+    def path(cls, points: Sequence[Sequence[float]], radii: Sequence[float], tall: float = 1.0) -> Tubes:
+        """Return tubes along a smooth curve (Catmull & Rom 1974) through points.
+
+        Args:
+            points: (x, y, z) in mm.
+            radii: in mm at each.
+            tall: see the class.
+        """
+        nodes = np.column_stack((np.asarray(points, np.float64), np.asarray(radii, np.float64)))
+        before = np.vstack((2 * nodes[0] - nodes[1], nodes, 2 * nodes[-1] - nodes[-2]))
+        p0, p1, p2, p3 = (before[i : len(nodes) - 1 + i, None] for i in range(4))
+        t = np.linspace(0, 1, 7)[None, :-1, None]
+        curve = p1 + t / 2 * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
+        curve = np.vstack((curve.reshape(-1, 4), nodes[-1]))
+        return cls.polyline(curve[:, :3], curve[:, 3], tall)
+
+    @classmethod
+    def polyline(cls, points: np.ndarray, radii: np.ndarray, tall: float = 1.0) -> Tubes:
+        """Return straight tubes from point to point, (n, 3) and (n,) mm."""
+        ends = np.stack((points[:-1], points[1:]), 1).astype(np.float32)
+        return cls(ends, np.stack((radii[:-1], radii[1:]), 1).astype(np.float32), tall)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tubes]) -> Tubes:
+        """Return all tubes of parts that are equally tall."""
+        ends, radii = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ends", "radii"))
+        return cls(ends, radii, parts[0].tall)
+
+    def grown(self, mm: float) -> Tubes:
+        """Return the tubes with other radii: a wall around a lumen, or the marrow inside a bone."""
+        return Tubes(self.ends, np.maximum(self.radii + np.float32(mm), 0.05), self.tall)
+
+    def depths(self, grid: Grid, margin: float) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
+        """Yield for every tube near a slice its window, the distance to its surface and its radius there.
+
+        Args:
+            grid: the slice.
+            margin: how far around the tubes the windows shall reach, in mm.
+
+        Yields:
+            Window, distance (negative inside) and radius, both float32 of the window's shape, in mm.
+        """
+        reach = margin + grid.dz / 2
+        for i in np.flatnonzero((self.bottoms < grid.z + reach) & (self.tops > grid.z - reach)):
+            (ax, ay, az), (bx, by, bz) = self.ends[i].tolist()
+            r0, r1 = self.radii[i].tolist()
+            extent = max(r0, r1) + margin
+            low, high = grid.z - extent * self.tall - grid.dz, grid.z + extent * self.tall + grid.dz
+            if az != bz:  # only that part of the axis that is near the slice
+                s = sorted(((low - az) / (bz - az), (high - az) / (bz - az)))
+                s0, s1 = max(0.0, s[0]), min(1.0, s[1])
+            else:
+                s0, s1 = 0.0, 1.0
+            xs = (ax + s0 * (bx - ax), ax + s1 * (bx - ax))
+            ys = (ay + s0 * (by - ay), ay + s1 * (by - ay))
+            window = grid.window(min(ys) - extent, max(ys) + extent, min(xs) - extent, max(xs) + extent)
+            if window is None:
+                continue
+            squeeze = 1 / self.tall
+            x, y, z = grid.x[window[1]] - ax, grid.y[window[0]][:, None] - ay, (grid.z - az) * squeeze
+            dx, dy, dz = bx - ax, by - ay, (bz - az) * squeeze
+            length = dx * dx + dy * dy + dz * dz + 1e-9
+            s_at = np.clip((x * (dx / length) + y * (dy / length)) + z * dz / length, 0, 1)
+            distance = np.sqrt((x - s_at * dx) ** 2 + (y - s_at * dy) ** 2 + (z - s_at * dz) ** 2)
+            radius = r0 + (r1 - r0) * s_at
+            yield window, distance - radius, radius
+
+    def cover(self, grid: Grid) -> np.ndarray:
+        """Return which part of every pixel the tubes fill, float32 (ny, nx); thinner than a pixel is faint."""
+        cover = np.zeros((len(grid.y), len(grid.x)), np.float32)
+        edge = grid.edge
+        for window, depth, radius in self.depths(grid, edge):
+            wide = np.maximum(radius, edge / 2)
+            part = np.clip(0.5 + (wide - radius - depth) / edge, 0, 1) * (radius / wide) ** 2
+            np.maximum(cover[window], part, out=cover[window])
+        return cover
+
+    def distance(self, grid: Grid, margin: float) -> np.ndarray:
+        """Return the distance to the nearest surface, float32 (ny, nx), at most about ``margin``."""
+        nearest = np.full((len(grid.y), len(grid.x)), margin, np.float32)
+        for window, depth, _ in self.depths(grid, margin):
+            np.minimum(nearest[window], depth, out=nearest[window])
+        return nearest
