@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ctgrid.metrics.edges import edge_gain, gradient_correlation
+from ctgrid.metrics.flicker import flicker
 from ctgrid.metrics.reconstruction import ms_ssim, psnr, ssim
 from ctgrid.metrics.sequence import seam_ratio, slice_steps
 from ctgrid.metrics.spectrum import noise_power_spectrum
 
 __all__ = [
     "edge_gain",
+    "flicker",
     "gradient_correlation",
     "ms_ssim",
     "noise_power_spectrum",

@@ -68,7 +68,9 @@ def recipe(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / f"{kind}.yaml"
         steps = {"steps": 4, "batch_size": 2, "learning_rate": 1e-3, "ema_decay": 0.9, "checkpoint_every": 2}
         part = {**RECIPES[kind], "video": {"layout": "folder", **video}}
+        look = {"every": 4, "examples": 2, "picture_steps": 2}
         content = {"kind": kind, "seed": 5, "optimisation": steps, "monitor": {"tensorboard": False}, kind: part}
+        content["validation"] = look
         path.write_text(yaml.safe_dump(content))
         return path
 
@@ -146,6 +148,8 @@ def test_a_run_resumes_exactly(
     summary = train(kind, out=tmp_path / "parts", resume=True, **options)  # type: ignore[arg-type]
     weights = [{p.name: p.read_bytes() for p in (tmp_path / run / "model").iterdir()} for run in ("whole", "parts")]
     assert weights[0] == weights[1]
+    assert len((tmp_path / "whole" / "validation.jsonl").read_text(encoding="utf-8").splitlines()) == 1  # on clip e
+    assert [p.name for p in (tmp_path / "whole" / "pictures").iterdir()] == ["step_00000004.png"]
     least = 1 if kind == "codec" else 16
     assert summary["volumes"] == (["a", "b", "c", "d"] if least == 1 else ["a", "b", "c"])
     record = json.loads((tmp_path / "whole" / "data.json").read_text(encoding="utf-8"))

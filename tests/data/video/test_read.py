@@ -1,0 +1,118 @@
+"""Frames by number: folders in natural order, files at any place, and clips that are broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctgrid.data.video.read import open_frames
+from ctgrid.errors import CtgridError
+
+Frames = list[np.ndarray]
+Write = Callable[..., Path]
+
+
+def test_a_folder_in_the_order_of_its_numbers(tmp_path: Path, write_clip: Write, square: Callable[..., Frames]) -> None:
+    """frame2 before frame10; lossless; asked for in any order, given in ascending order."""
+    reader = open_frames(write_clip(tmp_path / "clip", 12))
+    assert len(reader) == 12
+    got = dict(reader.read([11, 0, 1, 1]))
+    assert list(got) == [0, 1, 11]
+    for number, frame in got.items():
+        assert np.array_equal(frame, square(12)[number])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_any_frame_of_a_file_equals_that_of_decoding_it_all(tmp_path: Path, write_clip: Write, suffix: str) -> None:
+    """Across keyframes and frames that are stored out of order; mkv does not tell its number of frames."""
+    path = write_clip(tmp_path / f"clip{suffix}", 40)
+    with av.open(str(path)) as container:
+        whole = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    reader = open_frames(path)
+    assert len(reader) == len(whole) == 40
+    for numbers in ([0], [39], [13, 11, 12], [5, 25, 38], list(range(40))):
+        got = dict(reader.read(numbers))
+        assert list(got) == sorted(numbers)
+        assert all(np.array_equal(got[n], whole[n]) for n in numbers)
+
+
+def test_the_files_frames_are_the_squares(tmp_path: Path, write_clip: Write, square: Callable[..., Frames]) -> None:
+    """Right place in time, to what encoding loses."""
+    reader = open_frames(write_clip(tmp_path / "clip.mp4", 30))
+    for number, frame in reader.read(range(0, 30, 7)):
+        assert np.abs(frame.astype(int) - square(30)[number]).mean() < 4
+
+
+def test_a_gray_or_transparent_image_is_a_frame(tmp_path: Path) -> None:
+    """Whatever its mode, it comes as RGB."""
+    for i, mode in enumerate(["L", "RGBA", "P"]):
+        Image.new(mode, (4, 3), 90 if mode != "RGBA" else (90, 90, 90, 255)).save(tmp_path / f"{i}.png")
+    frames = [frame for _, frame in open_frames(tmp_path).read([0, 1, 2])]
+    assert [frame.shape for frame in frames] == [(3, 4, 3)] * 3
+    assert frames[0][0, 0].tolist() == frames[1][0, 0].tolist() == [90, 90, 90]
+
+
+def test_a_digest_tells_files_apart(tmp_path: Path, write_clip: Write) -> None:
+    """Same content, same digest; another frame or another file, another one."""
+    one, two = (open_frames(write_clip(tmp_path / str(i) / "c.mp4", 20)).digest() for i in range(2))
+    other = open_frames(write_clip(tmp_path / "2" / "c.mp4", 20, seed=3)).digest()
+    assert one == two != other
+    folder = open_frames(write_clip(tmp_path / "f", 3))
+    before = folder.digest()
+    (tmp_path / "f" / "frame2.png").write_bytes(b"more than before" * 100)
+    assert folder.digest() != before
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("cut", "cut off, .* bytes of at least"),
+        ("text", "cannot be read as a video"),
+        ("empty", "an empty file; fetch the clip again"),
+        ("missing", "no such file"),
+        ("sound", "holds no picture"),
+        ("no-frames", "holds no frame"),
+        ("empty-frame", "frame3.png: an empty file"),
+        ("bad-frame", "frame1.png: cannot be read as a frame"),
+    ],
+)
+def test_broken_clips_are_one_line(kind: str, words: str, tmp_path: Path, write_clip: Write) -> None:
+    """When they are opened, so that training never meets them."""
+    path = tmp_path / ("clip" if "frame" in kind else "clip.mp4")
+    if "frame" in kind:
+        write_clip(path, 4)
+        for file in path.iterdir() if kind == "no-frames" else ():
+            file.unlink()
+        (path / "frame3.png").write_bytes(b"") if kind == "empty-frame" else None
+        (path / "frame1.png").write_bytes(b"no image") if kind == "bad-frame" else None
+    elif kind == "cut":
+        whole = write_clip(path, 40).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "sound":
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("aac", rate=8000, layout="mono")
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), format="fltp", layout="mono")
+            sound.sample_rate = 8000
+            container.mux(stream.encode(sound))
+            container.mux(stream.encode())
+    elif kind != "missing":
+        path.write_bytes(b"" if kind == "empty" else b"this is no film\n" * 99)
+    with pytest.raises(CtgridError, match=f"^{tmp_path}.*{words}") as caught:
+        open_frames(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_frame_that_breaks_later_is_named(tmp_path: Path, write_clip: Write) -> None:
+    """A damaged image in the middle of a folder; one beyond the end of a file."""
+    folder = open_frames(write_clip(tmp_path / "clip", 4))
+    (tmp_path / "clip" / "frame3.png").write_bytes(b"damaged")
+    with pytest.raises(CtgridError, match=r"frame3\.png: cannot be read as a frame"):
+        list(folder.read([0, 2]))
+    file = open_frames(write_clip(tmp_path / "clip.mp4", 20))
+    with pytest.raises(CtgridError, match=r"clip\.mp4: holds 20 frames"):
+        list(file.read([20]))
