@@ -1,36 +1,41 @@
-"""Denoise a chest CT volume; the result lies on the input's own grid, in its own number format."""
+"""Denoise chest CT volumes; each result lies on its input's own grid, in its own number format."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctgrid.errors import CtgridError
-
-from .options import (
-    BatchOption,
-    DeviceOption,
-    DtypeOption,
-    HuOption,
-    InputArgument,
-    JsonOption,
-    ModelOption,
-    OverwriteOption,
-    RefineStepsOption,
-    SeedOption,
-    StepsOption,
-    parse_strength,
-)
-from .output import check_suffix, cost, describe, finish
+from .options import DeviceOption, DtypeOption, HuOption, JsonOption, ModelOption, OverwriteOption, parse_strength
+from .output import check_suffix, cost, finish
 from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ctgrid.denoising.bench import Bench
+    from ctgrid.runs import RunRecord
 
 
 def command(
     ctx: typer.Context,
-    source: InputArgument,
-    out: Annotated[Path, typer.Option("--out", help="The .nii or .nii.gz file to write.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="IN...", help="NIfTI, NRRD or MetaImage files, DICOM folders, zips, folders of these."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="OUT|DIR",
+            help="A volume's file; a folder for one DICOM series; or a folder for results named as their inputs.",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", help="grid-detail (default where the model has that part), grid, grid-paper, detail, nlm, ..."
+        ),
+    ] = None,
     strength: Annotated[
         Any,
         typer.Option(
@@ -40,66 +45,197 @@ def command(
             help="Noise to remove, as a standard deviation.",
         ),
     ] = "auto",
-    seed: SeedOption = 0,
-    steps: StepsOption = 20,
-    refine_steps: RefineStepsOption = 8,
-    batch_size: BatchOption = 8,
+    residual: Annotated[
+        Path | None,
+        typer.Option("--residual", metavar="FILE", help="Write what was removed, in HU; a folder for several scans."),
+    ] = None,
+    picture: Annotated[
+        bool, typer.Option("--picture/--no-picture", help="Draw before, after and removed beside each result.")
+    ] = True,
+    preview: Annotated[
+        Path | None,
+        typer.Option("--preview", metavar="PNG", help="Do three slices only and draw them; writes no volume."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same bytes.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stage 1: steps of a whole way back.")] = None,
+    refine_steps: Annotated[int | None, typer.Option("--refine-steps", min=1, help="Likewise of stage 2.")] = None,
+    phases: Annotated[
+        int | None, typer.Option("--phases", min=1, help="Overlapping grids that are averaged; 1 is side by side.")
+    ] = None,
+    no_refine: Annotated[bool, typer.Option("--no-refine", help="Leave stage 2 out.")] = False,
+    no_detail: Annotated[bool, typer.Option("--no-detail", help="Leave the detail step out.")] = False,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Slices or grids at once; less needs less memory.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Checkpoint, for methods that come without (generatect).")
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     model: ModelOption = "embedded",
     hu: HuOption = "auto",
+    metadata: Annotated[
+        Path | None, typer.Option("--metadata", metavar="CSV", help="Table with VolumeName, RescaleSlope, ...")
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option("--series", help="Which DICOM series: number in ctgrid info, UID, or its ending.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first scan that fails.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep results in the folder made from the same input and settings.")
+    ] = False,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read, check, denoise, write, record."""
+    """Find, read, check, denoise, write, record; one bad scan does not stop the others."""
+    from ctgrid.denoising.bench import Bench, Request
+    from ctgrid.denoising.methods import Loading
+    from ctgrid.preprocess.metadata import MetadataTable
+    from ctgrid.runs import RunRecord
+
+    if out is None and preview is None:
+        raise typer.BadParameter("missing; name a file or a folder (or --preview PNG)", param_hint="--out")
+    if out is not None and preview is not None:
+        raise typer.BadParameter("a preview writes no volume; leave --out away", param_hint="--preview")
+    given = {"seed": seed, "steps": steps, "refine_steps": refine_steps, "phases": phases, "batch_size": batch_size}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings |= {"refine": False} if no_refine else {}
+    request = Request(
+        method=method,
+        strength=strength,
+        settings=settings,
+        loading=Loading(model, device, dtype, weights),
+        hu=hu,
+        metadata=None if metadata is None else MetadataTable.read(metadata),
+        series=series,
+        overwrite=overwrite,
+        resume=resume,
+        strict=strict,
+    )
+    if no_detail and request.name != "grid":
+        settings["detail"] = False
+    bench = Bench(request)
+    record = RunRecord("denoise", Path("run.json"), ctx.obj, seed or 0)
+    record.settings = {
+        "method": request.name,
+        "method_asked": method,
+        "strength": strength,
+        "hu": hu,
+        "metadata": metadata,
+        "series": series,
+        "picture": picture,
+        "resume": resume,
+        "strict": strict,
+        **settings,
+        "model": model,
+        "device": device,
+        "dtype": dtype,
+        "weights": weights,
+    }
+    if preview is not None:
+        _preview(sources, preview, bench, record, as_json)
+    elif out is not None:
+        _volumes(sources, out, residual, picture, bench, record, as_json)
+
+
+def _preview(sources: list[Path], path: Path, bench: Bench, record: RunRecord, as_json: bool) -> None:
+    """Do a few slices of one scan."""
+    from ctgrid.denoising.jobs import check_apart
+    from ctgrid.denoising.preview import preview
+    from ctgrid.errors import CtgridError
     from ctgrid.files import check_output
-    from ctgrid.formats import NIFTI_SUFFIXES
-    from ctgrid.preprocess.hu import require_ct
-    from ctgrid.runs import RunRecord, recorded
-    from ctgrid.volume import Volume
+    from ctgrid.runs import recorded
 
-    check_suffix(out, NIFTI_SUFFIXES, "a volume")
-    check_apart(source, out)
-    check_output(out, overwrite)
-    settings = {"steps": steps, "refine_steps": refine_steps, "batch_size": batch_size}
-    loading = {"model": model, "device": device, "dtype": dtype}
-    record = RunRecord("denoise", out.parent / "run.json", ctx.obj, seed)
-    record.settings = {"strength": strength, "hu": hu, **settings, **loading}
+    if len(sources) > 1:
+        raise CtgridError(f"a preview shows one scan, got {len(sources)}")
+    check_suffix(path, (".png",), "a preview")
+    check_apart(sources[0], path)
+    check_output(path, bench.request.overwrite)
+    record.path = path.parent / "run.json"
     with recorded(record), progress_bar() as progress:
-        progress("reading", 0, 1)
-        with record.timed("read"):
-            volume = Volume.read(source, hu=hu)
-            require_ct(volume)
-            record.add_input(source, record=dict(volume.record))
-        progress("loading the model", 0, 1)
-        with record.timed("load"):
-            from ctgrid.pipelines.denoise import DenoisePipeline
-
-            pipeline = DenoisePipeline.load(**loading)
-        record.model = pipeline.describe()
-        result = pipeline.run(volume, strength=strength, seed=seed, **settings, progress=progress)
-        record.add_phases(result.phases)
-        record.dit_token_passes = result.dit_token_passes
-        progress("writing", 0, 1)
-        with record.timed("write"):
-            result.volume.write(out, overwrite=overwrite, dtype=volume.native_dtype)
-            record.add_output(out, shape=result.volume.shape, spacing_mm=result.volume.spacing_mm)
-        record.settings.update(result.settings)
-        record.decisions = {"hu": volume.record.get("hu"), "noise_hu": result.noise_hu}
+        entry = preview(sources[0], path, bench, progress)
+        record.add_input(sources[0])
+        record.outputs += entry["outputs"]
+        _note(record, [entry], bench)
+    slices = ", ".join(map(str, entry["slices"]))
     finish(
         record,
         as_json,
-        [f"{out}: {describe(result.volume)}, noise {result.noise_hu:.0f} HU", cost(record)],
+        [f"{path}: slices {slices} of {entry['shape'][0]} from the feet, {_noise(entry)}", cost(record)],
     )
 
 
-def check_apart(source: Path, out: Path) -> None:
-    """Refuse to write over the input or into an input folder.
+def _volumes(
+    sources: list[Path],
+    out: Path,
+    residual: Path | None,
+    picture: bool,
+    bench: Bench,
+    record: RunRecord,
+    as_json: bool,
+) -> None:
+    """Do one scan, or all there are."""
+    from ctgrid.denoising.cases import denoise_cases
+    from ctgrid.denoising.jobs import plan_jobs
+    from ctgrid.runs import recorded
 
-    Raises:
-        CtgridError: where ``out`` is ``source``, by whatever name, or lies inside it.
-    """
-    if out.exists() and source.exists() and out.samefile(source):
-        raise CtgridError(f"{out} is the input; the input is never written to, choose another --out")
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise CtgridError(f"{out} lies inside the input folder {source}; choose an --out elsewhere")
+    plan = plan_jobs(sources, out, residual=residual, picture=picture)
+    record.path = (out.parent if plan.folder is None else plan.folder) / "run.json"
+    total, entries = len(plan.jobs), []
+
+    def note(entry: dict[str, Any]) -> None:
+        entries.append(entry)
+        record.worth_keeping = record.worth_keeping or entry["status"] == "done"
+        if not as_json and total > 1:
+            typer.echo(f"{len(entries)}/{total} {_line(entry)}")
+
+    with recorded(record), progress_bar() as progress:
+        try:
+            denoise_cases(plan, bench.request, bench=bench, on_case=note, progress=progress)
+        finally:
+            _note(record, entries, bench)
+    lines = [_line(entries[0])] if total == 1 else [f"{out}: {_count(entries)}"]
+    finish(record, as_json, [*lines, cost(record)])
+
+
+def _note(record: RunRecord, entries: list[dict[str, Any]], bench: Bench) -> None:
+    """Put what was done into the run record."""
+    done = [entry for entry in entries if entry["status"] == "done"]
+    record.model = bench.describe()
+    record.phases = {"load": bench.seconds}
+    record.dit_token_passes = sum(entry["dit_token_passes"] for entry in done)
+    for entry in done:
+        record.add_phases(entry["phases"])
+        if "input" in entry:
+            record.inputs.append({**entry["input"], "hu": entry["hu"]})
+            record.outputs += entry["outputs"]
+    record.results = {**_counts(entries), "cases": entries}
+    if len(entries) == 1 and done:
+        record.settings.update(done[0]["settings"])
+        record.decisions = {"hu": done[0]["hu"], "noise_hu": done[0]["noise_hu"]}
+
+
+def _counts(entries: list[dict[str, Any]]) -> dict[str, int]:
+    return {status: sum(entry["status"] == status for entry in entries) for status in ("done", "kept", "failed")}
+
+
+def _count(entries: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in _counts(entries).items() if number)
+
+
+def _noise(entry: dict[str, Any]) -> str:
+    removed = f", {entry['removed_hu']:.0f} HU removed" if "removed_hu" in entry else ""
+    return f"noise {entry['noise_hu']:.0f} HU{removed}"
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """Return what a person wants to know of a case."""
+    if entry["status"] == "failed":
+        return f"failed: {entry['error']}"
+    shape = " x ".join(str(n) for n in reversed(entry["shape"]))
+    spacing = " x ".join(f"{mm:.2f}" for mm in reversed(entry["spacing_mm"]))
+    kept = "kept: " if entry["status"] == "kept" else ""
+    path = entry["outputs"][0]["path"]
+    return f"{kept}{path}: {shape} voxels of {spacing} mm, {_noise(entry)}, {entry['seconds']:.1f} s"

@@ -32,10 +32,13 @@ app.command("ceiling", help=ceiling.__doc__)(ceiling.command)
 @app.command("pack", help="Put codec, stage 1 and stage 2 (training runs or model folders) into one model folder.")
 def pack(
     ctx: typer.Context,
-    codec: Annotated[Path, typer.Option("--codec", metavar="DIR", help="Training run or folder of the codec.")],
+    codec: Annotated[Path, typer.Option("--codec", metavar="DIR|NAME", help="Training run or folder of the codec.")],
     stage1: Annotated[Path, typer.Option("--stage1", metavar="DIR", help="Training run or folder of stage 1.")],
     stage2: Annotated[Path, typer.Option("--stage2", metavar="DIR", help="Training run or folder of stage 2.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The model's folder; made if missing.")],
+    detail: Annotated[
+        Path | None, typer.Option("--detail", metavar="DIR", help="Training run or folder of the detail network.")
+    ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store weights in 16 bits, half the size.")] = False,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -45,15 +48,18 @@ def pack(
 
     check_new_folder(out)
     record = RunRecord("model pack", out / "run.json", ctx.find_root().obj)
-    record.settings = {"codec": codec, "stage1": stage1, "stage2": stage2, "half": half}
+    record.settings = {"codec": codec, "stage1": stage1, "stage2": stage2, "detail": detail, "half": half}
     with recorded(record):
         from ctgrid.models.bundle import load_bundle, pack, part_folder
 
         with record.timed("pack"):
-            pack(codec, stage1, stage2, out, half=half, overwrite=overwrite)
+            pack(codec, stage1, stage2, out, detail=detail, half=half, overwrite=overwrite)
         record.model = load_bundle(out).describe()
-        for part, run in (("codec", codec), ("stage1", stage1), ("stage2", stage2)):
-            record.add_input(part_folder(run), part=part)
+        parts = {"codec": codec, "stage1": stage1, "stage2": stage2, "detail": detail}
+        for part, run in parts.items():
+            if run is None:
+                continue
+            record.add_input(part_folder(run, part), part=part)
             record.add_output(out / part, part=part)
     size = sum(output["bytes"] for output in record.outputs)
-    finish(record, as_json, [f"{out}: codec, stage 1 and stage 2, {size / 1e6:.1f} MB"])
+    finish(record, as_json, [f"{out}: {', '.join(part for part, run in parts.items() if run)}, {size / 1e6:.1f} MB"])

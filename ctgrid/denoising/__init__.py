@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ctgrid.denoising.noise import estimate_noise
+from ctgrid.denoising.noise import estimate_noise, estimate_noise_per_slice
 
-__all__ = ["estimate_noise"]
+__all__ = ["estimate_noise", "estimate_noise_per_slice"]

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ctgrid.denoising.result import Denoiser, Strength
+from ctgrid.denoising.result import Denoiser, DenoisingResult, Strength
 from ctgrid.errors import CtgridError
+from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume
 
 
@@ -55,10 +56,47 @@ class Method:
     classical: bool = False
 
 
-def _load_grid(loading: Loading) -> Denoiser:
+@dataclass(frozen=True)
+class Preset:
+    """A pipeline with other defaults, under a name of its own."""
+
+    name: str
+    pipeline: Any
+    defaults: dict[str, Any]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the pipeline says of its networks."""
+        return dict(self.pipeline.describe())
+
+    def run(
+        self, volume: Volume, strength: Strength = "auto", *, progress: Progress = silent, **settings: Any
+    ) -> DenoisingResult:
+        """Denoise one volume; ``settings`` are the pipeline's."""
+        result = self.pipeline.run(volume, strength=strength, progress=progress, **{**self.defaults, **settings})
+        named: DenoisingResult = replace(result, settings={**result.settings, "method": self.name})
+        return named
+
+
+def _load_grid(name: str, defaults: dict[str, Any], loading: Loading) -> Denoiser:
+    from ctgrid.models.bundle import DETAIL, load_detail, model_folder
     from ctgrid.pipelines.denoise import DenoisePipeline
 
-    return DenoisePipeline.load(model=loading.model, device=loading.device, dtype=loading.dtype)
+    if defaults.get(DETAIL) and not has_detail(loading.model):
+        load_detail(model_folder(loading.model))  # says what is missing
+    pipeline = DenoisePipeline.load(model=loading.model, device=loading.device, dtype=loading.dtype)
+    return Preset(name, pipeline, defaults)
+
+
+def _load_paper(loading: Loading) -> Denoiser:
+    from ctgrid.denoising.paper import PaperPipeline
+
+    return PaperPipeline.load(model=loading.model, device=loading.device, dtype=loading.dtype)
+
+
+def _load_detail(loading: Loading) -> Denoiser:
+    from ctgrid.denoising.detail import DetailDenoiser
+
+    return DetailDenoiser.load(loading.model, loading.device, loading.dtype)
 
 
 def _load_generatect(loading: Loading) -> Denoiser:
@@ -77,7 +115,29 @@ def _classical(name: str, summary: str) -> Method:
     return Method(name, summary, partial(_load_classical, name), context=0, classical=True)
 
 
-DEFAULT_METHOD = "grid"
+def has_detail(model: str | Path) -> bool:
+    """Tell whether a model has the part that the detail step needs.
+
+    Raises:
+        CtgridError: where there is no such model.
+    """
+    from ctgrid.models.sources import resolve_model
+
+    return (resolve_model(model) / "detail" / "config.json").exists()
+
+
+def default_method(model: str | Path = "embedded") -> str:
+    """Return the method to use where none is named: the best that a model has the parts for.
+
+    Raises:
+        CtgridError: where there is no such model.
+    """
+    return "grid-detail" if has_detail(model) else "grid"
+
+
+GRID_SETTINGS = ("seed", "steps", "refine_steps", "batch_size", "phases", "refine", "only")
+PHASES = 2
+"""Phases of overlapping grids in the default: every slice lies in the outer half of a grid and the inner of another."""
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -85,8 +145,27 @@ METHODS: dict[str, Method] = {
         Method(
             "grid",
             "grid diffusion with both stages (Algorithm 3, keeping the share of the scan that its noise allows)",
-            _load_grid,
-            settings=("seed", "steps", "refine_steps", "batch_size"),
+            partial(_load_grid, "grid", {}),
+            settings=GRID_SETTINGS,
+        ),
+        Method(
+            "grid-detail",
+            "overlapping grids, both stages, then the detail network on the scan itself with that as prior",
+            partial(_load_grid, "grid-detail", {"phases": PHASES, "detail": True}),
+            settings=(*GRID_SETTINGS, "detail"),
+        ),
+        Method(
+            "grid-paper",
+            "the paper's Algorithm 3 to the letter, which keeps nothing of the scan",
+            _load_paper,
+            settings=("seed", "steps", "refine_steps", "batch_size", "only"),
+        ),
+        Method(
+            "detail",
+            "the detail network alone, without diffusion: fast",
+            _load_detail,
+            context=1,
+            settings=("batch_size", "only"),
         ),
         _classical("bilateral", "bilateral filter of scikit-image"),
         _classical("nlm", "non-local means of scikit-image, fast mode"),
@@ -106,6 +185,10 @@ METHODS: dict[str, Method] = {
 }
 
 
+DEFAULT_METHOD = default_method()
+"""Of the model inside the package."""
+
+
 def find_method(name: str) -> Method:
     """Return a method by its name.
 
@@ -118,7 +201,7 @@ def find_method(name: str) -> Method:
 
 
 def load_method(
-    name: str = DEFAULT_METHOD,
+    name: str | None = None,
     *,
     model: str = "embedded",
     device: str = "auto",
@@ -128,7 +211,7 @@ def load_method(
     """Load a method once, to run it on many volumes.
 
     Args:
-        name: one of :data:`METHODS`.
+        name: one of :data:`METHODS`; None takes :func:`default_method`.
         model: see :class:`Loading`; likewise the others.
         device: where networks run.
         dtype: their number format.
@@ -137,12 +220,13 @@ def load_method(
     Raises:
         CtgridError: where there is no such method, or what it needs is missing.
     """
+    name = name or default_method(model)
     return find_method(name).load(Loading(model, device, dtype, None if weights is None else Path(weights)))
 
 
 def denoise(
     volume: Volume | str | Path,
-    method: str = DEFAULT_METHOD,
+    method: str | None = None,
     strength: Strength = "auto",
     *,
     model: str = "embedded",
@@ -155,13 +239,14 @@ def denoise(
 
     Args:
         volume: a volume or the path of one.
-        method: one of :data:`METHODS`.
+        method: one of :data:`METHODS`; None takes :func:`default_method`.
         strength: the noise's standard deviation in HU, or "auto" to estimate it.
         model: ``embedded`` or a folder, for methods with networks of ctgrid's.
         device: ``auto``, ``cpu`` or ``cuda``.
         dtype: ``auto``, ``float32`` or ``bfloat16``.
         weights: a checkpoint, for the methods that come without.
-        settings: of the method's own ``run``: ``progress``, and ``seed`` where it draws numbers.
+        settings: of the method's own ``run``: ``progress``, ``seed`` where it draws numbers, and what switches its
+            parts off (``phases``, ``refine``, ``detail``).
 
     Returns:
         The result on the input's grid, in its dtype; its record's ``denoising`` tells the settings.
@@ -170,12 +255,22 @@ def denoise(
         CtgridError: for a bad volume, method or strength.
     """
     scan = volume if isinstance(volume, Volume) else Volume.read(volume)
-    unknown = set(settings) - {*find_method(method).settings, "progress"}
-    if unknown:
-        raise CtgridError(
-            f"method {method!r} has no setting {', '.join(sorted(unknown))}; "
-            f"it takes {', '.join(find_method(method).settings) or 'none'}"
-        )
+    method = method or default_method(model)
+    check_settings(method, settings)
     loaded = load_method(method, model=model, device=device, dtype=dtype, weights=weights)
     result = loaded.run(scan, strength, **settings)
     return replace(result.volume, record={**result.volume.record, "denoising": result.settings})
+
+
+def check_settings(method: str, settings: dict[str, Any]) -> None:
+    """Refuse settings that a method does not have.
+
+    Raises:
+        CtgridError: with those that it has.
+    """
+    known = find_method(method).settings
+    unknown = set(settings) - {*known, "progress"}
+    if unknown:
+        raise CtgridError(
+            f"method {method!r} has no setting {', '.join(sorted(unknown))}; it takes {', '.join(known) or 'none'}"
+        )

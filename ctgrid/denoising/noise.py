@@ -27,18 +27,59 @@ def estimate_noise(volume: Volume) -> float:
         volume: the scan.
 
     Returns:
-        The estimate; 0 where no slice holds enough soft tissue.
+        The estimate; 0 where neither a slice nor all of them together hold enough soft tissue.
     """
     chosen = np.unique(np.linspace(0, len(volume.hu) - 1, SLICES).round().astype(int))
-    sigmas = [sigma for sigma in (slice_noise(volume.hu[index]) for index in chosen) if sigma is not None]
-    return float(np.median(sigmas)) if sigmas else 0.0
+    found = [soft_coefficients(volume.hu[index]) for index in chosen]
+    sigmas = [_spread(values) for values in found if values.size >= LEAST_COEFFICIENTS]
+    if sigmas:
+        return float(np.median(sigmas))
+    together = np.concatenate(found)  # small slices
+    return _spread(together) if together.size >= LEAST_COEFFICIENTS else 0.0
+
+
+def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
+    """Estimate the noise of every slice along the file's z, in HU; see :func:`estimate_noise`.
+
+    Args:
+        volume: the scan.
+
+    Returns:
+        (n,) float64; NaN for slices with too little soft tissue to tell.
+    """
+    estimates = (slice_noise(plane) for plane in volume.hu)
+    return np.array([np.nan if sigma is None else sigma for sigma in estimates])
+
+
+def summary_of(per_slice: np.ndarray) -> dict[str, float | int]:
+    """Return the range of estimates per slice as JSON-able numbers: ``lowest``, ``median``, ``highest``, ``told``.
+
+    Args:
+        per_slice: (n,) as of :func:`estimate_noise_per_slice`.
+    """
+    told = per_slice[np.isfinite(per_slice)]
+    facts: dict[str, float | int] = {"slices": len(per_slice), "told": len(told)}
+    if len(told):
+        low, middle, high = np.quantile(told, (0, 0.5, 1))
+        facts |= {"lowest": round(float(low), 2), "median": round(float(middle), 2), "highest": round(float(high), 2)}
+    return facts
 
 
 def slice_noise(hu: np.ndarray) -> float | None:
     """Estimate the noise of one slice (y, x), in HU; None where it holds too little soft tissue."""
+    values = soft_coefficients(hu)
+    return _spread(values) if values.size >= LEAST_COEFFICIENTS else None
+
+
+def soft_coefficients(hu: np.ndarray) -> np.ndarray:
+    """Return the absolute finest diagonal wavelet coefficients in the soft tissue of a slice (y, x), in HU."""
     import pywt
 
     mean, (_, _, diagonal) = pywt.dwt2(hu.astype(np.float32), "db2")
     low, high = (2 * bound for bound in SOFT_TISSUE_HU)  # an approximation coefficient is twice the mean
-    inside = np.abs(diagonal[(mean > low) & (mean < high)])
-    return float(np.median(inside)) / 0.6745 if inside.size >= LEAST_COEFFICIENTS else None
+    return np.asarray(np.abs(diagonal[(mean > low) & (mean < high)]))
+
+
+def _spread(coefficients: np.ndarray) -> float:
+    """Return the standard deviation of Gaussian noise with such absolute values."""
+    return float(np.median(coefficients)) / 0.6745

@@ -1,4 +1,7 @@
-"""A model as users name it: a folder with ``codec``, ``stage1`` and ``stage2``, and the facts that go with them."""
+"""A model as users name it: a folder with ``codec``, ``stage1`` and ``stage2``, and the facts that go with them.
+
+A fourth part, ``detail``, is optional: the network of the denoisers' detail step.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -17,8 +20,13 @@ from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.models.dit import DiT
 from ctgrid.models.load import load_dit
 from ctgrid.models.sources import EMBEDDED, EMBEDDED_FOLDER, describe_source, resolve_model
+from ctgrid.models.weights import one_line
+
+if TYPE_CHECKING:
+    from ctgrid.models.detail import DetailNet
 
 __all__ = [
+    "DETAIL",
     "EMBEDDED",
     "EMBEDDED_FOLDER",
     "PARTS",
@@ -26,6 +34,7 @@ __all__ = [
     "Bundle",
     "StageFacts",
     "load_bundle",
+    "load_detail",
     "load_parts",
     "load_stage",
     "model_folder",
@@ -34,6 +43,9 @@ __all__ = [
 ]
 
 PARTS = ("codec", "stage1", "stage2")
+DETAIL = "detail"
+"""The optional part."""
+
 STAGE_FILE = "stage.json"
 """Facts beside a stage's weights."""
 
@@ -97,6 +109,7 @@ class Bundle:
         folder: where its files lie.
         hashes: SHA-256 of the weights by path.
         source: where it came from, see :func:`ctgrid.models.sources.describe_source`.
+        detail: the network of the detail step, where the model has one.
     """
 
     name: str
@@ -108,6 +121,7 @@ class Bundle:
     facts2: StageFacts
     hashes: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
+    detail: DetailNet | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return name, origin, file hashes and facts, for run records."""
@@ -173,7 +187,37 @@ def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
         facts2=facts2,
         hashes=hashes,
         source=describe_source(name, hashes),
+        detail=load_detail(folder).to(device) if (folder / DETAIL / "config.json").exists() else None,  # type: ignore[arg-type]
     )
+
+
+def load_detail(folder: Path) -> DetailNet:
+    """Load a model's detail part, float32, in evaluation mode.
+
+    Args:
+        folder: of the model.
+
+    Raises:
+        CtgridError: where the model has none, or it cannot be read.
+    """
+    part = folder / DETAIL
+    if not (part / "config.json").exists():
+        raise CtgridError(
+            f"{folder}: this model has no detail part (a folder {DETAIL} with config.json and weights, as made by "
+            "ctgrid train detail); use --method grid"
+        )
+    return read_detail(part)
+
+
+def read_detail(part: Path) -> DetailNet:
+    """Read a detail network from its own folder; see :func:`load_detail`."""
+    from ctgrid.models.detail import DetailNet
+
+    try:
+        network: DetailNet = DetailNet.from_pretrained(part, local_files_only=True)
+    except Exception as error:  # diffusers and safetensors have many for damaged files
+        raise CtgridError(f"{part}: not a detail network that can be read: {one_line(error)}") from error
+    return network.float().eval().requires_grad_(False)
 
 
 def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT, StageFacts, StageFacts]:
@@ -202,19 +246,38 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
     return network.colour() if facts1.channels == 3 else network, *models, facts1, facts2
 
 
-def part_folder(folder: Path) -> Path:
-    """Return where a part's weights lie: ``model`` inside a training run, else the folder itself."""
+def part_folder(folder: Path, part: str = "codec") -> Path:
+    """Return where a part's weights lie: in a named model, in ``model`` inside a training run, else the folder itself.
+
+    Args:
+        folder: the run or folder, or ``embedded`` or ``hub:owner/name[@revision]``.
+        part: one of :data:`PARTS`.
+    """
+    if str(folder) == EMBEDDED or str(folder).startswith("hub:"):
+        from ctgrid.models.codec_files import codec_path
+
+        return codec_path(folder) if part == "codec" else resolve_model(folder) / part
     return folder / "model" if (folder / "model").is_dir() else folder
 
 
-def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = False, overwrite: bool = False) -> Path:
+def pack(
+    codec: Path,
+    stage1: Path,
+    stage2: Path,
+    out: Path,
+    *,
+    detail: Path | None = None,
+    half: bool = False,
+    overwrite: bool = False,
+) -> Path:
     """Put the results of three training runs into one model folder.
 
     Args:
-        codec: a training run or model folder of the codec.
+        codec: a training run or model folder of the codec, ``embedded``, or ``hub:owner/name`` of one fetched.
         stage1: likewise of stage 1.
         stage2: likewise of stage 2.
         out: the model folder to make.
+        detail: likewise of the detail network; None for a model without.
         half: store the weights as float16, half the size.
         overwrite: replace parts that ``out`` holds already.
 
@@ -222,8 +285,9 @@ def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = Fal
         CtgridError: where a part is missing or does not fit the others, or ``out`` holds one already.
     """
     sources = {}
-    for part, folder in zip(PARTS, (codec, stage1, stage2), strict=True):
-        source = part_folder(folder)
+    given = dict(zip(PARTS, (codec, stage1, stage2), strict=True)) | ({} if detail is None else {DETAIL: detail})
+    for part, folder in given.items():
+        source = part_folder(folder, part)
         if not (source / "config.json").exists():
             raise CtgridError(f"{folder}: no trained {part} here; expected a run, or a folder (see model convert)")
         if (out / part).exists() and not overwrite:
@@ -231,8 +295,10 @@ def pack(codec: Path, stage1: Path, stage2: Path, out: Path, *, half: bool = Fal
         sources[part] = source
     if not out.parent.is_dir():
         raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
-    loaded, *stages = load_parts(*sources.values())[:3]
+    loaded, *stages = load_parts(*(sources[part] for part in PARTS))[:3]
     networks: list[Any] = [loaded.network, *stages]
+    if detail is not None:
+        networks.append(read_detail(sources[DETAIL]))
     for (part, source), network in zip(sources.items(), networks, strict=True):
         target = out / part
         partial = out / f".partial_{part}"

@@ -1,8 +1,9 @@
-"""One picture of a volume: an axial montage beside a coronal and a sagittal view."""
+"""Pictures of volumes: a montage with three views, and a scan before and after with what was removed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
+from ctgrid.geometry import reorient, spacing_mm
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +22,9 @@ CHEST_WINDOW_HU = (-1000.0, 400.0)
 MONTAGE = 4  # axial slices per side
 MONTAGE_PX = 832
 VIEWS_PX = 560  # width of the column with the coronal and the sagittal view
+COMPARED = 3  # axial slices of a comparison
+COMPARED_PX = 400
+RESIDUAL_SPREAD = 4.0  # of its standard deviation, from black to grey and from grey to white
 GAP_PX = 6
 CAPTION_PX = 26
 
@@ -42,18 +47,13 @@ def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU)
     """
     import PIL.Image
 
-    low, high = window
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise CtgridError(f"window {low:g},{high:g}: two finite HU values are needed, the lower one first")
-
+    _check_window(window)
     upright = volume.reoriented("LPS")
     hu, (dz, dy, dx) = upright.hu, upright.spacing_mm
     nz, ny, nx = hu.shape
 
     def gray(plane: np.ndarray, box: tuple[int, int]) -> Image:
-        unit = (plane.astype(np.float32) - low) / (high - low)
-        image = PIL.Image.fromarray((unit.clip(0, 1) * 255).round().astype(np.uint8))
-        return image.resize(box, PIL.Image.Resampling.BILINEAR)
+        return _gray(plane, box, window)
 
     height = MONTAGE_PX
     sheet = PIL.Image.new("L", (MONTAGE_PX + GAP_PX + VIEWS_PX, height + CAPTION_PX))
@@ -75,6 +75,7 @@ def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU)
     _place(sheet, coronal, (left, 0, VIEWS_PX, half), f"coronal {ny // 2}", edge="R")
     _place(sheet, sagittal, (left, half + GAP_PX, VIEWS_PX, half), f"sagittal {nx // 2}", edge="A")
 
+    low, high = window
     caption = f"{nx} x {ny} x {nz} voxels    {dx:.2f} x {dy:.2f} x {dz:.2f} mm    window {low:g} to {high:g} HU"
     _write(sheet, (4, height + 5), caption)
     return sheet
@@ -90,6 +91,86 @@ def save_picture(
     sheet = contact_sheet(volume, window)
     with atomic_output(path, overwrite=overwrite) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+def shown_slices(count: int) -> list[int]:
+    """Return the axial slices of a comparison, from the feet: evenly spaced, at most three."""
+    shown = min(COMPARED, count)
+    return [int((i + 0.5) * count / shown) for i in range(shown)]
+
+
+def comparison(
+    before: Volume,
+    after: Volume,
+    slices: Sequence[int] | None = None,
+    window: tuple[float, float] = CHEST_WINDOW_HU,
+) -> Image:
+    """Draw a scan, the result and what was removed side by side, one row per axial slice, the highest on top.
+
+    Args:
+        before: the scan.
+        after: the result on its grid.
+        slices: numbers of the slices from the feet; None takes :func:`shown_slices`.
+        window: HU shown as black and as white, of scan and result.
+
+    Returns:
+        An 8-bit gray ``PIL.Image``. What was removed is grey where that is nothing; the caption tells its window.
+
+    Raises:
+        CtgridError: for a window that is not increasing, or volumes of different shape.
+    """
+    import PIL.Image
+
+    _check_window(window)
+    if before.shape != after.shape:
+        raise CtgridError(f"volumes of shape {before.shape} and {after.shape} cannot be compared")
+    (hu, affine), (clean, _) = (reorient(volume.hu, before.affine, "LPS") for volume in (before, after))
+    _, dy, dx = spacing_mm(affine)
+    chosen = sorted(shown_slices(len(hu)) if slices is None else slices, reverse=True)
+    removed = [hu[z].astype(np.float32) - clean[z] for z in chosen]
+    spread = max(1.0, RESIDUAL_SPREAD * float(np.std(np.stack(removed))))
+    box = _pixels(hu.shape[2] * dx, hu.shape[1] * dy, COMPARED_PX / max(hu.shape[1] * dy, hu.shape[2] * dx))
+    step = COMPARED_PX + GAP_PX
+    sheet = PIL.Image.new("L", (3 * step - GAP_PX, len(chosen) * step + CAPTION_PX))
+    for row, (z, rest) in enumerate(zip(chosen, removed, strict=True)):
+        tiles = [
+            (_gray(hu[z], box, window), f"before, slice {z}"),
+            (_gray(clean[z], box, window), "after"),
+            (_gray(rest, box, (-spread, spread)), "removed"),
+        ]
+        for column, (tile, label) in enumerate(tiles):
+            _place(sheet, tile, (column * step, row * step, COMPARED_PX, COMPARED_PX), label, edge="R")
+    caption = f"window {window[0]:g} to {window[1]:g} HU; removed: {-spread:.0f} to {spread:.0f} HU"
+    _write(sheet, (4, len(chosen) * step + 2), caption)
+    return sheet
+
+
+def save_comparison(
+    before: Volume,
+    after: Volume,
+    path: str | Path,
+    slices: Sequence[int] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write :func:`comparison` as PNG, atomically."""
+    sheet = comparison(before, after, slices)
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _check_window(window: tuple[float, float]) -> None:
+    low, high = window
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise CtgridError(f"window {low:g},{high:g}: two finite HU values are needed, the lower one first")
+
+
+def _gray(plane: np.ndarray, box: tuple[int, int], window: tuple[float, float]) -> Image:
+    """Return a plane in a window as an image of a size."""
+    import PIL.Image
+
+    unit = (plane.astype(np.float32) - window[0]) / (window[1] - window[0])
+    image = PIL.Image.fromarray((unit.clip(0, 1) * 255).round().astype(np.uint8))
+    return image.resize(box, PIL.Image.Resampling.BILINEAR)
 
 
 def _pixels(width_mm: float, height_mm: float, scale: float) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ctgrid.denoising.noise import estimate_noise, slice_noise
+from ctgrid.denoising.noise import estimate_noise, estimate_noise_per_slice, slice_noise, summary_of
 from ctgrid.volume import Volume
 
 
@@ -51,3 +51,25 @@ def test_slices_without_soft_tissue_do_not_count() -> None:
     mixed = np.concatenate([np.full_like(air, -1000.0), tissue])
     assert estimate_noise(Volume(mixed, np.eye(4))) == pytest.approx(30, rel=0.1)
     assert estimate_noise(Volume(np.full_like(air, -1000.0), np.eye(4))) == 0.0
+
+
+def test_noise_per_slice(chest: Callable[..., np.ndarray]) -> None:
+    """Each within 15 % of its own; slices that cannot tell are NaN and do not count in the summary."""
+    hu = chest((4, 160, 200), noise_hu=0.0).astype(np.float32)
+    sigmas = np.array([20.0, 50.0, 100.0, 200.0])
+    hu += sigmas[:, None, None] * np.random.default_rng(5).standard_normal(hu.shape).astype(np.float32)
+    hu = np.concatenate([hu, np.full((1, 160, 200), -1000, np.float32)])
+    per_slice = estimate_noise_per_slice(Volume(hu, np.eye(4)))
+    assert per_slice.shape == (5,) and np.isnan(per_slice[4])
+    assert per_slice[:4] == pytest.approx(sigmas, rel=0.15)
+    summary = summary_of(per_slice)
+    assert (summary["slices"], summary["told"]) == (5, 4)
+    assert summary["lowest"] == pytest.approx(20, rel=0.15) and summary["highest"] == pytest.approx(200, rel=0.15)
+    assert summary_of(np.array([np.nan])) == {"slices": 1, "told": 0}
+
+
+def test_small_slices_count_together(chest: Callable[..., np.ndarray]) -> None:
+    """No slice of 64 x 64 says enough by itself; twelve do, roughly: so few pixels are mostly edges."""
+    volume = Volume(chest((12, 64, 64), noise_hu=60), np.eye(4))
+    assert slice_noise(volume.hu[5]) is None
+    assert estimate_noise(volume) == pytest.approx(60, rel=0.3)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from ctgrid.denoising.grids import LOWEST, denoise_cells
+from ctgrid.denoising.paper import PaperPipeline
 from ctgrid.errors import CtgridError
-from ctgrid.grid import to_grid
-from ctgrid.pipelines import denoise as denoising
-from ctgrid.pipelines.denoise import HIGHEST, LOWEST, DenoisePipeline, denoise, grid_rows, start_timestep
+from ctgrid.pipelines.denoise import DenoisePipeline, denoise
 from ctgrid.volume import Volume
 
 QUICK: dict[str, Any] = {"steps": 4, "refine_steps": 2, "strength": 100.0}
@@ -24,6 +24,12 @@ SCALED = np.diag([-0.9, -0.9, 2.5, 1.0])
 def pipeline(tiny_model: Path) -> DenoisePipeline:
     """In float32."""
     return DenoisePipeline.load(str(tiny_model), "cpu", "float32")
+
+
+@pytest.fixture(scope="module")
+def detailed(detailed_model: Path) -> DenoisePipeline:
+    """With a detail part."""
+    return DenoisePipeline.load(str(detailed_model), "cpu", "float32")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
@@ -59,9 +65,7 @@ def test_the_seed_decides_and_the_batch_does_not(pipeline: DenoisePipeline, ches
     volume = Volume(chest((40, 64, 64)), SCALED)
     first = pipeline.run(volume, seed=1, **QUICK).volume.hu.astype(int)
     images = torch.from_numpy(np.clip(volume.hu, -1000, 1000).astype(np.float32) / 1000)[:, None]
-    single, together = (
-        denoising.denoise_cells(pipeline.bundle, images, 300, 2, seed=1, batch_size=n)[0] for n in (1, 3)
-    )
+    single, together = (denoise_cells(pipeline.bundle, images, 300, 2, seed=1, batch_size=n)[0] for n in (1, 3))
     assert torch.allclose(single, together, atol=1e-4)
     assert np.array_equal(first, pipeline.run(volume, seed=1, **QUICK).volume.hu)
     assert not np.array_equal(first, pipeline.run(volume, seed=2, **QUICK).volume.hu)
@@ -90,44 +94,6 @@ def test_more_noise_starts_higher(pipeline: DenoisePipeline, chest: Callable[...
     starts = [settings["start_timesteps"] for settings in (weak, auto.settings, strong)]
     assert starts == sorted(starts) and starts[0] == [LOWEST, LOWEST]
     assert starts[1] < starts[2]
-
-
-def test_start_is_the_level_with_that_much_noise() -> None:
-    """From the linear schedule itself, computed here step by step."""
-    beta = np.linspace(1e-4, 0.02, 1000)
-    alpha_bar = np.cumprod(1 - beta)
-    for ratio in (0.1, 0.3, 1.0):
-        t = start_timestep(ratio)
-        assert np.sqrt((1 - alpha_bar[t]) / alpha_bar[t]) == pytest.approx(ratio, rel=0.02)
-    assert (start_timestep(0.0), start_timestep(1e9)) == (LOWEST, HIGHEST)
-
-
-@pytest.mark.parametrize("count", [2, 5, 15, 16, 17, 40, 48])
-def test_grids_cover_all_slices(count: int) -> None:
-    """In order; the last one ends with the last slice; short volumes are mirrored, never padded with air."""
-    rows = grid_rows(count, 16)
-    assert rows.shape == (-(-count // 16), 16)
-    assert set(rows.flatten().tolist()) == set(range(count))
-    steps = rows.diff(dim=1)
-    assert (steps == 1).all() if count >= 16 else (steps.abs() <= 1).all()
-    assert rows[0, 0] == 0 and (count < 16 or rows[-1, -1] == count - 1)
-
-
-@pytest.mark.parametrize("batch_size", [1, 8])
-def test_slices_in_several_grids_become_their_mean(
-    batch_size: int, pipeline: DenoisePipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a sampler that numbers all cells: the last of two grids moves back over twelve slices of the first."""
-    numbers = iter(torch.arange(32.0).split(16 * min(batch_size, 2)))
-
-    def number_cells(model: Any, noisy: torch.Tensor, **options: Any) -> torch.Tensor:
-        return to_grid(next(numbers)[:, None, None, None].expand(-1, 4, 2, 2).contiguous())
-
-    monkeypatch.setattr(denoising, "sample", number_cells)
-    images = torch.zeros(20, 1, 64, 64)
-    cells, _ = denoising.denoise_cells(pipeline.bundle, images, 300, 2, seed=0, batch_size=batch_size)
-    expected = [*range(4), *[(i + 12 + i) / 2 for i in range(4, 16)], *range(28, 32)]
-    assert cells[:, 0, 0, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -165,3 +131,84 @@ def test_a_single_call_reads_and_denoises(
     options: dict[str, Any] = {"model": str(tiny_model), "device": "cpu", "seed": 3, **QUICK}
     by_path, by_volume = denoise(path, **options), denoise(volume, **options)
     assert np.array_equal(by_path.hu, by_volume.hu)
+
+
+def test_phases_change_the_coarse_part_and_are_counted(pipeline: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """By hand: 40 slices begin grids at 0, 8, 16, 24 in two phases, and at 0, 16, 24 in one."""
+    volume = Volume(chest((40, 64, 64)), SCALED)
+    one, two = (pipeline.run(volume, phases=n, refine=False, **QUICK) for n in (1, 2))
+    coarse = one.settings["network_calls"][0]
+    assert (one.dit_token_passes, two.dit_token_passes) == (3 * 16 * coarse, 4 * 16 * coarse)
+    assert (one.settings["phases"], two.settings["phases"]) == (1, 2)
+    assert not np.array_equal(one.volume.hu, two.volume.hu)
+    with pytest.raises(CtgridError, match=r"phases must be 1 to 16, the cells of a grid, got 17"):
+        pipeline.run(volume, phases=17, **QUICK)
+
+
+def test_stage_2_can_be_left_out(pipeline: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """What remains are coarse slices, enlarged: smoother than refined ones."""
+    volume = Volume(chest((4, 64, 64)), SCALED)
+    rough, fine = (pipeline.run(volume, refine=refine, **QUICK) for refine in (False, True))
+    assert (rough.settings["refine"], fine.settings["refine"]) == (False, True)
+    ripple = [np.abs(np.diff(made.volume.hu.astype(float), axis=2)).mean() for made in (rough, fine)]
+    assert ripple[0] < ripple[1]
+
+
+def test_only_some_slices(detailed: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """Are the same as when all are done; the others stay as they are."""
+    volume = Volume(chest((18, 64, 64), noise_hu=40), SCALED)
+    for detail in (False, True):
+        whole = detailed.run(volume, detail=detail, **QUICK).volume.hu.astype(int)
+        some = detailed.run(volume, detail=detail, only=[3, 11], **QUICK).volume.hu.astype(int)
+        assert np.abs(some[[3, 11]] - whole[[3, 11]]).max() <= 1
+        if detail:
+            others = np.delete(np.arange(18), [3, 11])
+            assert np.array_equal(some[others], volume.hu[others])
+
+
+def test_the_detail_step_takes_noise_from_the_scan_itself(detailed: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """Metal and padding survive, which the diffusion result cannot hold; the prior counts."""
+    hu = chest((6, 64, 64), noise_hu=40).astype(np.int16)
+    hu[:, 30:34, 30:34] = 3000
+    hu[:, :4, :4] = hu[:, -4:, -4:] = -2000
+    volume = Volume(hu, SCALED)
+    made = detailed.run(volume, detail=True, phases=2, **QUICK)
+    assert made.settings["detail"] and made.settings["method"] == "grid-detail"
+    assert made.volume.hu[:, 30:34, 30:34].min() > 2000
+    assert np.array_equal(made.volume.hu[hu == -2000], hu[hu == -2000])
+    assert "detail" in made.phases
+    other = detailed.run(volume, detail=True, phases=2, refine=False, **QUICK)
+    assert not np.array_equal(made.volume.hu, other.volume.hu)
+
+
+@pytest.mark.parametrize("strength", [0, 2.5])
+def test_a_scan_without_noise_comes_back(strength: float, detailed: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """To the voxel; no network is asked."""
+    volume = Volume(chest((6, 64, 64)), SCALED, {"source": "here"})
+    made = detailed.run(volume, strength, detail=True)
+    assert np.array_equal(made.volume.hu, volume.hu) and made.volume.hu is not volume.hu
+    assert made.settings["untouched"] and made.dit_token_passes == 0
+    assert made.volume.record == volume.record
+
+
+def test_a_model_without_detail_says_so(pipeline: DenoisePipeline, chest_volume: Volume) -> None:
+    """In one line, before any work."""
+    with pytest.raises(CtgridError, match="this model has no detail part"):
+        pipeline.run(chest_volume, detail=True, **QUICK)
+
+
+def test_the_papers_algorithm(tiny_model: Path, chest: Callable[..., np.ndarray]) -> None:
+    """Grids side by side, the last filled up; stage 2 from pure noise by two steps; nothing of the scan is kept."""
+    paper = PaperPipeline.load(str(tiny_model), "cpu", "float32")
+    hu = chest((20, 64, 64))
+    made = paper.run(Volume(hu, SCALED), 100.0, steps=4)
+    coarse, fine = made.settings["network_calls"]
+    assert made.dit_token_passes == 2 * 16 * coarse + 20 * 16 * fine and fine == 2
+    assert made.volume.shape == hu.shape and made.settings["method"] == "grid-paper"
+    again = paper.run(Volume(hu, SCALED), 100.0, steps=4, batch_size=3)
+    assert np.abs(again.volume.hu.astype(int) - made.volume.hu).max() <= 1
+    other = hu.copy()
+    other[16:] = hu[15::-1][:4]  # only the second grid
+    changed = paper.run(Volume(other, SCALED), 100.0, steps=4)
+    assert np.abs(changed.volume.hu[:16].astype(int) - made.volume.hu[:16]).max() <= 1
+    assert not np.array_equal(changed.volume.hu[16:], made.volume.hu[16:])

@@ -9,7 +9,18 @@ import pytest
 from PIL import Image
 
 from ctgrid import CtgridError, Volume
-from ctgrid.report.picture import GAP_PX, MONTAGE_PX, VIEWS_PX, contact_sheet, save_picture
+from ctgrid.report.picture import (
+    CAPTION_PX,
+    COMPARED_PX,
+    GAP_PX,
+    MONTAGE_PX,
+    VIEWS_PX,
+    comparison,
+    contact_sheet,
+    save_comparison,
+    save_picture,
+    shown_slices,
+)
 
 LPS_1MM = np.diag([-1.0, -1.0, 1.0, 1.0])
 WHITE, GREY = 255, 128
@@ -106,3 +117,26 @@ def test_save_is_a_png_and_respects_what_is_there(tmp_path: Path) -> None:
         save_picture(marked(), path)
     save_picture(marked(), path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_comparison_shows_before_after_and_what_was_removed(tmp_path: Path) -> None:
+    """Slice by slice, the highest on top; grey where nothing was removed, whatever way the scan is stored."""
+    before = marked()
+    hu = before.hu.copy()
+    hu[20:, 20:, :20] -= 40  # upper half, posterior, right
+    after = Volume(hu, before.affine)
+    step = COMPARED_PX + GAP_PX
+    for codes in ("LPS", "SAR"):
+        sheet = np.asarray(comparison(before.reoriented(codes), after.reoriented(codes), window=(0, 100)))
+        assert sheet.shape == (3 * step + CAPTION_PX, 3 * step - GAP_PX)
+        place = (COMPARED_PX * 3 // 4, COMPARED_PX // 4)
+        top, bottom = ([int(sheet[row * step + place[0], i * step + place[1]]) for i in range(3)] for row in (0, 2))
+        assert top[0] == GREY and top[1] < GREY and top[2] > GREY + 20
+        assert bottom[0] == bottom[1] == GREY and bottom[2] in (127, 128)
+    assert shown_slices(40) == [6, 20, 33] and shown_slices(2) == [0, 1]
+    assert comparison(before, after, [5]).height == step + CAPTION_PX
+    with pytest.raises(CtgridError, match="cannot be compared"):
+        comparison(before, Volume(hu[:3], before.affine))
+    save_comparison(before, after, tmp_path / "c.png")
+    with pytest.raises(CtgridError, match="overwrite"):
+        save_comparison(before, after, tmp_path / "c.png")

@@ -1,0 +1,206 @@
+"""The detail step: a residual network on the scan's own pixels, with the diffusion result as a hint.
+
+It says what is noise; the result is the scan less that. So what the codec or the coarse grids cannot hold stays in
+the picture, and nothing that the scan does not show is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctgrid.denoising.result import DenoiseResult, Strength, noise_of
+from ctgrid.errors import CtgridError
+from ctgrid.files import sha256_of
+from ctgrid.geometry import reorient
+from ctgrid.models.bundle import DETAIL, load_detail
+from ctgrid.models.detail import DetailNet
+from ctgrid.models.sources import resolve_model
+from ctgrid.pipelines.base import Stopwatch
+from ctgrid.pipelines.device import autocast, choose_device, choose_dtype
+from ctgrid.preprocess.hu import require_ct
+from ctgrid.progress import Progress, silent
+from ctgrid.volume import Volume, cast_hu
+
+UNIT_HU = 1000.0
+SEEN_HU = 1100.0
+"""The network sees values clipped to this; what lies beyond stays, less the noise it sees at the clip."""
+
+LEAST_HU = 3.0
+"""Noise below this is left alone: whole HU and a scanner's own filters are of that size."""
+
+PADDING_HU = -1500
+"""What lies lower is no tissue; a constant there is padding outside a round field of view."""
+
+
+@torch.no_grad()
+def remove_noise(
+    volume: Volume,
+    network: DetailNet,
+    noise_hu: float,
+    prior: Volume | None = None,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    batch_size: int = 4,
+    only: Sequence[int] | None = None,
+    progress: Progress = silent,
+) -> Volume:
+    """Take the noise out of a scan, axial slice by axial slice, on its own grid.
+
+    Args:
+        volume: the scan, of any orientation and size.
+        network: predicts the noise.
+        noise_hu: standard deviation of the noise; below :data:`LEAST_HU` the scan is returned as it is.
+        prior: the diffusion result on the same grid; None for the network alone.
+        device: where the network is.
+        dtype: it computes in.
+        batch_size: slices at once.
+        only: numbers of the slices, counted from the feet; the others stay as they are. None is all.
+        progress: called after every batch.
+
+    Returns:
+        The scan less its noise, in its own dtype. Padding is untouched.
+
+    Raises:
+        CtgridError: where the prior lies on another grid.
+    """
+    if prior is not None and prior.shape != volume.shape:
+        raise CtgridError(f"the diffusion result has shape {prior.shape}, the scan {volume.shape}")
+    if noise_hu < LEAST_HU:
+        return replace(volume, hu=volume.hu.copy())
+    out = volume.hu.copy()
+    seen, target = (reorient(hu, volume.affine, "LPS")[0] for hu in (volume.hu, out))  # views
+    hint = None if prior is None else reorient(prior.hu, volume.affine, "LPS")[0]
+    padding = padding_values(seen)
+    reach = np.arange(-network.neighbours, network.neighbours + 1)
+    chosen = np.arange(len(seen)) if only is None else np.asarray(only)
+    for first in range(0, len(chosen), batch_size):
+        part = chosen[first : first + batch_size]
+        around = np.clip(part[:, None] + reach, 0, len(seen) - 1)
+        levels = torch.full((len(part),), float(noise_hu), device=device)
+        below = None if hint is None else _unit(hint[part][:, None]).to(device)
+        with autocast(device, dtype):
+            noise = network.noise_of(_unit(seen[around]).to(device), levels, below)
+        removed = noise[:, 0].float().cpu().numpy() * np.float32(UNIT_HU)
+        slices = seen[part]
+        clean = cast_hu(slices - removed, out.dtype)
+        if len(padding):
+            clean = np.where(np.isin(slices, padding), slices, clean)
+        target[part] = clean
+        progress("detail", first + len(part), len(chosen))
+    return replace(volume, hu=out)
+
+
+def laid_out(network: DetailNet, dtype: torch.dtype) -> DetailNet:
+    """Lay the weights out as 16-bit convolutions like them: channels last takes 20 to 45 % less time (AMD Zen 4)."""
+    if dtype != torch.float32:
+        module: Any = network
+        module.to(memory_format=torch.channels_last)
+    return network
+
+
+def padding_values(hu: np.ndarray) -> np.ndarray:
+    """Return the constants that fill what lies outside a round field of view: in corners, and in more than one.
+
+    Args:
+        hu: (z, y, x), axial slices.
+    """
+    corners = hu[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    values, counts = np.unique(corners[corners < PADDING_HU], return_counts=True)
+    return np.asarray(values[counts > 1])
+
+
+def _unit(hu: np.ndarray) -> Tensor:
+    """Return HU as the network takes them: 1000 HU, clipped."""
+    return torch.from_numpy(hu.astype(np.float32)).clamp_(-SEEN_HU, SEEN_HU).div_(UNIT_HU)
+
+
+@dataclass(frozen=True)
+class DetailDenoiser:
+    """The detail network alone, without diffusion: fast."""
+
+    network: DetailNet
+    device: torch.device
+    dtype: torch.dtype
+    model: str
+    folder: Path
+
+    @classmethod
+    def load(cls, model: str = "embedded", device: str = "auto", dtype: str = "auto") -> DetailDenoiser:
+        """Load a model's detail part; the other parts stay where they are.
+
+        Args:
+            model: ``embedded`` or a folder.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            dtype: ``auto``, ``float32`` or ``bfloat16``.
+
+        Raises:
+            CtgridError: where the model has no such part.
+        """
+        place, folder = choose_device(device), resolve_model(model)
+        precision = choose_dtype(dtype, place)
+        network = load_detail(folder).to(place)  # type: ignore[arg-type]
+        return cls(laid_out(network, precision), place, precision, model, folder)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the model's name and hashes, and where it runs."""
+        files = {
+            path.relative_to(self.folder).as_posix(): sha256_of(path)
+            for path in sorted((self.folder / DETAIL).glob("*.safetensors"))
+        }
+        place = {"device": str(self.device), "dtype": str(self.dtype).split(".")[-1]}
+        return {"name": self.model, "part": DETAIL, "files": files, **place}
+
+    def run(
+        self,
+        volume: Volume,
+        strength: Strength = "auto",
+        *,
+        batch_size: int = 4,
+        only: Sequence[int] | None = None,
+        progress: Progress = silent,
+    ) -> DenoiseResult:
+        """Denoise one volume; see :func:`remove_noise`.
+
+        Args:
+            volume: the scan.
+            strength: the noise in HU, or ``auto``.
+            batch_size: slices at once.
+            only: numbers of the slices to do, counted from the feet; None is all.
+            progress: called with (phase, done, total).
+
+        Raises:
+            CtgridError: where the volume is no CT, or a setting is out of range.
+        """
+        require_ct(volume, min_slices=1)
+        if batch_size < 1:
+            raise CtgridError(f"batch_size must be at least 1, got {batch_size}")
+        watch = Stopwatch()
+        with watch("estimate noise"):
+            noise_hu = noise_of(volume, strength)
+        with watch("detail"):
+            result = remove_noise(
+                volume,
+                self.network,
+                noise_hu,
+                device=self.device,
+                dtype=self.dtype,
+                batch_size=batch_size,
+                only=only,
+                progress=progress,
+            )
+        settings = {
+            "method": "detail",
+            "strength": strength,
+            "noise_hu": round(noise_hu, 2),
+            "untouched": noise_hu < LEAST_HU,
+            "batch_size": batch_size,
+        }
+        return DenoiseResult(result, watch.rounded(), noise_hu, settings)
