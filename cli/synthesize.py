@@ -1,9 +1,10 @@
-"""Make synthetic chest CT volumes from noise: NIfTI, a picture and a run record."""
+"""Make synthetic chest CT volumes from noise: NIfTI, a picture and a run record; many into one folder."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,9 +20,17 @@ from .options import (
     StepsOption,
 )
 from .output import check_new_folder, check_suffix, cost, describe, finish
-from .progress import progress_bar, titled
+from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ctgrid.pipelines.ranks import Ranks
+    from ctgrid.pipelines.series import Made, Series
+    from ctgrid.pipelines.settings import Settings
+    from ctgrid.runs import RunRecord
 
 Sampler = Literal["dpm++", "ddim", "ddpm"]
+Spacing = Literal["even", "linspace", "trailing", "snr", "karras"]
+ScheduleName = Literal["auto", "autoregressive", "hierarchical"]
 
 
 def command(
@@ -29,68 +38,172 @@ def command(
     out: Annotated[Path, typer.Option("--out", help="A .nii or .nii.gz file; with --count also a folder for them.")],
     slices: Annotated[int, typer.Option("--slices", min=1, help="Axial slices of a volume.")] = 201,
     seed: SeedOption = 0,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, help="Volumes; number i uses seed + i. The same command takes up a broken run."),
+    ] = None,
+    schedule: Annotated[
+        ScheduleName,
+        typer.Option("--schedule", help="Keyframes first, or one grid after the other; auto asks the model."),
+    ] = "auto",
+    control_rows: Annotated[
+        int | None,
+        typer.Option("--control-rows", min=1, metavar="R", help="autoregressive: rows carried over (1 unless given)."),
+    ] = None,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="autoregressive: rows far apart, then all between them (Algorithm 2).")
+    ] = False,
     steps: StepsOption = 20,
     refine_steps: RefineStepsOption = 2,
+    fill_steps: Annotated[
+        int | None, typer.Option("--fill-steps", min=1, help="hierarchical: steps that fill a gap (1 unless given).")
+    ] = None,
     sampler: Annotated[Sampler, typer.Option("--sampler", help="How the noise is removed.")] = "dpm++",
-    count: Annotated[int, typer.Option("--count", min=1, help="Volumes; number i uses seed + i.")] = 1,
+    spacing: Annotated[
+        Spacing | None,
+        typer.Option("--spacing", help="Where the steps lie; unless given, where the sampler does best."),
+    ] = None,
+    refine_start: Annotated[
+        float,
+        typer.Option("--refine-start", min=0, max=1, help="Noise stage 2 starts from, a share of the schedule."),
+    ] = 1.0,
     size: Annotated[int, typer.Option("--size", min=1, help="Pixels of a slice's side.")] = 512,
     batch_size: BatchOption = 8,
+    max_memory: Annotated[
+        str | None,
+        typer.Option("--max-memory", metavar="4GB", help="Compute fewer at once where more would need more memory."),
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks: slow to start, then faster.")
+    ] = False,
     model: ModelOption = "embedded",
+    kind: Annotated[
+        Literal["volume", "video"], typer.Option("--as", help="CT volumes, or movies (--out .mp4, .gif, .webp).")
+    ] = "volume",
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Of a movie, in place of --slices.")] = None,
+    fps: Annotated[float, typer.Option("--fps", min=0.01, max=1000, help="Frames of a movie a second.")] = 16.0,
     picture: Annotated[bool, typer.Option(help="Write a .png beside every volume.")] = True,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the outputs, load, and write one volume after the other."""
-    from ctgrid.files import check_output
-    from ctgrid.report.picture import save_picture
+    """Check the outputs, load, and make the volumes that are not there yet."""
+    if kind == "video" or frames is not None:
+        from .video_synthesize import from_command_line
+
+        return from_command_line(ctx)
     from ctgrid.runs import RunRecord, recorded
 
-    targets = plan_outputs(out, count)
-    folder = targets[0].parent
-    if folder != out or folder.exists():
-        for path in targets:
-            for output in (path, picture_path(path)) if picture else (path,):
-                check_output(output, overwrite)
-    settings = {
-        "slices": slices,
-        "steps": steps,
-        "refine_steps": refine_steps,
-        "size": size,
-        "batch_size": batch_size,
-        "sampler": sampler,
-    }
-    loading = {"model": model, "device": device, "dtype": dtype}
+    paths, many = plan_outputs(out, count)
+    folder = paths[0].parent
     record = RunRecord("synthesize", folder / "run.json", ctx.obj, seed)
-    record.settings = {"count": count, **settings, **loading}
-    lines, tokens = [], 0
-    with recorded(record), progress_bar() as bar:
-        bar("loading the model", 0, 1)
+    with record.timed("load"):  # torch, for one
+        from ctgrid.pipelines.lean import import_diffusers
+
+        import_diffusers()
+        from ctgrid.pipelines.manifest import Manifest
+        from ctgrid.pipelines.ranks import Ranks
+        from ctgrid.pipelines.series import Series, Target
+
+        settings = checked_settings(
+            slices=slices,
+            steps=steps,
+            refine_steps=refine_steps,
+            fill_steps=fill_steps,
+            size=size,
+            batch_size=batch_size,
+            sampler=sampler,
+            spacing=spacing,
+            schedule=schedule,
+            control_rows=control_rows,
+            interpolate=interpolate,
+            refine_start=refine_start,
+        )
+        limit = checked_memory(max_memory)
+    ranks = Ranks.here()
+    targets = [Target(i, seed + i, path, picture_path(path) if picture else None) for i, path in enumerate(paths)]
+    series = Series(
+        [target for target in targets if ranks.mine(target.number)],
+        Manifest(folder / "manifest.jsonl") if many else None,
+        overwrite,
+    )
+    series.check()
+    loading: dict[str, Any] = {"model": model, "device": ranks.device(device), "dtype": dtype}
+    loading |= {"compile": True} if compile_ else {}
+    record.settings = {"count": len(paths), **settings.as_dict(), **loading, "max_memory": max_memory}
+    with recorded(record) if ranks.first else nullcontext(record):
+        lines = synthesize(series, settings, limit, loading, ranks, record)
+    if ranks.first:
+        finish(record, as_json, [*lines, cost(record)])
+
+
+def synthesize(
+    series: Series, settings: Settings, limit: int | None, loading: dict[str, Any], ranks: Ranks, record: RunRecord
+) -> list[str]:
+    """Make this process's volumes, fill in the record, and return what to print of all processes'."""
+    from ctgrid.pipelines.series import checkpoint_of
+
+    lines: list[str] = []
+
+    def note(made: Made) -> None:
+        record.outputs.extend(made.outputs)
+        record.worth_keeping = True
+        lines.append(f"{made.target.path}: {describe(made)}, seed {made.target.seed}")
+
+    with progress_bar() as bar:
+        progress = bar if ranks.first else (lambda phase, done, total: None)
+        progress("loading the model", 0, 1)
         with record.timed("load"):
             from ctgrid.pipelines.synthesize import SynthesisPipeline
 
+            ranks.connect()
             pipeline = SynthesisPipeline.load(**loading)
         record.model = pipeline.describe()
-        for i, path in enumerate(targets):
-            progress = titled(bar, f"volume {i + 1}/{count}") if count > 1 else bar
-            result = pipeline.generate(seed=seed + i, progress=progress, **settings)
-            record.add_phases(result.phases)
-            progress("writing", 0, 1)
-            with record.timed("write"):
-                folder.mkdir(exist_ok=True)
-                result.volume.write(path, overwrite=overwrite)
-                shape, spacing = result.volume.shape, result.volume.spacing_mm
-                record.add_output(path, seed=seed + i, shape=shape, spacing_mm=spacing)
-            if picture:
-                with record.timed("picture"):
-                    save_picture(result.volume, picture_path(path), overwrite=overwrite)
-                    record.add_output(picture_path(path))
-            tokens += result.dit_token_passes
-            record.dit_token_passes = tokens
-            record.settings.update(result.settings)
-            lines.append(f"{path}: {describe(result.volume)}, seed {seed + i}")
-    finish(record, as_json, [*lines, cost(record)])
+        checkpoint = checkpoint_of(record.model)
+        settings = pipeline.resolve(settings, limit)
+        record.settings.update(settings.as_dict())
+        with record.timed("check"):
+            targets = series.remaining(settings, checkpoint)
+        record.dit_token_passes = 0
+        if targets:
+            work = series.make(pipeline, targets, settings, checkpoint, note, progress)
+            record.add_phases(work.phases)
+            record.dit_token_passes = work.dit_token_passes
+    there = len(series.targets) - len(targets)
+    own = {"made": len(targets), "already_there": there, "phases": record.phases, "lines": lines}
+    parts = ranks.gather({**own, "outputs": record.outputs, "passes": record.dit_token_passes})
+    record.outputs = sorted((o for part in parts for o in part["outputs"]), key=lambda o: str(o["path"]))
+    record.dit_token_passes = sum(part["passes"] for part in parts)
+    record.results = {name: sum(part[name] for part in parts) for name in ("made", "already_there")}
+    if ranks.count > 1:
+        record.results["processes"] = [{"made": part["made"], "phases": part["phases"]} for part in parts]
+    lines = sorted(line for part in parts for line in part["lines"])
+    if skipped := record.results["already_there"]:
+        lines.append(f"{series.targets[0].path.parent}: {skipped} volumes were there already")
+    return lines
+
+
+def checked_settings(**options: Any) -> Settings:
+    """Return the settings that options ask for; what they get wrong together is a usage error."""
+    from ctgrid.errors import CtgridError
+    from ctgrid.pipelines.settings import Settings
+
+    try:
+        return Settings(**options)
+    except CtgridError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def checked_memory(text: str | None) -> int | None:
+    """Return bytes for an amount of memory as people write it."""
+    from ctgrid.errors import CtgridError
+    from ctgrid.pipelines.memory import parse_memory
+
+    try:
+        return None if text is None else parse_memory(text)
+    except CtgridError as error:
+        raise typer.BadParameter(f"--max-memory {error}") from error
 
 
 def picture_path(path: Path) -> Path:
@@ -98,22 +211,26 @@ def picture_path(path: Path) -> Path:
     return path.with_name(stem_and_suffix(path)[0] + ".png")
 
 
-def plan_outputs(out: Path, count: int) -> list[Path]:
-    """Name the volumes: ``out`` itself; or with ``count`` > 1 numbered files in a folder or beside a name.
+def plan_outputs(out: Path, count: int | None) -> tuple[list[Path], bool]:
+    """Name the volumes: ``out`` itself; or with a count numbered files in a folder or beside a name.
+
+    Returns:
+        The files, and whether they are a series that a manifest lists.
 
     Raises:
         CtgridError: where the name is not that of a NIfTI file, or a folder cannot be made.
     """
     from ctgrid.formats import NIFTI_SUFFIXES
 
-    if count == 1:
-        check_suffix(out, NIFTI_SUFFIXES, "a volume")
-        return [out]
     stem, suffix = stem_and_suffix(out)
+    if count is None or (count == 1 and suffix):
+        check_suffix(out, NIFTI_SUFFIXES, "a volume")
+        return [out], False
+    digits = max(4, len(str(count - 1)))
     if suffix:
-        return [out.with_name(f"{stem}_{i:04d}{suffix}") for i in range(count)]
+        return [out.with_name(f"{stem}_{i:0{digits}d}{suffix}") for i in range(count)], True
     check_new_folder(out)
-    return [out / f"volume_{i:04d}.nii.gz" for i in range(count)]
+    return [out / f"volume_{i:0{digits}d}.nii.gz" for i in range(count)], True
 
 
 def stem_and_suffix(path: Path) -> tuple[str, str]:

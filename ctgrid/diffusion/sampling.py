@@ -71,7 +71,7 @@ def sample(
         prediction: what the model predicts.
         schedule: the schedule the model was trained on; None is the paper's, linear with 1000 steps.
         spacing: how the steps are spaced, see :meth:`Schedule.respace`; None is the sampler's own: ``even``
-            for ``ddpm`` (the paper's) and ``ddim``, ``snr`` for ``dpm++``, which overshoots otherwise.
+            (``linspace``) for ``ddpm`` (the paper's) and ``ddim``, ``snr`` for ``dpm++``, which overshoots otherwise.
         start: level of ``noise`` if not the last: a timestep, or a share of the schedule in (0, 1]. The steps
             are spread below it. ``schedule.timestep(start)`` is the level to diffuse to.
         clip: bound on the magnitude of every estimate of x0; None for no bound.

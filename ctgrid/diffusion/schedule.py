@@ -17,7 +17,9 @@ from ctgrid.errors import CtgridError
 
 CLEAN = -1
 Prediction = Literal["epsilon", "v", "x0"]
-Spacing = Literal["even", "trailing", "snr"]
+Spacing = Literal["even", "linspace", "trailing", "snr", "karras"]
+RHO = 7.0
+"""How strongly Karras' levels crowd towards the clean end (Karras et al. 2022, Eq. 5)."""
 
 
 def check_prediction(prediction: str) -> None:
@@ -42,6 +44,10 @@ class Schedule:
     betas: Tensor
     alphas_cumprod: Tensor
     timesteps: Tensor
+
+    def __post_init__(self) -> None:
+        """Make the tables now: made at first use, they could be tensors without data, see training.meter."""
+        _ = self._levels, self._posterior, self._log_variances
 
     @classmethod
     def linear(cls, steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
@@ -80,8 +86,10 @@ class Schedule:
 
         Args:
             steps: number of levels to keep.
-            spacing: ``even`` from step 0 on (the paper's), ``trailing`` evenly but skipping the nearly clean
-                step 0 (better for few steps), or ``snr``, even in the logarithm of the signal-to-noise ratio.
+            spacing: ``even`` or ``linspace`` from step 0 on (the paper's), ``trailing`` evenly but skipping the
+                nearly clean step 0 (better for few steps), ``snr``, even in the logarithm of the
+                signal-to-noise ratio, or ``karras``, even in σ^(1/7) with σ² = (1 - ᾱ) / ᾱ (Karras et al. 2022,
+                Eq. 5); the last two take the nearest trained levels.
             start: highest level, see :meth:`timestep`.
 
         Raises:
@@ -93,18 +101,19 @@ class Schedule:
         share = [(i + 1) / steps for i in range(steps)]
         if steps == 1:
             keep = [last]
-        elif spacing == "even":
+        elif spacing in ("even", "linspace"):
             keep = [round(i * (last / (steps - 1))) for i in range(steps)]
         elif spacing == "trailing":
             keep = [round(s * (last + 1)) - 1 for s in share]
         elif spacing == "snr":
             log_snr = (self.alphas_cumprod / (1 - self.alphas_cumprod)).log()[: last + 1]
             wanted = log_snr[0] + torch.tensor(share, dtype=torch.float64) * (log_snr[-1] - log_snr[0])
-            keep = (log_snr[None] - wanted[:, None]).abs().argmin(dim=1).tolist()
-            for i in range(1, steps):  # strictly ascending, and with room for the rest
-                keep[i] = max(keep[i], keep[i - 1] + 1)
-            for i in range(steps):
-                keep[i] = min(keep[i], last + 1 - steps + i)
+            keep = _nearest(log_snr, wanted)
+        elif spacing == "karras":
+            sigma = ((1 - self.alphas_cumprod) / self.alphas_cumprod).sqrt()[: last + 1]
+            low, high = sigma[0] ** (1 / RHO), sigma[-1] ** (1 / RHO)
+            wanted = (low + torch.linspace(0, 1, steps, dtype=torch.float64) * (high - low)) ** RHO
+            keep = _nearest(sigma.log(), wanted.log())
         else:
             raise CtgridError(f"spacing must be one of {', '.join(get_args(Spacing))}, got {spacing!r}")
         return self.at(torch.tensor(keep))
@@ -219,3 +228,13 @@ class Schedule:
         low, high = (self._at(table, t, output) for table in self._log_variances)
         share = (output + 1) / 2
         return share * high + (1 - share) * low
+
+
+def _nearest(levels: Tensor, wanted: Tensor) -> list[int]:
+    """Return, strictly ascending, the indices of the levels (T,) nearest to those wanted (S,), S <= T."""
+    keep = (levels[None] - wanted[:, None]).abs().argmin(dim=1).tolist()
+    for i in range(1, len(keep)):  # strictly ascending, and with room for the rest
+        keep[i] = max(keep[i], keep[i - 1] + 1)
+    for i in range(len(keep)):
+        keep[i] = min(keep[i], len(levels) - len(keep) + i)
+    return [int(index) for index in keep]

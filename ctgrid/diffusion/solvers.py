@@ -1,4 +1,4 @@
-"""One reverse step of each sampler, on any schedule: our DDPM, and DDIM and DPM-Solver++ from diffusers.
+"""One reverse step of each sampler, on any schedule: DDPM, DDIM and DPM-Solver++.
 
 A solver is handed the network's output and moves x from step ``index`` to the one below. It is told the
 respaced schedule, so that every sampler visits the same levels, whatever their spacing.
@@ -6,8 +6,9 @@ respaced schedule, so that every sampler visits the same levels, whatever their 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -58,36 +59,55 @@ class Ddpm:
         return mean if index == 0 else mean + torch.exp(0.5 * log_variance) * noise
 
 
-class Diffusers:
-    """A scheduler of diffusers, run on our own levels; the learned variance is left aside."""
+class Ddim:
+    """Deterministic sampling (DDIM with η = 0, Song et al. 2021, Eq. 12); the learned variance is left aside."""
 
-    def __init__(self, schedule: Schedule, prediction: Prediction, sampler: str) -> None:
-        from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
-
-        common: dict[str, Any] = {
-            "num_train_timesteps": len(schedule),
-            "trained_betas": schedule.betas.tolist(),
-            "prediction_type": {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}[prediction],
-        }
-        self.scheduler: Any
-        if sampler == "ddim":
-            self.scheduler = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
-        else:
-            self.scheduler = DPMSolverMultistepScheduler(
-                **common, solver_order=2, algorithm_type="dpmsolver++", final_sigmas_type="zero"
-            )
-        # Few levels make β nearly 1, and 1 - β in float32 too coarse: give the exact levels.
-        if sampler == "ddim":
-            self.scheduler.alphas_cumprod = schedule.alphas_cumprod.float()
-            self.scheduler.set_timesteps(len(schedule))
-        else:
-            self.scheduler.alphas_cumprod = schedule.alphas_cumprod.numpy()
-            self.scheduler.set_timesteps(timesteps=list(range(len(schedule)))[::-1])
+    def __init__(self, schedule: Schedule, prediction: Prediction) -> None:
+        self.schedule = schedule
+        self.prediction = prediction
 
     def step(self, x: Tensor, output: Tensor, index: int, draw: Draw) -> Tensor:
-        """Take one deterministic step."""
-        moved: Tensor = self.scheduler.step(output[:, : x.shape[1]], index, x, return_dict=False)[0]
-        return moved
+        """Point the noise of this level at the level below: √ᾱ' x0 + √(1 - ᾱ') ε."""
+        t = torch.full((len(x),), index, device=x.device)
+        x0, noise = _x0_and_noise(self.schedule, x, output, t, self.prediction)
+        return self.schedule.q_sample(x0, t - 1, noise)  # t - 1 is CLEAN after the last step
+
+
+class DpmSolver:
+    """DPM-Solver++ of second order, multistep (Lu et al. 2022, Algorithm 2, "2M"); first order at both ends.
+
+    λ is log √(ᾱ / (1 - ᾱ)), infinite where clean: the last step lands on the estimate of x0.
+    """
+
+    def __init__(self, schedule: Schedule, prediction: Prediction) -> None:
+        self.schedule = schedule
+        self.prediction = prediction
+        self.lambdas = (schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)).log().div(2).tolist()
+        self.signal = schedule.alphas_cumprod.sqrt().tolist()
+        self.sigma = (1 - schedule.alphas_cumprod).sqrt().tolist()
+        self.before: Tensor | None = None
+
+    def step(self, x: Tensor, output: Tensor, index: int, draw: Draw) -> Tensor:
+        """Move x along the straight line in λ that this estimate of x0 and the one before give."""
+        t = torch.full((len(x),), index, device=x.device)
+        x0 = self.schedule.predict_x0(x, t, output[:, : x.shape[1]], self.prediction)
+        before, self.before = self.before, x0
+        if index == 0:
+            return x0
+        lambdas, below = self.lambdas, index - 1
+        width = lambdas[below] - lambdas[index]
+        if before is not None:
+            ratio = (lambdas[index] - lambdas[index + 1]) / width
+            x0 = torch.lerp(x0, before, -0.5 / ratio)  # (1 + 1 / 2r) D_i - 1 / 2r D_(i+1)
+        return self.sigma[below] / self.sigma[index] * x - self.signal[below] * math.expm1(-width) * x0
+
+
+def _x0_and_noise(
+    schedule: Schedule, x: Tensor, output: Tensor, t: Tensor, prediction: Prediction
+) -> tuple[Tensor, Tensor]:
+    """Return the estimates of x0 and of the noise that the network's output stands for."""
+    first = output[:, : x.shape[1]]
+    return schedule.predict_x0(x, t, first, prediction), schedule.predict_noise(x, t, first, prediction)
 
 
 SAMPLERS: dict[str, Spacing] = {"ddpm": "even", "ddim": "even", "dpm++": "snr"}
@@ -112,4 +132,5 @@ def build_solver(sampler: str, schedule: Schedule, prediction: Prediction) -> So
         CtgridError: if the name is unknown.
     """
     check_sampler(sampler)
-    return Ddpm(schedule, prediction) if sampler == "ddpm" else Diffusers(schedule, prediction, sampler)
+    solvers: dict[str, Callable[[Schedule, Prediction], Solver]] = {"ddpm": Ddpm, "ddim": Ddim, "dpm++": DpmSolver}
+    return solvers[sampler](schedule, prediction)

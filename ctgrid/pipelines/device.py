@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from ctgrid.errors import CtgridError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+Arrival = Callable[[], np.ndarray]
+"""Waits for values that are on their way to the CPU."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -51,3 +57,42 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype)
+
+
+def to_host(values: Tensor) -> Arrival:
+    """Send values to the CPU; from a GPU into pinned memory, while both sides go on working."""
+    if values.device.type == "cpu":
+        array = values.numpy()
+        return lambda: array
+    pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    pinned.copy_(values, non_blocking=True)
+    sent = torch.cuda.Event()
+    sent.record()
+
+    def wait() -> np.ndarray:
+        sent.synchronize()
+        return pinned.numpy()
+
+    return wait
+
+
+def check_compiler(device: torch.device) -> None:
+    """Make sure that networks can be compiled here.
+
+    Raises:
+        CtgridError: where there is no C++ compiler, or no Triton for a GPU.
+    """
+    from importlib.util import find_spec
+
+    if device.type == "cuda":
+        if find_spec("triton") is None:
+            raise CtgridError("compiling for a GPU needs the package triton; leave --compile out")
+        return
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        get_cpp_compiler()
+    except Exception as error:  # torch has an exception of its own for it, under changing names
+        raise CtgridError(
+            "compiling needs a C++ compiler such as g++, and there is none; leave --compile out"
+        ) from error

@@ -101,15 +101,19 @@ def mending(slices: int, k: int = 4) -> Plan:
     return [[around(int(centre)) for centre in centres] for centres in (keyframes, middles)]
 
 
-def autoregressive(slices: int, k: int = 4, control_rows: int = 1) -> Plan:
+def autoregressive(slices: int, k: int = 4, control_rows: int = 1, interpolate: bool = False) -> Plan:
     """Plan one grid after another, each beginning with the last rows of the one before (Algorithm 1).
 
-    n passes after the first give K² + n K (K - r) slices; those beyond ``slices`` are left out.
+    n passes after the first give K² + n K (K - r) slices; those beyond ``slices`` are left out. With
+    ``interpolate`` the rows so made lie (K - 1) rows apart, and one more pass, whose grids do not depend on each
+    other, fills in the K - 2 rows between every two (Algorithm 2): every slice then comes from a grid of its own
+    spacing, and the spacing is even.
 
     Args:
         slices: N, slices to make.
         k: cells along a grid's side.
         control_rows: r, rows taken over, 1 ... K-1.
+        interpolate: fill in between the rows.
 
     Raises:
         CtgridError: for less than one slice, or a number of control rows outside 1 ... K-1.
@@ -117,16 +121,21 @@ def autoregressive(slices: int, k: int = 4, control_rows: int = 1) -> Plan:
     _check(slices)
     if not 1 <= control_rows < k:
         raise CtgridError(f"control_rows must lie in 1...{k - 1} for grids of {k} x {k}, got {control_rows}")
-    cells = k * k
-    plan = []
+    apart = k - 1 if interpolate else 1  # rows from one made row to the next
+    rows = max(1, -(-(slices - k) // (k * apart)) + 1)  # made rows that the slices ask for
+    wanted = slices if not interpolate else (rows - 1) * k * apart + k  # the last fillings need a row behind them
+    plan: Plan = []
     first = 0
-    while True:
-        number = np.arange(first, first + cells)
-        known = np.arange(cells) < (k * control_rows if first else 0)
-        plan.append([Window(number.astype(float), np.where(number < slices, number, HELPER), known)])
-        if first + cells >= slices:
-            return plan
-        first += k * (k - control_rows)
+    while not plan or first + control_rows < rows:
+        number = np.add.outer((first + np.arange(k)) * k * apart, np.arange(k)).ravel()
+        known = np.arange(k * k) < (k * control_rows if first else 0)
+        plan.append([Window(number.astype(float), np.where(number < wanted, number, HELPER), known)])
+        first += k - control_rows
+    if interpolate and k > 2:
+        number = np.arange(k * k)
+        ends = (number < k) | (number >= k * k - k)
+        plan.append([Window(n.astype(float), n, ends) for n in (number + i * k * apart for i in range(rows - 1))])
+    return [windows for windows in plan if windows]
 
 
 def _levels(slices: int, cells: int) -> list[np.ndarray]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from ctgrid.data.degrade import enlarge
 from ctgrid.diffusion.known import Known, cells_mask
 from ctgrid.diffusion.sampling import sample
-from ctgrid.diffusion.schedule import Schedule
+from ctgrid.diffusion.schedule import Schedule, Spacing
 from ctgrid.draws import generator_for
 from ctgrid.grid import from_grid, to_grid
 from ctgrid.models.bundle import Bundle
@@ -21,6 +22,9 @@ from ctgrid.progress import Progress, silent
 
 COARSE, REFINE = 1, 2
 """First number of a stage's noise streams, behind the seed."""
+
+Watch = Callable[[str], AbstractContextManager[None]]
+"""Counts the seconds of a ``with`` block under a phase's name."""
 
 
 def tokens(model: DiT) -> int:
@@ -50,35 +54,39 @@ def sample_cells(
     plan: Plan,
     slices: int,
     *,
-    seed: int,
+    seeds: Sequence[int],
     steps: int,
     fill_steps: int | None = None,
     sampler: str = "dpm++",
+    spacing: Spacing | None = None,
     batch_size: int = 8,
     progress: Progress = silent,
 ) -> tuple[Tensor, int]:
-    """Sample the coarse sequence (stage 1).
+    """Sample the coarse sequences of volumes (stage 1); a batch holds grids of all of them.
 
     Args:
         bundle: the model.
         plan: grids to sample, pass by pass.
-        slices: N, slices of the volume.
-        seed: of the noise; every grid has its own stream, so the result does not depend on the batch size.
+        slices: N, slices of a volume.
+        seeds: of V volumes; every grid has its own stream of noise, so a volume depends neither on the batch size
+            nor on the other volumes.
         steps: network calls per grid.
         fill_steps: network calls per grid of the passes after the first; None takes ``steps``.
         sampler: see :func:`ctgrid.diffusion.sample`.
+        spacing: likewise.
         batch_size: grids at once.
         progress: called after every step.
 
     Returns:
-        Latents of the cells (N, c, s, s) on the CPU, and the number of token-passes spent.
+        Latents of the cells (V, N, c, s, s) on the CPU, and the number of token-passes spent.
     """
     model, facts = bundle.stage1, bundle.facts1
     side = model.latent_size // facts.k
-    cells = torch.zeros(slices, model.in_channels, side, side)
+    made_slices = max(slices, *(int(window.target.max()) + 1 for windows in plan for window in windows))
+    cells = torch.zeros(len(seeds), made_slices, model.in_channels, side, side)
     device = next(model.parameters()).device
     calls = [steps] + [steps if fill_steps is None else fill_steps] * (len(plan) - 1)
-    total = sum(n * -(-len(windows) // batch_size) for n, windows in zip(calls, plan, strict=True))
+    total = sum(n * -(-len(windows) * len(seeds) // batch_size) for n, windows in zip(calls, plan, strict=True))
     done = spent = 0
 
     def tick(step: int, of: int) -> None:
@@ -86,9 +94,10 @@ def sample_cells(
 
     for number, (n, windows) in enumerate(zip(calls, plan, strict=True)):
         before = cells.clone()  # windows of a pass do not see each other, or batches would matter
-        for first in range(0, len(windows), batch_size):
-            batch = windows[first : first + batch_size]
-            streams = [generator_for(seed, COARSE, number, first + i) for i in range(len(batch))]
+        jobs = [(volume, i) for volume in range(len(seeds)) for i in range(len(windows))]
+        for part in batches(len(jobs), batch_size):
+            owners, batch = [v for v, _ in jobs[part]], [windows[i] for _, i in jobs[part]]
+            streams = [generator_for(seeds[v], COARSE, number, i) for v, i in jobs[part]]
             shape = (model.in_channels, model.latent_size, model.latent_size)
             noise = torch.stack([torch.randn(shape, generator=stream) for stream in streams])
             position = torch.from_numpy(np.stack([window.position for window in batch]))
@@ -98,28 +107,56 @@ def sample_cells(
                 noise.to(device),
                 steps=n,
                 sampler=sampler,
+                spacing=spacing,
                 generator=streams,
-                known=_known(bundle, batch, before),
+                known=_known(bundle, batch, [before[v] for v in owners]),
                 z_index=z_index.to(device) if model.absolute_z else None,
                 prediction=facts.prediction,
                 progress=tick,
             ).cpu()
-            for window, made in zip(batch, from_grid(grids, facts.k).split(facts.k**2), strict=True):
+            for v, window, made in zip(owners, batch, from_grid(grids, facts.k).split(facts.k**2), strict=True):
                 new = (window.target != HELPER) & ~window.known
-                cells[torch.from_numpy(window.target[new])] = made[torch.from_numpy(new)]
+                cells[v, torch.from_numpy(window.target[new])] = made[torch.from_numpy(new)]
             done += n
             spent += n * len(batch) * tokens(model)
-    return cells, spent
+    return cells[:, :slices], spent
 
 
-def _known(bundle: Bundle, windows: list[Window], cells: Tensor) -> Known | None:
-    """Return the cells that earlier passes made, None where there are none."""
+def _known(bundle: Bundle, windows: list[Window], cells: list[Tensor]) -> Known | None:
+    """Return the cells that earlier passes made, for each window those of its volume; None where there are none."""
     mask = torch.from_numpy(np.stack([window.known for window in windows]))
     if not mask.any():
         return None
     k, side = bundle.facts1.k, bundle.stage1.latent_size
-    targets = torch.from_numpy(np.concatenate([np.maximum(window.target, 0) for window in windows]))
-    return Known(cells_mask(mask, k, side), to_grid(cells[targets], k), bundle.facts1.conditioning, k)
+    targets = [torch.from_numpy(np.maximum(window.target, 0)) for window in windows]
+    values = torch.cat([of[target] for of, target in zip(cells, targets, strict=True)])
+    return Known(cells_mask(mask, k, side), to_grid(values, k), bundle.facts1.conditioning, k)
+
+
+def coarse_slices(bundle: Bundle, cells: Tensor, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Decode the cells of volumes as they are needed, and hand out full batches across the volumes' borders.
+
+    Args:
+        bundle: the model.
+        cells: (V, N, c, s, s).
+        batch_size: slices to hand out, and to decode, at once.
+
+    Yields:
+        The number of the first slice, counted through all volumes, and coarse slices (B, 1, S/K, S/K) in [-1, 1]
+        on the CPU, B being ``batch_size`` but for the last.
+    """
+    group = bundle.facts1.k**2
+    chunk = group * -(-batch_size // group)  # whole grids, which do not depend on the batch size
+    first, waiting = 0, torch.empty(0)
+    for volume in cells:
+        for part in batches(len(volume), chunk):
+            decoded = decode_cells(bundle, volume[part], batch_size)
+            waiting = torch.cat([waiting, decoded]) if len(waiting) else decoded
+            while len(waiting) >= batch_size:
+                yield first, waiting[:batch_size]
+                first, waiting = first + batch_size, waiting[batch_size:]
+    if len(waiting):
+        yield first, waiting
 
 
 def decode_cells(bundle: Bundle, cells: Tensor, batch_size: int) -> Tensor:
@@ -155,51 +192,69 @@ def refine(
     bundle: Bundle,
     coarse: Tensor,
     *,
-    seed: int,
+    seed: int | Sequence[int],
     steps: int,
     start: float = 1.0,
     origin: Tensor | None = None,
     keep: float = 0.0,
     sampler: str = "dpm++",
+    spacing: Spacing | None = None,
+    watch: Watch | None = None,
+    onto_cpu: bool = True,
 ) -> tuple[Tensor, int]:
-    """Refine coarse slices to full ones (stage 2). All slices share one noise, so that none flickers by it.
+    """Refine coarse slices to full ones (stage 2). Slices of one seed share one noise, so that none flickers by it.
 
     Args:
         bundle: the model.
         coarse: (B, 1, S/K, S/K) in [-1, 1].
-        seed: of the shared noise.
+        seed: of the shared noise, or one for every slice.
         steps: network calls per slice.
         start: level the reverse process starts from, as a share of the schedule; 1 is pure noise.
         origin: latents (B, c, S/8, S/8) that are diffused to ``start``; None takes the condition itself.
         keep: share of ``origin`` in the result.
         sampler: see :func:`ctgrid.diffusion.sample`.
+        spacing: likewise.
+        watch: counts the seconds of ``encode``, ``stage 2`` and ``decode``.
+        onto_cpu: bring the slices to the CPU; else they stay where the codec is.
 
     Returns:
-        (B, 1, S, S) in [-1, 1] on the CPU, and the number of token-passes spent.
+        (B, 1, S, S) in [-1, 1], and the number of token-passes spent.
     """
     model, facts = bundle.stage2, bundle.facts2
-    device = next(model.parameters()).device
-    condition = bundle.codec.encode(enlarge(coarse, facts.k).to(device))
-    stream = generator_for(seed, REFINE)
-    noise = torch.randn((1, *condition.shape[1:]), generator=stream).to(device).expand_as(condition)
-    if start < 1.0:
-        schedule = Schedule.linear()
-        level = torch.full((len(condition),), schedule.timestep(start), device=device)
-        clean = condition if origin is None else origin.to(device)
-        noise = schedule.q_sample(clean, level, noise)
-    latent = sample(
-        model,
-        noise,
-        steps=steps,
-        sampler=sampler,
-        generator=[generator_for(seed, REFINE, 1) for _ in range(len(condition))],
-        condition=condition,
-        prediction=facts.prediction,
-        start=start if start < 1.0 else None,
-    )
-    if origin is not None:
-        latent = torch.lerp(latent, origin.to(latent), keep)
-    return bundle.codec.decode(latent).cpu(), steps * len(condition) * tokens(model)
+    device, timed = next(model.parameters()).device, watch if watch is not None else _untimed
+    seeds = [seed] * len(coarse) if isinstance(seed, int) else list(seed)
+    with timed("encode"):
+        condition = bundle.codec.encode(enlarge(coarse.to(device), facts.k))
+    with timed("stage 2"):
+        shape = tuple(condition.shape[1:])
+        shared = {s: torch.randn(shape, generator=generator_for(s, REFINE)).to(device) for s in dict.fromkeys(seeds)}
+        noise = torch.stack([shared[s] for s in seeds])
+        if start < 1.0:
+            schedule = Schedule.linear()
+            level = torch.full((len(condition),), schedule.timestep(start), device=device)
+            clean = condition if origin is None else origin.to(device)
+            noise = schedule.q_sample(clean, level, noise)
+        latent = sample(
+            model,
+            noise,
+            steps=steps,
+            sampler=sampler,
+            spacing=spacing,
+            generator=[generator_for(s, REFINE, 1) for s in seeds],
+            condition=condition,
+            prediction=facts.prediction,
+            start=start if start < 1.0 else None,
+        )
+        if origin is not None:
+            latent = torch.lerp(latent, origin.to(latent), keep)
+    with timed("decode"):
+        images = bundle.codec.decode(latent)
+    return images.cpu() if onto_cpu else images, steps * len(condition) * tokens(model)
+
+
+def _untimed(phase: str) -> AbstractContextManager[None]:
+    """Count nothing."""
+    return nullcontext()
 
 
 def batches(count: int, size: int) -> Iterator[slice]:

@@ -1,20 +1,24 @@
-"""From noise to a chest CT volume: stage 1, split, enlarge, stage 2, decode."""
+"""From noise to chest CT volumes: stage 1, split, enlarge, stage 2, decode, slice by slice."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
 
-from ctgrid.errors import CtgridError
+from ctgrid.diffusion.schedule import Spacing
 from ctgrid.models.bundle import Bundle
 from ctgrid.pipelines.base import ModelPipeline, Stopwatch
-from ctgrid.pipelines.device import autocast
-from ctgrid.pipelines.schedules import Plan, autoregressive, hierarchical, mending
-from ctgrid.pipelines.stages import batches, decode_cells, refine, sample_cells
-from ctgrid.preprocess.resample import denormalise, resize_plane
+from ctgrid.pipelines.device import Arrival, autocast, to_host
+from ctgrid.pipelines.settings import REFINE_START, REFINE_STEPS, ScheduleName, Settings
+from ctgrid.pipelines.stages import batches, coarse_slices, refine, sample_cells
+from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume
 
@@ -24,16 +28,21 @@ SLICE_MM = 1.5
 PIXEL_MM = 0.75
 """Likewise the pixels' distance."""
 
-REFINE_START = 1.0
-"""Level from which stage 2 starts, as a share of the schedule: pure noise."""
+Receive = Callable[[int, int, Arrival], None]
+"""``receive(volume, first slice, arrival)``: ``arrival()`` waits for voxels (n, y, x) int16 in HU."""
 
-REFINE_STEPS = 2
-"""Network calls per slice in stage 2: one is the mean of all refinements, more add grain (measured on `rider_0117`)."""
 
-FILL_STEPS = 1
-"""Network calls that fill a gap: one is the mean of all fillings, which is smooth along z; more add grain."""
+@dataclass
+class Work:
+    """What synthesis took.
 
-Schedule = Literal["auto", "hierarchical", "autoregressive"]
+    Attributes:
+        phases: seconds by phase.
+        dit_token_passes: tokens times network calls, both stages.
+    """
+
+    phases: dict[str, float] = field(default_factory=dict)
+    dit_token_passes: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,23 +65,24 @@ class Synthesis:
 class SynthesisPipeline(ModelPipeline):
     """Make volumes with a loaded model."""
 
-    @torch.no_grad()
     def generate(
         self,
         slices: int = 201,
         seed: int = 0,
         steps: int = 20,
         refine_steps: int = REFINE_STEPS,
-        fill_steps: int = FILL_STEPS,
+        fill_steps: int | None = None,
         size: int = 512,
         batch_size: int = 8,
         sampler: str = "dpm++",
-        schedule: Schedule = "auto",
-        control_rows: int = 1,
+        schedule: ScheduleName = "auto",
+        control_rows: int | None = None,
+        interpolate: bool = False,
         refine_start: float = REFINE_START,
+        spacing: Spacing | None = None,
         progress: Progress = silent,
     ) -> Synthesis:
-        """Make one volume.
+        """Make one volume, held in memory; :meth:`stream` makes many, of any length, without holding them.
 
         Args:
             slices: axial slices, exactly that many, evenly spaced over the extent of a training volume.
@@ -86,86 +96,129 @@ class SynthesisPipeline(ModelPipeline):
             sampler: ``dpm++``, ``ddim`` or ``ddpm``.
             schedule: ``hierarchical`` needs a model with absolute z and is then the default;
                 ``autoregressive`` is Algorithm 1.
-            control_rows: rows carried over by ``autoregressive``.
+            control_rows: rows carried over by ``autoregressive``, 1 unless given.
+            interpolate: let ``autoregressive`` make rows far apart and fill in between (Algorithm 2).
             refine_start: level stage 2 starts from, as a share of the schedule; 1 is pure noise.
+            spacing: of the steps, see :meth:`ctgrid.diffusion.Schedule.respace`; None is the sampler's own.
             progress: called with (phase, done, total).
 
         Raises:
-            CtgridError: for settings out of range.
+            CtgridError: for settings out of range, or that the model cannot follow.
         """
-        if size < 1 or batch_size < 1:
-            raise CtgridError(f"size and batch_size must be at least 1, got {size} and {batch_size}")
-        if not 0 < refine_start <= 1:
-            raise CtgridError(f"refine_start must be a share of the schedule in (0, 1], got {refine_start}")
-        bundle, watch = self.bundle, Stopwatch()
-        plan, used = choose_plan(bundle, slices, schedule, control_rows)
-        with autocast(self.device, self.dtype), watch("stage 1"):
-            cells, passes = sample_cells(
-                bundle,
-                plan,
-                slices,
-                seed=seed,
-                steps=steps,
-                fill_steps=fill_steps if used == "hierarchical" else None,
-                sampler=sampler,
-                batch_size=batch_size,
-                progress=progress,
-            )
-        with autocast(self.device, self.dtype), watch("stage 2"):
-            coarse = decode_cells(bundle, cells, batch_size)
+        asked = {k: v for k, v in locals().items() if k in Settings.__dataclass_fields__}
+        settings = Settings(**asked).resolved(self.bundle)
         hu = np.empty((slices, size, size), dtype=np.int16)
-        for part in batches(slices, batch_size):
-            with autocast(self.device, self.dtype), watch("stage 2"):
-                images, spent = refine(
-                    bundle,
-                    coarse[part],
-                    seed=seed,
-                    steps=refine_steps,
-                    start=float(refine_start),
-                    sampler=sampler,
+
+        def receive(_: int, first: int, arrival: Arrival) -> None:
+            block = arrival()
+            hu[first : first + len(block)] = block
+
+        work = self.stream([seed], settings, receive, progress)
+        recorded = {**settings.as_dict(), "seed": seed}
+        record = {"source": "ctgrid synthesize", "model": self.bundle.name, "settings": recorded}
+        volume = Volume(hu, self.affine(settings), record)
+        return Synthesis(volume, work.phases, work.dit_token_passes, recorded)
+
+    def resolve(self, settings: Settings, max_memory: int | None = None) -> Settings:
+        """Return settings with every choice made that they leave to the model, or to the memory (bytes).
+
+        Raises:
+            CtgridError: where the model cannot follow them, or the memory is too little.
+        """
+        settings = settings.resolved(self.bundle)
+        settings.plan(self.bundle.facts1.k)
+        if max_memory is None:
+            return settings
+        from ctgrid.pipelines.memory import fitting
+
+        return fitting(self, settings, max_memory)
+
+    def affine(self, settings: Settings) -> np.ndarray:
+        """Return the affine (4, 4) of the volumes that settings ask for."""
+        return synthetic_affine(self.bundle, (settings.slices, settings.size, settings.size))
+
+    def finish(self, images: Tensor, size: int) -> Tensor:
+        """Turn slices (B, C, S, S) in [-1, 1] into what :meth:`stream` hands out."""
+        return hu_of(images, size)
+
+    @torch.no_grad()
+    def stream(self, seeds: Sequence[int], settings: Settings, receive: Receive, progress: Progress = silent) -> Work:
+        """Make volumes that share batches, and hand their slices out in order, a batch at a time.
+
+        Args:
+            seeds: one for each volume; a volume depends on its own alone.
+            settings: how to make them.
+            receive: takes the slices.
+            progress: called with (phase, done, total).
+
+        Raises:
+            CtgridError: for settings that the model cannot follow.
+        """
+        settings = settings.resolved(self.bundle)
+        plan, slices, batch = settings.plan(self.bundle.facts1.k), settings.slices, settings.batch_size
+        watch, work = Stopwatch(device=self.device), Work()
+        common: dict[str, Any] = {"sampler": settings.sampler, "spacing": settings.spacing}
+        for group in batches(len(seeds), batch):
+            members, title = seeds[group], _titled(progress, group, len(seeds))
+            with autocast(self.device, self.dtype), watch("stage 1"):
+                cells, spent = sample_cells(
+                    self.bundle,
+                    plan,
+                    slices,
+                    seeds=members,
+                    steps=settings.steps,
+                    fill_steps=settings.fill_steps,
+                    batch_size=batch,
+                    progress=title,
+                    **common,
                 )
-            passes += spent
-            with watch("assemble"):
-                resized = resize_plane(images[:, 0].numpy(), size, size)
-                hu[part] = np.rint(denormalise(resized))
-            progress("stage 2", part.stop, slices)
-        settings = {
-            "slices": slices,
-            "seed": seed,
-            "steps": steps,
-            "refine_steps": refine_steps,
-            "fill_steps": fill_steps if used == "hierarchical" else None,
-            "size": size,
-            "batch_size": batch_size,
-            "sampler": sampler,
-            "schedule": used,
-            "control_rows": control_rows if used == "autoregressive" else None,
-            "refine_start": refine_start,
-        }
-        record = {"source": "ctgrid synthesize", "model": bundle.name, "settings": settings}
-        volume = Volume(hu, synthetic_affine(bundle, hu.shape), record)
-        return Synthesis(volume, watch.rounded(), passes, settings)
+            work.dit_token_passes += spent
+            coarse = coarse_slices(self.bundle, cells, batch)
+            while True:
+                with autocast(self.device, self.dtype), watch("coarse"):
+                    first, part = next(coarse, (-1, cells))
+                if first < 0:
+                    break
+                owners = [number // slices for number in range(first, first + len(part))]
+                with autocast(self.device, self.dtype):
+                    images, spent = refine(
+                        self.bundle,
+                        part,
+                        seed=[members[owner] for owner in owners],
+                        steps=settings.refine_steps,
+                        start=float(settings.refine_start),
+                        watch=watch,
+                        onto_cpu=False,
+                        **common,
+                    )
+                work.dit_token_passes += spent
+                with watch("assemble"):
+                    hu = self.finish(images, settings.size)
+                done = 0
+                for owner, run in groupby(owners):
+                    size = len(list(run))
+                    with watch("write"):
+                        receive(group.start + owner, (first + done) % slices, to_host(hu[done : done + size]))
+                    done += size
+                title("stage 2", first + len(part), len(members) * slices)
+        work.phases = watch.rounded()
+        return work
 
 
-def choose_plan(bundle: Bundle, slices: int, schedule: Schedule, control_rows: int) -> tuple[Plan, str]:
-    """Return the grids to sample and the name of the schedule they follow.
+def hu_of(images: Tensor, size: int) -> Tensor:
+    """Turn slices (B, 1, S, S) in [-1, 1] into HU (B, size, size) int16, where they are."""
+    if images.shape[-1] != size:
+        images = interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
+    return (images[:, 0].clamp(-1, 1) * SCALE_HU).round().to(torch.int16)
 
-    Raises:
-        CtgridError: for an unknown schedule, or ``hierarchical`` with a model of relative positions.
-    """
-    k, absolute = bundle.facts1.k, bool(bundle.stage1.absolute_z)
-    if schedule == "auto":
-        schedule = "hierarchical" if absolute else "autoregressive"
-    if schedule == "hierarchical":
-        if not absolute:
-            raise CtgridError(
-                f"model {bundle.name}: schedule 'hierarchical' needs absolute z, which this model was not "
-                "trained with; use 'autoregressive'"
-            )
-        return [*hierarchical(slices, k), *mending(slices, k)], schedule
-    if schedule == "autoregressive":
-        return autoregressive(slices, k, control_rows), schedule
-    raise CtgridError(f"schedule must be auto, hierarchical or autoregressive, got {schedule!r}")
+
+def _titled(progress: Progress, group: slice, count: int) -> Progress:
+    """Name the volumes that a phase works on, where there are more than one."""
+    if count == 1:
+        return progress
+    alone = group.stop - group.start == 1
+    title = f"volume {group.stop}/{count}" if alone else f"volumes {group.start + 1}-{group.stop}/{count}"
+    return lambda phase, done, total: progress(f"{title}: {phase}", done, total)
 
 
 def synthetic_affine(bundle: Bundle, shape: tuple[int, int, int]) -> np.ndarray:

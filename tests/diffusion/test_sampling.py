@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -130,6 +130,35 @@ def test_ddim_is_its_equation() -> None:
     torch.testing.assert_close(sample(model, x, 7, "ddim").double(), expected, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "x0"])
+@pytest.mark.parametrize("spacing", get_args(Spacing))
+@pytest.mark.parametrize(("sampler", "steps"), [("ddim", 1), ("ddim", 7), ("dpm++", 1), ("dpm++", 2), ("dpm++", 20)])
+def test_solvers_are_those_of_diffusers(sampler: str, steps: int, spacing: Spacing, prediction: Prediction) -> None:
+    """An independent implementation, on the same levels, gives the same latents."""
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+
+    levels, x, model = FULL.respace(steps, spacing), noise(2, 2, 16, 16).double(), tiny_dit().double()
+    names = {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}
+    common: dict[str, Any] = {"num_train_timesteps": steps, "trained_betas": levels.betas.tolist()}
+    common["prediction_type"] = names[prediction]
+    theirs: Any
+    if sampler == "ddim":
+        theirs = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
+        theirs.alphas_cumprod = levels.alphas_cumprod
+        theirs.set_timesteps(steps)
+    else:
+        theirs = DPMSolverMultistepScheduler(**common, algorithm_type="dpmsolver++", final_sigmas_type="zero")
+        theirs.alphas_cumprod = levels.alphas_cumprod.numpy()
+        theirs.set_timesteps(timesteps=list(range(steps))[::-1])
+    expected = x
+    with torch.no_grad():
+        for i in reversed(range(steps)):
+            output = model(expected, torch.full((2,), int(levels.timesteps[i])))[:, :2]
+            expected = theirs.step(output, i, expected, return_dict=False)[0]
+    found = sample(model, x, steps, sampler, spacing=spacing, prediction=prediction)
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("mode", ["clean", "replace", None])
 def test_a_batch_is_its_samples_one_by_one(sampler: str, mode: str | None) -> None:
@@ -180,6 +209,44 @@ def test_replaced_cells_are_seen_at_the_level_of_the_step(sampler: str) -> None:
     for offset, ratio in seen:
         assert abs(offset) < 0.05
         assert ratio == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("spacing", get_args(Spacing))
+@pytest.mark.parametrize("sampler", ["ddim", "dpm++"])
+def test_replaced_rows_leave_the_memory_of_a_solver_alone(sampler: str, spacing: Spacing) -> None:
+    """Where pixels do not depend on each other, the unknown ones come out as if nothing were known.
+
+    What a second-order step remembers is per pixel; the known ones are exact, also from a truncated start.
+    """
+    x, model = noise(2, 1, 16, 16), gaussian_denoiser()
+    mask = rows_mask((0, 2), 4, 16)
+    known = Known(mask, 5 * noise(2, 1, 16, 16, seed=1), "replace")
+    for start in (None, 0.6):
+        options: dict[str, Any] = {"spacing": spacing, "start": start}
+        free = sample(model, x, 9, sampler, **options)
+        held = sample(model, x, 9, sampler, seeded(4), known=known, **options)
+        everywhere = mask.expand_as(x)
+        assert torch.equal(held[~everywhere], free[~everywhere])
+        assert torch.equal(held[everywhere], known.values[everywhere])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_replacement_pulls_what_depends_on_the_known(sampler: str) -> None:
+    """Pairs of equal pixels, one known, the perfect network: the other lands near it, nearer than by chance."""
+
+    def model(latent: Tensor, timestep: Tensor) -> Tensor:
+        level = FULL.alpha_bar(timestep, latent)
+        both = latent.mean(dim=2, keepdim=True).expand_as(latent)  # two looks at one value halve the noise
+        x0 = level.sqrt() * both / (level + (1 - level) / 2)
+        return FULL.output_for(latent, timestep, x0, "epsilon")
+
+    values = noise(1, 1, 2, 512, seed=7)
+    mask = torch.zeros(1, 1, 2, 512, dtype=torch.bool)
+    mask[:, :, 0] = True
+    out = sample(model, noise(1, 1, 2, 512), 50, sampler, seeded(1), known=Known(mask, values, "replace", 2))
+    error = (out[0, 0, 1] - values[0, 0, 0]).square().mean().sqrt()
+    assert torch.equal(out[0, 0, 0], values[0, 0, 0])
+    assert error < 0.8  # two independent draws differ by 1.41
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

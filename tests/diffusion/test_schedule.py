@@ -63,7 +63,7 @@ def test_reverse_moments(golden: dict[str, Tensor]) -> None:
 @given(
     steps=st.integers(1, 60),
     start=st.integers(59, 999),
-    spacing=st.sampled_from(["even", "trailing", "snr"]),
+    spacing=st.sampled_from(["even", "linspace", "trailing", "snr", "karras"]),
 )
 def test_any_respacing_keeps_levels_and_start(steps: int, start: int, spacing: Spacing) -> None:
     """As many steps as asked, ascending, ending at the start, at the full schedule's levels; β link them."""
@@ -84,6 +84,19 @@ def test_spacings_are_what_they_say() -> None:
     assert gaps.max() / gaps.min() < 1.5
     even = FULL.respace(10).alphas_cumprod
     assert (even / (1 - even)).log().diff().abs().max() > 3 * gaps.abs().max()
+    assert torch.equal(FULL.respace(10, "linspace").timesteps, FULL.respace(10, "even").timesteps)
+
+
+def test_karras_levels_are_even_in_the_seventh_root_of_sigma() -> None:
+    """From the least noise there is to the most, to within half a timestep (Karras et al. 2022, Eq. 5)."""
+    levels = FULL.respace(8, "karras").alphas_cumprod
+    sigma, full = ((1 - levels) / levels).sqrt(), ((1 - FULL.alphas_cumprod) / FULL.alphas_cumprod).sqrt()
+    low, high = full[0].item(), full[-1].item()
+    expected = [(low ** (1 / 7) + i / 7 * (high ** (1 / 7) - low ** (1 / 7))) ** 7 for i in range(8)]
+    assert (sigma[0], sigma[-1]) == (low, high)
+    for found, wanted in zip(sigma.tolist(), expected, strict=True):
+        assert min(abs(found - wanted), *(abs(full - wanted)).tolist()) == pytest.approx(abs(found - wanted), rel=0.5)
+        assert found == pytest.approx(wanted, rel=0.12)
 
 
 def test_start() -> None:
@@ -103,7 +116,7 @@ def test_steps_out_of_range(steps: int) -> None:
 
 def test_unknown_names() -> None:
     """Spacing, prediction and β range."""
-    with pytest.raises(CtgridError, match="even, trailing, snr"):
+    with pytest.raises(CtgridError, match="even, linspace, trailing, snr, karras"):
         FULL.respace(5, "log")  # type: ignore[arg-type]
     with pytest.raises(CtgridError, match="'epsilon', 'v' or 'x0'"):
         FULL.predict_x0(noise(1, 1, 2, 2), torch.tensor([3]), noise(1, 1, 2, 2), "noise")  # type: ignore[arg-type]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from ctgrid.errors import CtgridError
-from ctgrid.pipelines.device import autocast, choose_device, choose_dtype
+from ctgrid.models.bundle import load_bundle
+from ctgrid.pipelines.base import cast_weights
+from ctgrid.pipelines.device import autocast, check_compiler, choose_device, choose_dtype
 
 CPU = torch.device("cpu")
 
@@ -55,3 +59,28 @@ def test_autocast_multiplies_in_the_precision_chosen() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         with autocast(CPU, dtype):
             assert (ones @ ones).dtype == dtype
+
+
+def test_weights_cast_once_give_what_autocast_gives(tiny_model: Path) -> None:
+    """To the bit, positions and residuals staying in float32."""
+    model = load_bundle(str(tiny_model)).stage1
+    latent = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    arguments = (latent, torch.tensor([10, 700]))
+    z_index = torch.arange(32.0).view(2, 16)
+    with torch.no_grad(), autocast(CPU, torch.bfloat16):
+        expected = model(*arguments, z_index=z_index)
+        cast_weights(model, torch.bfloat16)
+        assert torch.equal(model(*arguments, z_index=z_index), expected)
+    assert model.pos_embed.dtype == torch.float32 and model.blocks[0].mlp.fc1.weight.dtype == torch.bfloat16
+
+
+def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said in one line before anything is computed."""
+    from torch._inductor import cpp_builder
+
+    def none() -> str:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
+    with pytest.raises(CtgridError, match=r"needs a C\+\+ compiler .*leave --compile out"):
+        check_compiler(CPU)

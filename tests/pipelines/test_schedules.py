@@ -13,8 +13,8 @@ from ctgrid.pipelines.schedules import HELPER, Plan, autoregressive, hierarchica
 SLICES = [1, 2, 3, 5, 15, 16, 17, 50, 128, 201, 226, 227, 256, 1024]
 
 
-def check(plan: Plan, slices: int, k: int) -> None:
-    """Assert what every plan promises."""
+def check(plan: Plan, slices: int, k: int, beyond: bool = False) -> None:
+    """Assert what every plan promises; ``beyond`` allows slices behind the last, made to fill in before them."""
     made: set[int] = set()
     for windows in plan:
         new: list[int] = []
@@ -30,7 +30,7 @@ def check(plan: Plan, slices: int, k: int) -> None:
         assert len(new) == len(set(new)) and made.isdisjoint(new)
         assert new
         made.update(new)
-    assert made == set(range(slices))
+    assert (made if not beyond else made & set(range(slices))) == set(range(slices))
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -127,3 +127,31 @@ def test_control_rows_out_of_range_are_refused(rows: int) -> None:
     """No row known would be no extension, all rows known no progress."""
     with pytest.raises(CtgridError, match=rf"1\.\.\.3 .* got {rows}"):
         autoregressive(50, 4, rows)
+
+
+@pytest.mark.parametrize("k", [2, 4, 8])
+@pytest.mark.parametrize("slices", [1, 4, 8, 16, 17, 128, 201, 256, 1024])
+def test_interpolation_makes_every_slice_once_at_even_spacing(slices: int, k: int) -> None:
+    """Rows K - 1 rows apart, then all fillings in one pass between known first and last rows (Algorithm 2)."""
+    for rows in range(1, k):
+        plan = autoregressive(slices, k, rows, interpolate=True)
+        check(plan, slices, k, beyond=True)
+        if k == 2 or slices <= k:
+            continue
+        *extending, filling = plan
+        for window in filling:
+            assert (np.diff(window.position) == 1).all()
+            assert np.flatnonzero(~window.known).tolist() == list(range(k, k * k - k))
+        for window in (w for windows in extending for w in windows):
+            first_of_row = window.position[::k]
+            assert (np.diff(first_of_row) == k * (k - 1)).all()
+
+
+@pytest.mark.parametrize("k", [2, 4, 8])
+def test_passes_make_as_many_slices_as_the_algorithm_counts(k: int) -> None:
+    """L = K² + n K (K - r) after n passes, for every r; one slice more takes one pass more."""
+    for rows in range(1, k):
+        for n in range(4):
+            length = k * k + n * k * (k - rows)
+            assert len(autoregressive(length, k, rows)) == n + 1
+            assert len(autoregressive(length + 1, k, rows)) == n + 2

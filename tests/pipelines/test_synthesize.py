@@ -13,8 +13,9 @@ import torch
 from ctgrid.errors import CtgridError
 from ctgrid.grid import from_grid, to_grid
 from ctgrid.pipelines.schedules import hierarchical
+from ctgrid.pipelines.settings import Settings
 from ctgrid.pipelines.stages import decode_cells, refine, sample_cells, z_of
-from ctgrid.pipelines.synthesize import Synthesis, SynthesisPipeline, choose_plan
+from ctgrid.pipelines.synthesize import Synthesis, SynthesisPipeline
 
 QUICK: dict[str, Any] = {"steps": 2, "refine_steps": 1, "size": 64}
 
@@ -35,7 +36,8 @@ def relative(make_model: Callable[..., Path]) -> SynthesisPipeline:
 def network_calls(pipeline: SynthesisPipeline, made: Synthesis) -> list[tuple[int, int]]:
     """Count grids and network calls per grid, pass by pass, from the plan."""
     settings = made.settings
-    plan, _ = choose_plan(pipeline.bundle, settings["slices"], settings["schedule"], settings["control_rows"] or 1)
+    names = ("slices", "schedule", "control_rows", "interpolate")
+    plan = Settings(**{name: settings[name] for name in names}).plan(4)
     later = settings.get("fill_steps") or settings["steps"]
     return [(len(windows), later if number else settings["steps"]) for number, windows in enumerate(plan)]
 
@@ -49,7 +51,7 @@ def test_exactly_the_slices_asked_for(pipeline: SynthesisPipeline, slices: int) 
     calls = network_calls(pipeline, made)
     assert calls[0] == (1, 3) and (len(calls) > 1) == (slices > 16)
     assert made.dit_token_passes == 16 * sum(grids * steps for grids, steps in calls) + slices * 16 * 2
-    assert set(made.phases) == {"stage 1", "stage 2", "assemble"}
+    assert set(made.phases) == {"stage 1", "coarse", "encode", "stage 2", "decode", "assemble", "write"}
     assert all(seconds >= 0 for seconds in made.phases.values())
     assert made.settings["schedule"] == "hierarchical" and made.settings["control_rows"] is None
 
@@ -76,9 +78,10 @@ def test_the_batch_size_changes_rounding_at_most(which: str, request: pytest.Fix
 @pytest.mark.parametrize("slices", [40, 201])
 def test_grids_of_a_pass_do_not_see_each_other(pipeline: SynthesisPipeline, slices: int) -> None:
     """Whatever a batch holds, known cells are those of earlier passes."""
-    plan, _ = choose_plan(pipeline.bundle, slices, "auto", 1)
+    plan = Settings(slices).resolved(pipeline.bundle).plan(4)
     single, together = (
-        sample_cells(pipeline.bundle, plan, slices, seed=0, steps=2, fill_steps=1, batch_size=n)[0] for n in (1, 64)
+        sample_cells(pipeline.bundle, plan, slices, seeds=[0], steps=2, fill_steps=1, batch_size=n)[0][0]
+        for n in (1, 64)
     )
     assert torch.allclose(single, together, atol=1e-5)
     assert single.flatten(1).abs().sum(dim=1).min() > 0
@@ -146,8 +149,8 @@ def test_relative_positions_go_step_by_step(relative: SynthesisPipeline, rows: i
 def test_known_cells_stay_what_they_were(pipeline: SynthesisPipeline) -> None:
     """The keyframes of a volume are those of its first pass alone, to the bit."""
     plan = hierarchical(40)
-    both, _ = sample_cells(pipeline.bundle, plan, 40, seed=5, steps=2)
-    first, _ = sample_cells(pipeline.bundle, plan[:1], 40, seed=5, steps=2)
+    (both,), _ = sample_cells(pipeline.bundle, plan, 40, seeds=[5], steps=2)
+    (first,), _ = sample_cells(pipeline.bundle, plan[:1], 40, seeds=[5], steps=2)
     keyframes = plan[0][0].target
     assert torch.equal(both[keyframes], first[keyframes])
     assert both.flatten(1).abs().sum(dim=1).min() > 0
@@ -177,12 +180,18 @@ def test_progress_runs_to_its_end(pipeline: SynthesisPipeline) -> None:
     ("settings", "words"),
     [
         ({"slices": 0}, "slices must be at least 1, got 0"),
-        ({"size": 0}, "size and batch_size must be at least 1, got 0"),
-        ({"batch_size": 0}, "size and batch_size must be at least 1"),
-        ({"steps": 0}, "steps must lie in"),
+        ({"size": 0}, "size must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": 1001}, "steps must lie in"),
         ({"refine_start": 0.0}, "refine_start must be a share"),
         ({"refine_start": 1.5}, "refine_start must be a share"),
         ({"sampler": "euler"}, "sampler must be one of"),
+        ({"spacing": "log"}, "spacing must be one of even, linspace, trailing, snr, karras, got 'log'"),
+        ({"schedule": "hierarchical", "interpolate": True}, "interpolate belongs to schedule 'autoregressive'"),
+        ({"schedule": "hierarchical", "control_rows": 2}, "control_rows belongs to schedule 'autoregressive'"),
+        ({"schedule": "autoregressive", "fill_steps": 2}, "fill_steps belongs to schedule 'hierarchical'"),
+        ({"control_rows": 4}, r"control_rows must lie in 1\.\.\.3 for grids of 4 x 4, got 4"),
         ({"schedule": "random"}, "schedule must be auto, hierarchical or autoregressive, got 'random'"),
         ({"seed": -1}, "seeds must be 0 or more"),
     ],
