@@ -57,7 +57,7 @@ class OneLineGroup(TyperGroup):
 
 def say(message: str) -> None:
     """Print a message on stderr as exactly one line."""
-    line = " ".join(message.split())
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     typer.echo(line if line.startswith(("ctgrid ", "ctgrid:")) else f"ctgrid: {line}", err=True)
 
 

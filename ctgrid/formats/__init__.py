@@ -88,12 +88,12 @@ def read_stored(path: Path, series: str | None = None) -> StoredScan:
     suffix = full_suffix(path)
     if not path.exists():
         raise CtgridError(f"{path} does not exist")
+    if not path.is_file() and not path.is_dir():  # a pipe, say: to open it may wait for ever
+        raise CtgridError(f"{path} is neither a file nor a folder")
     if is_dicom(path):
         from ctgrid.formats.dicom import read_dicom
 
         return read_dicom(path, series)
-    if not path.is_file():
-        raise CtgridError(f"{path} is neither a file nor a folder")
     if series is not None:
         raise CtgridError(f"{path} is not DICOM: a series can be chosen only in a DICOM folder or .zip")
     if suffix in NIFTI_SUFFIXES:
@@ -128,9 +128,11 @@ def is_dicom(path: Path) -> bool:
         path: A path that exists.
     """
     suffix = full_suffix(path)
+    if not path.is_file() and not path.is_dir():
+        return False
     if path.is_dir() or suffix in (*ZIP_SUFFIXES, *DICOM_SUFFIXES):
         return True
-    if not path.is_file() or suffix in READABLE:
+    if suffix in READABLE:
         return False
     from ctgrid.formats.dicom_files import looks_like_dicom
 

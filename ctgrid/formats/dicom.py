@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,6 +83,11 @@ def _maps(frames: Sequence[Frame], where: str) -> list[tuple[float, float]]:
     if maps and len(maps) < len(frames):
         raise CtgridError(
             f"{where}: {len(frames) - len(maps)} of {len(frames)} slices have no RescaleSlope; they are damaged"
+        )
+    broken = sum(not math.isfinite(value) for own in maps for value in own)
+    if broken:
+        raise CtgridError(
+            f"{where}: {broken} times RescaleSlope or RescaleIntercept is missing or no number; the header is damaged"
         )
     if any(slope == 0 for slope, _ in maps):
         raise CtgridError(f"{where}: RescaleSlope is 0, so no HU can be had; the header is damaged")

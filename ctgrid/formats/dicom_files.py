@@ -135,6 +135,8 @@ def _in_zip(source: Path | BinaryIO, name: str, stack: ExitStack, depth: int = 1
                 raise CtgridError(
                     f"{name}: {member.filename} unpacks to {member.file_size >> 30} GiB; unpack it yourself"
                 )
+            if member.flag_bits & 1:
+                raise CtgridError(f"{name}: {member.filename} is encrypted; unpack it with its password first")
             with archive.open(member) as stream:
                 head = stream.read(_HEAD)
             if looks_like_dicom(head):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ctgrid.formats.dicom_files import DicomFile
 from ctgrid.formats.quiet import quiet_logger
@@ -26,7 +26,7 @@ class Frame:
         spacing: PixelSpacing in mm: between rows (y), between columns (x).
         thickness: SliceThickness in mm, or None.
         distance: SpacingBetweenSlices in mm, or None.
-        rescale: (slope, intercept), or None where the tags are absent.
+        rescale: (slope, intercept), NaN where one is missing or no number; None where both tags are absent.
     """
 
     file: int
@@ -75,6 +75,8 @@ class Header:
         return "LOCALIZER" in self.image_type or self.modality == "LOCALIZER"
 
 
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # as floats, as doubles, as integers
+_MOST_ZEROS = 100  # empty elements in a row
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR: a table of contents
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture, single and multi-frame
 _LONGEST, _MOST_PARTS = 100, 16  # of a text; longer ones are damaged
@@ -102,12 +104,12 @@ def read_header(file: DicomFile, index: int) -> Header | None:
         file: The file.
         index: Its place in the list, kept in its frames.
     """
-    import pydicom
+    from pydicom.filereader import read_partial
 
     with file.open() as stream, quiet_logger("pydicom"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
+            dataset = read_partial(cast(BinaryIO, ZeroGuard(stream)), _at_pixels, force=True)
             kind = text(dataset, "SOPClassUID") or text(dataset, "Modality")
         except MemoryError:
             raise
@@ -116,6 +118,43 @@ def read_header(file: DicomFile, index: int) -> Header | None:
         if not kind or kind == _DIRECTORY:
             return None
         return _header(file, index, dataset)
+
+
+def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
+    """Tell pydicom to stop: at the pixels, or where zeros follow, of which it would make millions of elements."""
+    return tag in _PIXELS or tag == 0
+
+
+class ZeroGuard:
+    """A stream that ends pydicom's work on nothing but zeros, of which it would make millions of elements."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._zeros = stream, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read; raise ValueError where one empty element follows another for too long."""
+        data = self._stream.read(size)
+        if size == 8:
+            self._zeros = 0 if any(data) else self._zeros + 1
+        if self._zeros > _MOST_ZEROS:
+            raise ValueError("it holds nothing but zeros")
+        return data
+
+
+class AfterPixels:
+    """Tell pydicom to stop once it has read the pixels; many files are padded behind them."""
+
+    def __init__(self) -> None:
+        self._seen = False
+
+    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
+        """Decide at the start of an element."""
+        stop = self._seen or tag == 0
+        self._seen = tag in _PIXELS
+        return stop
 
 
 def _header(file: DicomFile, index: int, dataset: Dataset) -> Header:
@@ -154,18 +193,22 @@ def _frames(index: int, dataset: Dataset) -> tuple[Frame, ...]:
 
 
 def _frame(index: int, i: int, places: list[Dataset]) -> Frame:
+    def holders(sequence: str) -> list[Dataset]:
+        return [holder for place in places for holder in (place, *values(place, sequence)[:1])]
+
     def found(sequence: str, keyword: str, n: int) -> tuple[float, ...] | None:
-        for place in places:
-            for holder in (place, *values(place, sequence)[:1]):
-                if (numbers_found := numbers(holder, keyword, n)) is not None:
-                    return numbers_found
-        return None
+        return next((f for holder in holders(sequence) if (f := numbers(holder, keyword, n)) is not None), None)
 
     def one(sequence: str, keyword: str) -> float | None:
         return (found(sequence, keyword, 1) or (None,))[0]
 
     measures, transform = "PixelMeasuresSequence", "PixelValueTransformationSequence"
     slope, intercept = one(transform, "RescaleSlope"), one(transform, "RescaleIntercept")
+    says_slope, says_intercept = (
+        any(keyword in holder for holder in holders(transform)) for keyword in ("RescaleSlope", "RescaleIntercept")
+    )
+    if slope is None:
+        slope = math.nan if says_slope else 1.0
     return Frame(
         file=index,
         number=i,
@@ -174,7 +217,7 @@ def _frame(index: int, i: int, places: list[Dataset]) -> Frame:
         spacing=found(measures, "PixelSpacing", 2),
         thickness=one(measures, "SliceThickness"),
         distance=one(measures, "SpacingBetweenSlices"),
-        rescale=None if slope is None and intercept is None else (1.0 if slope is None else slope, intercept or 0.0),
+        rescale=(slope, math.nan if intercept is None else intercept) if says_slope or says_intercept else None,
     )
 
 

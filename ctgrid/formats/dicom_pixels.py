@@ -6,14 +6,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.formats import reason_of
 from ctgrid.formats.codestream import picture
-from ctgrid.formats.dicom_header import Header
+from ctgrid.formats.dicom_header import AfterPixels, Header, ZeroGuard
 from ctgrid.formats.quiet import quiet, quiet_logger
 
 if TYPE_CHECKING:
@@ -91,12 +91,12 @@ def syntax_name(uid: str) -> str:
 
 def _whole(header: Header, where: str) -> Dataset:
     """Read the file with its pixels, still encoded, and check what all decoders rely on."""
-    import pydicom
+    from pydicom.filereader import read_partial
     from pydicom.uid import ImplicitVRLittleEndian
 
     name = header.file.name
     with header.file.open() as stream, _one_reason(f"{where}: {name} cannot be read"):
-        dataset = pydicom.dcmread(stream, force=True)
+        dataset = read_partial(cast(BinaryIO, ZeroGuard(stream)), AfterPixels(), force=True)
         if not header.syntax:
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         if not dataset.get("PixelData"):

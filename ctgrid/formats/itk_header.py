@@ -192,6 +192,9 @@ def _data_bytes(path: Path, data: str | None, start: int) -> int:
     if data is None:
         return max(path.stat().st_size - start, 0)
     if _is_pattern(data):
+        odd = next((p.name for p in path.parent.iterdir() if p.exists() and not (p.is_file() or p.is_dir())), None)
+        if odd is not None:  # a pipe, say: to open it may wait for ever
+            raise CtgridError(f"{path}: its data files are in a folder with {odd}, which is no regular file; move it")
         return sum(p.stat().st_size for p in path.parent.iterdir() if p.is_file())
     target = path.parent / data
     if not target.is_file():

@@ -47,6 +47,7 @@ def read_nifti(path: Path) -> StoredScan:
         shape = shape[:-1]
     if len(shape) != 3 or min(shape) < 1:
         raise CtgridError(f"{path} has shape {image.shape}; a CT volume has three dimensions")
+    _check_as_written(path, image)
     affine, details = _affine(path, image)
     needed = math.prod(shape) * dtype.itemsize
     if needed > path.stat().st_size * (_DEFLATE if is_packed(path) else 1):
@@ -130,10 +131,23 @@ def _load(path: Path) -> Any:
                 nifti2 = b"n+2" in head[4:8]
                 image = (nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image).from_stream(io.BytesIO(head))
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise CtgridError(f"{path} is not a readable NIfTI file: {reason_of(error)}") from error
+        reason = "it holds no NIfTI header" if "Binary block" in str(error) else reason_of(error)
+        raise CtgridError(f"{path} is not a readable NIfTI file: {reason}") from error
     if not isinstance(image, (nibabel.Nifti1Image, nibabel.Nifti2Image)):
         raise CtgridError(f"{path} is not a NIfTI file but {type(image).__name__}")
     return image
+
+
+def _check_as_written(path: Path, image: Any) -> None:
+    """Refuse what nibabel mends without a word: a pixel size of 0 becomes 1 mm, an infinite slope becomes 1."""
+    kind = type(image.header)
+    with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as stream:
+        header = kind(stream.read(kind.template_dtype.itemsize), image.header.endianness, check=False)
+    sizes, slope = header["pixdim"][1:4], float(header["scl_slope"])
+    if header["sform_code"] <= 0 and (sizes == 0).any():
+        raise CtgridError(f"{path}: voxel spacing {sizes.tolist()} mm (x, y, z) has a zero; fix the header")
+    if math.isinf(slope):
+        raise CtgridError(f"{path}: scl_slope {slope} is not finite; fix the header")
 
 
 def _affine(path: Path, image: Any) -> tuple[np.ndarray, dict[str, Any]]:

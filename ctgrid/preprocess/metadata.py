@@ -127,6 +127,8 @@ class MetadataTable:
             CtgridError: No such file, not a CSV, a column is missing, or two rows of one volume disagree.
         """
         path = Path(path)
+        if path.exists() and not path.is_file():  # to open a pipe may wait for ever
+            raise CtgridError(f"cannot read the metadata {path}: it is not a regular file")
         try:
             with path.open(encoding="utf-8-sig", newline="") as stream:
                 return cls(str(path), _parse(path, stream))
@@ -186,7 +188,7 @@ def _parse(path: Path, stream: Iterable[str]) -> dict[str, tuple[str, ...]]:
     header = [cell.strip() for cell in next(csv.reader([head], delimiter=delimiter, strict=True), [])]
     missing = [column for column in NEEDED if column not in header]
     if missing:
-        seen = ", ".join(header[:6]) or "nothing"
+        seen = "".join(c for c in ", ".join(cell[:40] for cell in header[:6]) if c.isprintable()) or "nothing"
         raise CtgridError(
             f"{path} has no column {' and no '.join(missing)} (its first row holds {seen}); not a metadata CSV?"
         )
@@ -197,7 +199,7 @@ def _parse(path: Path, stream: Iterable[str]) -> dict[str, tuple[str, ...]]:
     places = [header.index(field) if field in header else None for field in FIELDS]
     name_at = header.index(NAME)
     rows: dict[str, tuple[str, ...]] = {}
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     for cells in reader:
         if not any(cells):
             continue

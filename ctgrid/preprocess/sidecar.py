@@ -25,6 +25,19 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(path.name[: len(path.name) - len(full_suffix(path))] + "_metadata.json")
 
 
+def find_sidecar(path: Path) -> Path | None:
+    """Return the sidecar of a file where there is one.
+
+    Args:
+        path: The image file.
+    """
+    sidecar = sidecar_path(path)
+    try:
+        return sidecar if sidecar.is_file() else None
+    except OSError:  # the name is too long for the file system, say
+        return None
+
+
 def read_sidecar(path: Path) -> dict[str, Any] | None:
     """Read the sidecar of an image file, or return None where there is none.
 
@@ -34,8 +47,8 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
     Raises:
         CtgridError: The sidecar is not a JSON object, or its slope and intercept are not numbers.
     """
-    sidecar = sidecar_path(path)
-    if not sidecar.is_file():
+    sidecar = find_sidecar(path)
+    if sidecar is None:
         return None
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
@@ -48,7 +61,7 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
         raise CtgridError(
             f"{sidecar}: key {error} is missing; both RescaleSlope and RescaleIntercept are needed"
         ) from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise CtgridError(f"{sidecar} is not a usable sidecar: {error}") from error
     return {**content, "RescaleSlope": slope, "RescaleIntercept": intercept}
 

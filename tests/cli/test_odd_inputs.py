@@ -9,9 +9,15 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from odd_inputs import dicom, itk, nifti, places
-from odd_inputs.case import ANY, CASES, READ, Odd
-from odd_inputs.run import examine
+from odd import dicom, itk, nifti, places
+from odd.case import ANY, CASES, READ, Odd
+from odd.run import examine, warm_up
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Import everything once, so that time limits measure the work."""
+    warm_up(tmp_path_factory.mktemp("warm"))
 
 
 @pytest.mark.parametrize("odd", CASES, ids=[odd.id for odd in CASES])

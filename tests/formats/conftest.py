@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import locale
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+LOCALE = locale.setlocale(locale.LC_ALL)
 UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def same_locale() -> Iterator[None]:
+    """Put the locale back: ITK's DICOM writer, which only tests use, sets it to "C" for the whole process."""
+    yield
+    locale.setlocale(locale.LC_ALL, LOCALE)
 
 
 def write_slice(path: Path, plane: np.ndarray, rescale: tuple[float, float] | None, **tags: Any) -> Dataset:

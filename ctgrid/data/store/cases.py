@@ -165,6 +165,8 @@ def _is_zarr(folder: Path) -> bool:
 def _is_dicom(path: Path) -> bool:
     """Tell by suffix, else by content; what is clearly of another kind is not opened."""
     suffix = full_suffix(path)
+    if not path.is_file():  # a pipe, say: to open it may wait for ever
+        return False
     if suffix in DICOM_SUFFIXES:
         return True
     if suffix in _OTHER or suffix in READABLE or path.name.upper() == "DICOMDIR":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix, sha256_of
-from ctgrid.preprocess.sidecar import sidecar_path
+from ctgrid.preprocess.sidecar import find_sidecar
 
 if TYPE_CHECKING:
     from ctgrid.preprocess.metadata import MetadataTable
@@ -28,10 +28,10 @@ def stamp(path: Path, metadata: MetadataTable | None) -> dict[str, Any]:
     Raises:
         CtgridError: The input cannot be looked at.
     """
-    sidecar = sidecar_path(path)
+    sidecar = find_sidecar(path) if path.is_file() else None
     try:
         status = [part.stat() for part in _parts(path)]
-        said = sidecar.stat().st_mtime_ns if path.is_file() and sidecar.is_file() else None
+        said = None if sidecar is None else sidecar.stat().st_mtime_ns
     except OSError as error:
         raise CtgridError(f"cannot read {path}: {error.strerror or error}") from error
     return {
@@ -70,8 +70,8 @@ def identity(path: Path, metadata: MetadataTable | None, series: str | None = No
         found["files"] = len(parts)
     if series is not None:
         found["series"] = series
-    sidecar = sidecar_path(path)
-    if path.is_file() and sidecar.is_file():
+    sidecar = find_sidecar(path) if path.is_file() else None
+    if sidecar is not None:
         found["sidecar"] = {"name": sidecar.name, "sha256": sha256_of(sidecar)}
     row = _row(path, metadata)
     if row:
@@ -102,7 +102,7 @@ def _parts(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(part for part in path.rglob("*") if part.is_file() and not part.name.startswith("."))
     pattern = _DETACHED.get(full_suffix(path))
-    if pattern is None:
+    if pattern is None or not path.is_file():
         return [path]
     with path.open("rb") as stream:
         match = re.search(pattern, stream.read(1 << 16), re.MULTILINE | re.IGNORECASE)
