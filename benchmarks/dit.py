@@ -1,7 +1,7 @@
 """Time our DiT beside diffusers' DiTTransformer2DModel of equal size, in one process; on a GPU also its utilisation.
 
     python benchmarks/dit.py                                   # depth 12, width 384, 1024 tokens, batch 4
-    python benchmarks/dit.py --size XL/2 --batch 8 --device cuda --compile
+    python benchmarks/dit.py --size XL/2 --batch 8 --device cuda --compile both
 
 Prints one JSON object: for each precision the median seconds of a forward pass and of a training step (forward,
 backward, AdamW) of both, and their ratios. Both run in turn, so that a busy machine slows both. The class branch of
@@ -72,7 +72,7 @@ def contenders(arguments: argparse.Namespace, device: torch.device, dtype: torch
         ours = name == "ctgrid"
         network: Any = build_dit(arguments.size, latent_size=latent) if ours else theirs(arguments.size, latent)
         network = network.to(device, dtype if arguments.cast else torch.float32)
-        if arguments.compile:
+        if arguments.compile == "both" or arguments.compile == name:
             for block in network.blocks if ours else network.transformer_blocks:
                 block.compile()
         optimizer = torch.optim.AdamW(network.parameters(), fused=True)
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precisions", nargs="*", default=["float32", "bfloat16"])
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", choices=["none", "ctgrid", "both"], default="none")
     parser.add_argument("--cast", action="store_true", help="cast the weights, rather than autocast over float32 ones")
     parser.add_argument("--matmul", type=int, default=4096, help="side of the matrices that measure the peak")
     arguments = parser.parse_args()

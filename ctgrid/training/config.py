@@ -172,8 +172,8 @@ class TrainConfig(_Frozen):
     kind: Kind
     seed: int = 0
     optimisation: Optimisation
-    validation: Validation = Validation()
-    monitor: Monitor = Monitor()
+    validation: Validation = Field(default_factory=lambda: Validation.model_validate({}))
+    monitor: Monitor = Field(default_factory=lambda: Monitor.model_validate({}))
     codec: CodecRecipe | None = None
     stage1: GridRecipe | None = None
     stage2: RefineRecipe | None = None
@@ -187,7 +187,7 @@ class TrainConfig(_Frozen):
         if part is not None:
             return part
         parts = {"codec": CodecRecipe, "stage1": GridRecipe, "stage2": RefineRecipe, "detail": DetailRecipe}
-        return parts[self.kind]()  # type: ignore[return-value]
+        return parts[self.kind]()
 
 
 def read_recipe(name: str | Path) -> str:

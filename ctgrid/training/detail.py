@@ -128,7 +128,7 @@ def detail_task(
     return DetailTask(
         recipe,
         [
-            NoisyPair(name, *(tensors[f"{i}.{part}"] for part in PARTS), noise_hu=level)
+            NoisyPair(name=name, noise_hu=level, **{part: tensors[f"{i}.{part}"] for part in PARTS})
             for i, (name, level) in enumerate(zip(names, levels, strict=True))
         ],
     )

@@ -218,7 +218,7 @@ def fit(
     trainer = Trainer(task, settings, seed, out)
     first = trainer.restore() if resume else 0
     main = trainer.accelerator.is_main_process
-    validator = Validator(trainer, held_out, validation or Validation())
+    validator = Validator(trainer, held_out, validation)
     values: dict[str, float] = {}
     last = settings.steps if stop_at is None else stop_at
     if main:

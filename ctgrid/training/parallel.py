@@ -58,8 +58,9 @@ def shared_like(tensor: Tensor, model: Tensor) -> Tensor:
     """Return a copy of a whole tensor in the sharding, on the device and in the dtype of another."""
     if not hasattr(model, "full_tensor"):
         return torch.empty_like(model).copy_(tensor)
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
+    assert isinstance(model, DTensor)
     return distribute_tensor(tensor.to(model.device, model.dtype), model.device_mesh, model.placements)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ctgrid.draws import generator_for
 from ctgrid.errors import CtgridError
 from ctgrid.runs import peak_memory_mib
+from ctgrid.training.batches import Batches
 from ctgrid.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.training.empty import empty_task
 from ctgrid.training.loop import prepare_network
@@ -171,18 +172,23 @@ class Trial:
     """A network that can be timed for a step at a time."""
 
     def __init__(self, task: Task, settings: Optimisation, seed: int, size: int, device: torch.device) -> None:
-        """Build the network, its optimizer and average, and a batch of ``size`` examples."""
+        """Build the network, its optimizer and average, for batches of ``size`` examples."""
         self.task, self.settings, self.device = task, settings, device
         self.network = prepare_network(task.build(), settings).to(device)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.0, fused=settings.fused)
         self.average = [p.detach().clone() for p in self.network.parameters()]
-        examples = [task.example(generator_for(seed, i)) for i in range(size)]
-        self.batch = {name: torch.stack([e[name] for e in examples]).to(device) for name in examples[0]}
+        self.batches = Batches(task, settings.model_copy(update={"loader_threads": 0}), seed, 0, 1, device)
+        self.batches.size = size
+        self.steps = 0
 
     def once(self) -> tuple[float, float]:
         """Return the seconds of forward with backward, and of the update."""
-        work = _clock(lambda: _pass(self.task, self.network, self.batch, self.settings), self.device)
+        work = _clock(lambda: _pass(self.task, self.network, self._draw(), self.settings), self.device)
         return work, _clock(self._update, self.device)
+
+    def _draw(self) -> dict[str, Tensor]:
+        self.steps += 1
+        return self.batches(self.steps, 0)
 
     def seconds(self) -> tuple[float, float]:
         """Return the medians of both."""
@@ -190,6 +196,7 @@ class Trial:
         return median(passes), median(updates)
 
     def _update(self) -> None:
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         self.optimizer.step()
         torch._foreach_lerp_(self.average, list(self.network.parameters()), 0.01)
         self.optimizer.zero_grad()

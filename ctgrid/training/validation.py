@@ -22,15 +22,16 @@ HELD_OUT, PICTURE = 1, 2
 class Validator:
     """Knows when to look, and looks: always at the same examples, noise included, with the averaged weights."""
 
-    def __init__(self, trainer: Trainer, held_out: Task | None, settings: Validation) -> None:
+    def __init__(self, trainer: Trainer, held_out: Task | None, settings: Validation | None) -> None:
         """Take the run to look at.
 
         Args:
             trainer: the run.
             held_out: the task on validation data; None makes pictures alone.
-            settings: how often and how much.
+            settings: how often and how much; None never looks.
         """
-        self.trainer, self.held_out, self.settings = trainer, held_out, settings
+        self.trainer, self.held_out = trainer, held_out
+        self.settings = settings or Validation.model_validate({})
 
     def due(self, step: int, last: int) -> bool:
         """Tell whether to look after a step."""
