@@ -1,4 +1,4 @@
-# ctgrid: `make demo` and `make test` need Python 3.10+ and make, nothing else.
+# ctgrid: `make demo` and `make test` need Python 3.11+ and make, nothing else.
 
 PYTHON ?= python3
 SEED ?= 5
@@ -34,7 +34,7 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt
 	@touch $(VENV)/.installed $@
 
 define make_venv
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("ctgrid needs Python 3.10 or newer; choose one: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("ctgrid needs Python 3.11 or newer; choose one: make PYTHON=python3.12")'
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 endef
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
+import odd.archives
 import odd.dicom
 import odd.itk
 import odd.nifti

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from . import denoise, model, preview, synthesize, train
+from . import (
+    convert,
+    denoise,
+    evaluate,
+    grids,
+    info,
+    latents,
+    model,
+    plan,
+    prepare,
+    preview,
+    simulate,
+    split,
+    synthesize,
+    train,
+)
 from .errors import OneLineGroup
 
 app = typer.Typer(
@@ -43,5 +58,14 @@ def main(
 app.command("synthesize", help=synthesize.__doc__)(synthesize.command)
 app.command("denoise", help=denoise.__doc__)(denoise.command)
 app.command("train", help=train.__doc__)(train.command)
+app.command("plan", help=plan.__doc__)(plan.command)
+app.command("prepare", help=prepare.__doc__)(prepare.command)
 app.command("preview", help=preview.__doc__)(preview.command)
+app.command("convert", help=convert.__doc__)(convert.command)
+app.command("info", help=info.__doc__)(info.command)
+app.command("grids", help=grids.__doc__)(grids.command)
+app.command("latents", help=latents.__doc__)(latents.command)
+app.command("split", help=split.__doc__)(split.command)
 app.add_typer(model.app, name="model")
+app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(simulate.app, name="simulate")

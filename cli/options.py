@@ -21,8 +21,14 @@ BatchOption = Annotated[
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of the networks.")]
 ModelOption = Annotated[
-    str, typer.Option("--model", metavar="embedded|DIR", help="The model inside the package, or a folder.")
+    str,
+    typer.Option(
+        "--model",
+        metavar="embedded|DIR|hub:OWNER/NAME",
+        help="The model inside the package, a folder, or one that ctgrid model fetch brought.",
+    ),
 ]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Use no network; only ctgrid model fetch ever does.")]
 HuOption = Annotated[HuMode, typer.Option("--hu", help="How stored values become HU; auto decides by evidence.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]

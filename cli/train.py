@@ -75,7 +75,9 @@ def command(
         )
         record.results = summary
     figures = ", ".join(f"{key} {value:.4g}" for key, value in summary.items() if isinstance(value, int | float))
-    finish(record, as_json, [f"{out}: {kind} trained" + (f", {figures}" if figures else "")])
+    skipped = record.results.get("data", {}).get("skipped") or {}
+    lines = [f"{len(skipped)} clips skipped, such as {name}: {reason}" for name, reason in [*skipped.items()][:1]]
+    finish(record, as_json, [*lines, f"{out}: {kind} trained" + (f", {figures}" if figures else "")])
 
 
 def parse_change(text: str) -> tuple[str, Any]:

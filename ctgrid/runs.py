@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -53,7 +53,7 @@ class RunRecord:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     status: str = "running"
     worth_keeping: bool = False
-    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     _clock: float = field(default_factory=time.perf_counter, repr=False)
     _seconds: float = 0.0
@@ -86,7 +86,7 @@ class RunRecord:
 
     def end(self, status: str) -> None:
         """Stop the clock and write the record."""
-        self.status, self.ended, self._seconds = status, datetime.now(timezone.utc), self.seconds
+        self.status, self.ended, self._seconds = status, datetime.now(UTC), self.seconds
         move_aside(self.path)
         with atomic_output(self.path, overwrite=True) as temporary:
             temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")

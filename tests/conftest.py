@@ -124,3 +124,49 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def tiny_model(make_model: Callable[..., Path]) -> Path:
     """Return the folder of a tiny untrained model with absolute z and cells encoded one by one."""
     return make_model()
+
+
+@pytest.fixture(scope="session")
+def detailed_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the tiny model with the optional detail part, its weights random."""
+    import shutil
+
+    import torch
+
+    from ctgrid.models.detail import DetailNet
+
+    folder = tmp_path_factory.mktemp("detailed") / "model"
+    shutil.copytree(tiny_model, folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(11)
+        network = DetailNet(neighbours=1, width=8, inner_width=8, blocks=1, inner_blocks=1, last_blocks=1)
+        torch.nn.init.normal_(network.tail[-1].weight, std=0.02)
+    network.save_pretrained(folder / "detail")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_store(chest: Callable[..., np.ndarray]) -> Callable[..., Any]:
+    """Return a maker of small stores, ``make_store(path, *names, size=32, k=4, slices=20, seed=0)``."""
+    import torch
+
+    from ctgrid.data.store import Store, StoreSettings
+    from ctgrid.data.store.write import write_volume
+    from ctgrid.grid import downsample
+
+    def make(path: Path, *names: str, size: int = 32, k: int = 4, slices: int = 20, seed: int = 0) -> Store:
+        store = Store.create(path, StoreSettings(protocol="canonical", size=size, k=k, slices=slices))
+        for number, name in enumerate(names):
+            hu = np.clip(chest((slices, size, size), seed=seed + number), -1000, 1000)
+            coarse = downsample(torch.from_numpy(hu).float()[:, None] / 1000, k)[:, 0] * 1000
+            record = {
+                "source": {"name": name, "seed": seed + number},
+                "hu": {"source": "stored", "slope": 1.0, "intercept": 0.0},
+                "geometry": {"spacing_mm": [2.0, 0.8, 0.8], "stored_spacing_mm": [1.5, 2.0 + number, 2.0 + number]},
+                "protocol": store.settings.model_dump(),
+                "inverse": {"protocol": "canonical"},
+            }
+            write_volume(path, name, hu, coarse.round().short().numpy(), record)
+        return store
+
+    return make

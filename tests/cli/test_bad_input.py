@@ -67,6 +67,8 @@ def test_missing_folder(
 @pytest.mark.parametrize("bad", ["x", "x.nii.gz.txt", "x.dcm"])
 def test_wrong_suffix(name: str, bad: str, fails: Callable[..., str], fake: Any, scan: Path) -> None:
     """The name must say what will be written."""
+    if (name, bad) == ("denoise", "x"):
+        pytest.skip("a folder, which denoise fills")
     out = scan.parent / bad
     assert str(out) in fails(COMMANDS[name][0], *([scan] if name != "synthesize" else []), "--out", out)
     assert fake.calls == []
