@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,11 +59,10 @@ def prepare_case(job: Job) -> Row:
 
     start = time.perf_counter()
     row: Row = {"name": job.case.name, "input": job.case.key, "status": "failed", "reason": None}
-    if job.threads is not None:
-        limit_threads(job.threads)
     try:
-        row["stamp"] = stamp(job.case.path, job.metadata)
-        row |= _prepare(job) if job.case.left_out is None else {"status": "skipped", "reason": job.case.left_out}
+        with few_threads(job.threads):
+            row["stamp"] = stamp(job.case.path, job.metadata)
+            row |= _prepare(job) if job.case.left_out is None else {"status": "skipped", "reason": job.case.left_out}
     except CannotWrite:
         raise
     except OutsideProtocol as error:
@@ -158,17 +158,27 @@ def volume_record(
     )
 
 
-def limit_threads(count: int) -> None:
+@contextmanager
+def few_threads(count: int | None) -> Iterator[None]:
     """Keep the libraries of this process to so many threads; a worker per core needs no more.
 
     Args:
-        count: The most threads for each library.
+        count: The most threads for each library; None leaves them alone.
     """
+    if count is None:
+        yield
+        return
     import torch
     from numcodecs import blosc
 
+    before = torch.get_num_threads()
     torch.set_num_threads(count)
-    blosc.set_nthreads(count)
+    blosc_before = blosc.set_nthreads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        blosc.set_nthreads(blosc_before)
 
 
 def _geometry(affine: Any, shape: Any) -> dict[str, Any]:
