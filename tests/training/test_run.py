@@ -42,32 +42,34 @@ import os, signal, sys
 from ctgrid.training.codec import CodecTask
 from ctgrid.training.run import train
 
+how, *arguments = sys.argv[1:]
+
 def save(task, network, folder, real=CodecTask.save):
     real(task, network, folder)
-    if folder.parent.name == ".partial_00000006":
+    if how == "killed" and folder.parent.name == ".partial_00000006":
         os.kill(os.getpid(), signal.SIGKILL)
 
 CodecTask.save = save
-train("codec", *sys.argv[1:])
+train("codec", *arguments, resume=how == "resumed")
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_run_killed_while_it_saves_resumes_exactly(
-    run: Run, recipe: Callable[..., Path], scans: Path, tmp_path: Path, log_of: Read, weights_of: Read
+    recipe: Callable[..., Path], scans: Path, tmp_path: Path, log_of: Read, weights_of: Read
 ) -> None:
-    """Half of the second checkpoint was written: the first counts."""
-    whole, killed = run("codec", "whole"), tmp_path / "killed"
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(recipe("codec")), str(scans), str(killed)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    """Half of the second checkpoint was written: the first counts. Every part is a fresh process, as after a crash."""
+
+    def start(how: str, out: Path) -> int:
+        command = [sys.executable, "-c", KILLED, how, str(recipe("codec")), str(scans), str(out)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert start("whole", whole) == 0
+    assert start("killed", killed) == -signal.SIGKILL
     assert sorted(p.name for p in (killed / "checkpoints").iterdir()) == [".partial_00000006", "step_00000003"]
     assert not (killed / "model").exists()
-    run("codec", "killed", resume=True)
+    assert start("resumed", killed) == 0
     assert log_of(killed) == log_of(whole)
     assert weights_of(killed) == weights_of(whole)
 
