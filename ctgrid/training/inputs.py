@@ -68,12 +68,11 @@ def grid_task(recipe: GridRecipe, data: TrainingData, cache: Path, seed: int, pr
 
         return video_grid_task(recipe, data)
     codec = load_codec(recipe.codec)
-    clean = recipe.window_share > 0 or recipe.unknown_share < 1
     known = facts(
         recipe,
         data,
         cell_encoding=recipe.cell_encoding,
-        conditioning="clean" if clean else "replace",
+        conditioning="clean" if recipe.knows_cells else "replace",
     )
     if data.store is not None:
         volumes: Any = data.volumes

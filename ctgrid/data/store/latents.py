@@ -207,7 +207,7 @@ def _write(store: Path, latents: StoredLatents, codec: Codec, keep: str, compute
     """Encode and write the latents of one volume, complete or not at all."""
     import zarr
 
-    from ctgrid.data.store.write import workspace
+    from ctgrid.data.store.write import workspace, write_shard
 
     source = Shard.open(latents.volume.folder / latents.of).digest()
     mean, log_variance = _encode(latents, codec, np.dtype(keep), compute)
@@ -222,8 +222,9 @@ def _write(store: Path, latents: StoredLatents, codec: Codec, keep: str, compute
     try:
         with workspace(store) as folder:
             group = zarr.create_group(folder / "new", zarr_format=3, attributes=attributes)
-            _write_array(group, "mean", mean)
-            _write_array(group, "log_variance", log_variance)
+            for name, array in (("mean", mean), ("log_variance", log_variance)):
+                # no latent is NaN, so that no slice is left out of its shard
+                write_shard(group, name, array, fill_value=float("nan"), dimension_names=("z", "channel", "y", "x"))
             for parent in (target.parents[1], target.parent):
                 _make_group(parent)
             if target.exists():
@@ -261,20 +262,3 @@ def _make_group(folder: Path) -> None:
         with atomic_output(folder / NODE, overwrite=True) as temporary:
             node = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
             temporary.write_text(json.dumps(node, indent=2), encoding="utf-8")
-
-
-def _write_array(group: Any, name: str, array: np.ndarray) -> None:
-    """Write an array as one shard, each slice's latent compressed by itself, as the slices are."""
-    from zarr.codecs import BloscCodec, Crc32cCodec
-
-    target = group.create_array(
-        name,
-        shape=array.shape,
-        dtype=array.dtype,
-        chunks=(1, *array.shape[1:]),
-        shards=array.shape,
-        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()],
-        fill_value=float("nan"),  # equals no latent, so that no slice is left out of its shard
-        dimension_names=("z", "channel", "y", "x"),
-    )
-    target[...] = array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,11 +169,28 @@ def _write_group(group: Path, slices: np.ndarray, coarse: np.ndarray, record: Ma
 
     root = zarr.create_group(group, zarr_format=3, attributes=dict(record))
     for name, array in (("slices", slices), ("coarse", coarse)):
-        _write_array(root, name, array)
+        write_shard(root, name, array, fill_value=_FILL, dimension_names=_AXES, attributes={"units": "HU"})
 
 
-def _write_array(group: zarr.Group, name: str, array: np.ndarray) -> None:
-    """Write an array as one shard: its slices compressed one by one without loss, each with a checksum."""
+def write_shard(
+    group: zarr.Group,
+    name: str,
+    array: np.ndarray,
+    *,
+    fill_value: float,
+    dimension_names: Sequence[str],
+    attributes: dict[str, Any] | None = None,
+) -> None:
+    """Write an array as one shard: its slices compressed one by one without loss, each with a checksum.
+
+    Args:
+        group: Where the array goes.
+        name: Of the array.
+        array: (n, ...), slices along its first axis.
+        fill_value: A value that no slice consists of, or the slice would be left out of its shard.
+        dimension_names: Of the axes.
+        attributes: Of the array.
+    """
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     target = group.create_array(
@@ -183,8 +200,8 @@ def _write_array(group: zarr.Group, name: str, array: np.ndarray) -> None:
         chunks=(1, *array.shape[1:]),
         shards=array.shape,
         compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()],
-        fill_value=_FILL,
-        attributes={"units": "HU"},
-        dimension_names=_AXES,
+        fill_value=fill_value,
+        attributes=attributes,
+        dimension_names=dimension_names,
     )
     target[...] = array
