@@ -57,6 +57,7 @@ class RunRecord:
     ended: datetime | None = None
     _clock: float = field(default_factory=time.perf_counter, repr=False)
     _seconds: float = 0.0
+    _peak: dict[str, float] | None = field(default=None, repr=False)
 
     def add_input(self, path: Path, **facts: Any) -> None:
         """Note a file or a folder that was read: size, SHA-256, and any further facts."""
@@ -87,6 +88,7 @@ class RunRecord:
     def end(self, status: str) -> None:
         """Stop the clock and write the record."""
         self.status, self.ended, self._seconds = status, datetime.now(UTC), self.seconds
+        self._peak = peak_memory_mib()  # what is printed later is what was written
         move_aside(self.path)
         with atomic_output(self.path, overwrite=True) as temporary:
             temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
@@ -104,7 +106,7 @@ class RunRecord:
                 "ended": self.ended.isoformat(timespec="milliseconds") if self.ended else None,
                 "seconds": round(self.seconds, 3),
                 "phases": {name: round(s, 3) for name, s in self.phases.items()},
-                "peak_memory_mib": peak_memory_mib(),
+                "peak_memory_mib": self._peak or peak_memory_mib(),
                 "settings": self.settings,
                 "decisions": self.decisions,
                 "dit_token_passes": self.dit_token_passes,
