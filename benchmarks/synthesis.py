@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ctgrid.metrics import psnr, seam_ratio, slice_steps
+from ctgrid.metrics import frechet_distance, psnr, seam_ratio, slice_steps
 from ctgrid.models.bundle import Bundle, StageFacts
 from ctgrid.models.codecs import Codec
 from ctgrid.pipelines.base import prepare
@@ -167,13 +167,17 @@ def steps_table(pipeline: SynthesisPipeline, seeds: list[int], many: int, few: l
 
 
 def schedules_table(pipeline: SynthesisPipeline, slices: int, seeds: list[int], train: Path | None) -> list[Any]:
-    """Slice steps, seams, error along z and cost of every schedule, on coarse slices."""
+    """Slice steps, seams, error along z, distances to training volumes and cost of every schedule, on coarse slices."""
+    from ctgrid.evaluation.fidelity.features import EmbeddedFeatures
+
     k = pipeline.bundle.facts1.k
+    features = EmbeddedFeatures()
     kinds: dict[str, dict[str, Any]] = {f"autoregressive r={r}": {"control_rows": r} for r in sorted({1, k - 1})}
     kinds |= {f"{name}, interpolated": {**o, "interpolate": True} for name, o in list(kinds.items())}
     if pipeline.bundle.stage1.absolute_z:
         kinds = {"hierarchical": {"schedule": "hierarchical"}, **kinds}
     known = training_slices(pipeline, train) if train else None
+    real = described(features, training_volumes(pipeline, train, slices)) if train else None
     rows: list[Any] = []
     for name, options in kinds.items():
         settings = Settings(slices, **options).resolved(pipeline.bundle)
@@ -192,8 +196,33 @@ def schedules_table(pipeline: SynthesisPipeline, slices: int, seeds: list[int], 
         }
         if known is not None:
             row["z_error_mm"] = round(float(np.mean([z_error(v, *known) for v in hu])), 1)
+        if real is not None:
+            made = described(features, list(hu))
+            row |= {name: round(frechet_distance(real[name], made[name]), 3) for name in real}
         rows.append(row)
     return rows
+
+
+def described(features: Any, volumes: list[np.ndarray], clip: int = 16) -> dict[str, np.ndarray]:
+    """Return ctgrid-features of all slices, and of all clips that begin at every fourth slice."""
+    slices, clips = [], []
+    for hu in volumes:
+        slices.append(features.slices(hu))
+        starts = np.arange(0, max(1, len(hu) - clip + 1), 4)
+        clips.append(features.clips(hu, starts[:, None] + np.arange(min(clip, len(hu)))))
+    return {"fd_slices": np.concatenate(slices), f"fd_clips_{clip}": np.concatenate(clips)}
+
+
+def training_volumes(pipeline: SynthesisPipeline, folder: Path, slices: int, side: int = 128) -> list[np.ndarray]:
+    """Return training volumes in the model's frame, resampled along z: (slices, side, side) in HU."""
+    from torch.nn.functional import interpolate
+
+    from ctgrid.data.framing import frame
+    from ctgrid.data.volumes import load_folder
+
+    fov = pipeline.bundle.facts1.fov_mm or 340.0
+    framed = [frame(volume, fov, side)[None, None] for volume in load_folder(folder, side)]
+    return [interpolate(v, size=(slices, side, side), mode="trilinear")[0, 0].numpy() * HU for v in framed]
 
 
 def joints_of(settings: Settings, k: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ from .progress import progress_bar
 if TYPE_CHECKING:
     from ctgrid.denoising.bench import Bench
     from ctgrid.runs import RunRecord
+
+Start = Literal["noised", "matched"]
 
 
 def command(
@@ -42,7 +44,7 @@ def command(
             "--strength",
             metavar="auto|HU",
             parser=parse_strength,
-            help="Noise to remove, as a standard deviation.",
+            help="Noise to remove, as a standard deviation; 0 leaves a scan as it is.",
         ),
     ] = "auto",
     residual: Annotated[
@@ -64,6 +66,11 @@ def command(
     phases: Annotated[
         int | None, typer.Option("--phases", min=1, help="Overlapping grids that are averaged; 1 is side by side.")
     ] = None,
+    start: Annotated[
+        Start | None,
+        typer.Option("--start", help="Stage 1 starts from the noisy latents as they are, or with noise added."),
+    ] = None,
+    refine_start: Annotated[Start | None, typer.Option("--refine-start", help="Likewise of stage 2.")] = None,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Leave stage 2 out.")] = False,
     no_detail: Annotated[bool, typer.Option("--no-detail", help="Leave the detail step out.")] = False,
     batch_size: Annotated[
@@ -99,7 +106,15 @@ def command(
         raise typer.BadParameter("missing; name a file or a folder (or --preview PNG)", param_hint="--out")
     if out is not None and preview is not None:
         raise typer.BadParameter("a preview writes no volume; leave --out away", param_hint="--preview")
-    given = {"seed": seed, "steps": steps, "refine_steps": refine_steps, "phases": phases, "batch_size": batch_size}
+    given = {
+        "seed": seed,
+        "steps": steps,
+        "refine_steps": refine_steps,
+        "phases": phases,
+        "start": start,
+        "refine_start": refine_start,
+        "batch_size": batch_size,
+    }
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     settings |= {"refine": False} if no_refine else {}
     request = Request(
@@ -226,6 +241,9 @@ def _count(entries: list[dict[str, Any]]) -> str:
 
 
 def _noise(entry: dict[str, Any]) -> str:
+    if entry["settings"].get("untouched"):
+        hint = ", or --strength HU if you know better" if entry["settings"].get("strength") == "auto" else ""
+        return f"noise {entry['noise_hu']:.0f} HU: nothing to remove, left as it is{hint}"
     removed = f", {entry['removed_hu']:.0f} HU removed" if "removed_hu" in entry else ""
     return f"noise {entry['noise_hu']:.0f} HU{removed}"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ctgrid.baselines import filters
 from ctgrid.baselines.tuned import TUNED
-from ctgrid.denoising.result import DenoiseResult, Strength, noise_of
+from ctgrid.denoising.result import DenoiseResult, Strength, noise_of, untouched
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume, cast_hu
 
@@ -55,16 +55,18 @@ class ClassicalFilter:
         """
         started = time.perf_counter()
         noise_hu = noise_of(volume, strength)
-        parameters = self.parameters(noise_hu) if noise_hu > 0 else {}
+        settings = {"method": self.name, "strength": strength, "noise_hu": round(noise_hu, 2)}
+        if noise_hu == 0:
+            return untouched(volume, noise_hu, settings)
+        parameters = self.parameters(noise_hu)
+        settings |= parameters
         hu = volume.hu.copy()
-        if noise_hu > 0:
-            floor = AIR_HU - PADDING_MARGIN * noise_hu
-            for z, image in enumerate(volume.hu):
-                held = np.maximum(image, floor).astype(np.float32)
-                found = self.function(held, noise_hu, **parameters)
-                hu[z] = np.where(image < floor, image, cast_hu(found, hu.dtype))
-                progress(self.name, z + 1, len(hu))
-        settings = {"method": self.name, "strength": strength, "noise_hu": round(noise_hu, 2), **parameters}
+        floor = AIR_HU - PADDING_MARGIN * noise_hu
+        for z, image in enumerate(volume.hu):
+            held = np.maximum(image, floor).astype(np.float32)
+            found = self.function(held, noise_hu, **parameters)
+            hu[z] = np.where(image < floor, image, cast_hu(found, hu.dtype))
+            progress(self.name, z + 1, len(hu))
         phases = {"filter": round(time.perf_counter() - started, 3)}
         return DenoiseResult(replace(volume, hu=hu), phases, noise_hu, settings)
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctgrid.denoising.result import DenoiseResult, Strength, noise_of
+from ctgrid.denoising.result import DenoiseResult, Strength, noise_of, untouched
 from ctgrid.errors import CtgridError
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume
@@ -105,7 +105,7 @@ class GenerateCT:
 
         Args:
             volume: the scan, of any orientation.
-            strength: noted, not used.
+            strength: noted, not used; only of a scan without noise, 0 HU, nothing is drawn.
             seed: of the drawing; slice i draws the same, whatever the others are.
             progress: called after every slice.
         """
@@ -114,13 +114,15 @@ class GenerateCT:
 
         started = time.perf_counter()
         noise_hu = noise_of(volume, strength)
+        settings = {"method": "generatect", "seed": seed, "steps": CASCADE["timesteps"][1], "prompt": None}
+        if noise_hu == 0:
+            return untouched(volume, noise_hu, settings)
         unit, record = to_canonical(volume, size=HIGH, slices=None)
         for i, image in enumerate(unit):
             small = downsample(torch.from_numpy(np.ascontiguousarray(image))[None, None], HIGH // LOW)
             unit[i] = self.draw((small.clamp(-1, 1) + 1) / 2, seed + i)[0, 0].cpu().numpy() * 2 - 1
             progress("generatect", i + 1, len(unit))
         phases = {"super-resolution": round(time.perf_counter() - started, 3)}
-        settings = {"method": "generatect", "seed": seed, "steps": CASCADE["timesteps"][1], "prompt": None}
         return DenoiseResult(from_canonical(unit, record), phases, noise_hu, settings)
 
     def draw(self, small: Tensor, seed: int) -> Tensor:

@@ -128,7 +128,7 @@ def cached(path: Path, identity: dict[str, object], make: Callable[[], dict[str,
     """Return the tensors of a file, or make and store them where it is missing or of another identity.
 
     Args:
-        path: a safetensors file.
+        path: a safetensors file; or a folder, where each identity has a file of its own.
         identity: everything the tensors depend on, JSON-able.
         make: computes the tensors.
     """
@@ -136,6 +136,7 @@ def cached(path: Path, identity: dict[str, object], make: Callable[[], dict[str,
     from safetensors.torch import save_file
 
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    path = path / f"latents-{key[:16]}.safetensors" if path.is_dir() else path
     if path.exists():
         with safe_open(str(path), "pt") as stored:
             if (stored.metadata() or {}).get("identity") == key:

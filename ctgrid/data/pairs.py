@@ -18,8 +18,15 @@ from ctgrid.volume import Volume
 
 LOWEST_HU, HIGHEST_HU = -1000, 1000
 DOSES = (0.04, 0.5)
+PAIRS_VERSION = 2
+"""Of what this file makes: pairs that another version made are made anew."""
+
 DEEPEST = 48
 """Slices of a version: enough for three grids, few enough that versions stay many."""
+
+
+Diffuse = Callable[[Volume, float, int, tuple[int, int]], Volume]
+"""Called with noisy slices, their noise in HU, a seed, and the number of the first slice and of all of the scan."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class NoisyPair:
 
 def make_pairs(
     volumes: list[VolumeSlices],
-    diffuse: Callable[[Volume, float, int], Volume],
+    diffuse: Diffuse,
     *,
     versions: int,
     levels_hu: tuple[float, float],
@@ -59,7 +66,7 @@ def make_pairs(
 
     Args:
         volumes: the clean scans.
-        diffuse: called with a noisy volume, its noise in HU and a seed; returns the diffusion result.
+        diffuse: makes the diffusion result of a noisy part of a scan.
         versions: of each volume.
         levels_hu: range of the noise.
         low_dose_share: share of the versions with simulated doses.
@@ -75,7 +82,7 @@ def make_pairs(
             clean = volume.hu[first : first + depth]
             scan = _scan(clean.numpy(), volume.spacing_mm)
             noisy, level = _with_noise(scan, generator, levels_hu, low_dose_share)
-            prior = diffuse(noisy, level, seed + version)
+            prior = diffuse(noisy, level, seed + version, (first, len(volume.hu)))
             pairs.append(NoisyPair(volume.name, clean, _tensor(noisy), _tensor(prior), level))
             progress("making noisy versions", number * versions + version + 1, len(volumes) * versions)
     return pairs
@@ -92,14 +99,23 @@ def _with_noise(
         dose = math.exp(low + (high - low) * uniform(generator))
         noisy = low_dose(scan, dose, seed=integer(0, 2**31, generator))
         return noisy, max(1.0, estimate_noise(noisy))
+    noisy_hu, level = with_white_noise(torch.from_numpy(scan.hu.astype(np.float32)), generator, levels_hu)
+    return _scan(noisy_hu.to(torch.int16).numpy(), scan.spacing_mm), level
+
+
+def with_white_noise(hu: Tensor, generator: torch.Generator, levels_hu: tuple[float, float]) -> tuple[Tensor, float]:
+    """Return slices with white noise, in whole HU, half the time clipped to [-1000, 1000], and the noise's level.
+
+    Args:
+        hu: (n, H, W) float32.
+        generator: what is drawn comes from it.
+        levels_hu: range of the level, drawn log-uniformly.
+    """
     low, high = map(math.log, levels_hu)
     level = math.exp(low + (high - low) * uniform(generator))
     clipped = uniform(generator) < 0.5
-    hu = torch.from_numpy(scan.hu.astype(np.float32))
-    hu += level * normal(tuple(hu.shape), generator)
-    if clipped:
-        hu.clamp_(LOWEST_HU, HIGHEST_HU)
-    return _scan(hu.round().to(torch.int16).numpy(), scan.spacing_mm), level
+    noisy = hu + level * normal(tuple(hu.shape), generator)
+    return (noisy.clamp_(LOWEST_HU, HIGHEST_HU) if clipped else noisy).round(), level
 
 
 def _scan(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> Volume:

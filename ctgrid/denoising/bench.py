@@ -15,7 +15,6 @@ from ctgrid.formats import is_dicom
 from ctgrid.preprocess.hu import require_ct
 from ctgrid.preprocess.metadata import MetadataTable
 from ctgrid.progress import Progress
-from ctgrid.runs import fingerprint
 from ctgrid.volume import Volume
 
 Entry = dict[str, Any]
@@ -109,8 +108,10 @@ class Bench:
 
 def identity_of(request: Request) -> dict[str, Any]:
     """Return what the voxels of a case depend on besides its input."""
+    from ctgrid.models.bundle import digest_of_model
+
     settings = {name: value for name, value in request.settings.items() if name != "batch_size"}
-    model = None if find_method(request.name).classical else _weights_of(request.loading.model)
+    model = None if find_method(request.name).classical else digest_of_model(request.loading.model)
     weights = request.loading.weights
     return {
         "method": request.name,
@@ -121,13 +122,3 @@ def identity_of(request: Request) -> dict[str, Any]:
         "weights": None if weights is None else str(weights),
         **settings,
     }
-
-
-def _weights_of(model: str) -> str:
-    """Return a hash over a model's weights."""
-    from ctgrid.models.manifest import digest_of
-    from ctgrid.models.sources import resolve_model
-
-    folder = resolve_model(model)
-    files = sorted(folder.glob("*/*.safetensors"))
-    return str(digest_of({path.relative_to(folder).as_posix(): fingerprint(path)["sha256"] for path in files}))

@@ -156,7 +156,8 @@ def denoise_case(job: Job, bench: Bench, *, many: bool = False, progress: Progre
     result = bench.run(volume, progress)
     progress("noise per slice", 0, 1)
     mark = time.perf_counter()
-    per_slice = summary_of(estimate_noise_per_slice(volume))
+    found = getattr(result, "noise_per_slice_hu", None)
+    per_slice = summary_of(estimate_noise_per_slice(volume) if found is None else found)
     slices_seconds = time.perf_counter() - mark
     progress("writing", 0, 1)
     mark = time.perf_counter()

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from ctgrid.denoising.starts import Start, begin
 from ctgrid.diffusion.sampling import sample
-from ctgrid.diffusion.schedule import Schedule
 from ctgrid.draws import generator_for
 from ctgrid.errors import CtgridError
 from ctgrid.grid import downsample, from_grid, to_grid
 from ctgrid.models.bundle import Bundle
 from ctgrid.pipelines.stages import COARSE, batches, encode_cells, tokens, z_of
 from ctgrid.progress import Progress, silent
-
-LOWEST, HIGHEST = 20, 700
-"""Timesteps between which the start is kept."""
-
-
-def start_timestep(noise_to_signal: float) -> int:
-    """Return the timestep whose sqrt((1 - alpha_bar) / alpha_bar) comes nearest to a noise level."""
-    levels = Schedule.linear().alphas_cumprod
-    ratio = ((1 - levels) / levels).sqrt()
-    return int((ratio - noise_to_signal).abs().argmin().clamp(LOWEST, HIGHEST))
 
 
 def grid_rows(count: int, cells: int, phases: int = 1) -> Tensor:
@@ -52,57 +44,75 @@ def grid_rows(count: int, cells: int, phases: int = 1) -> Tensor:
 def denoise_cells(
     bundle: Bundle,
     images: Tensor,
-    start: int,
+    timestep: int,
     steps: int,
     *,
     seed: int,
     batch_size: int,
     phases: int = 1,
-    slices: int | None = None,
+    start: Start = "noised",
+    place: tuple[int, int] | None = None,
     progress: Progress = silent,
 ) -> tuple[Tensor, int]:
     """Run the coarse half of Algorithm 3; a slice that lies in several grids becomes the mean of its latents.
 
     Args:
         bundle: the model.
-        images: (N, 1, S, S) slices in [-1, 1].
-        start: timestep t0 of the forward process.
+        images: (N, 1, s, s) slices shrunk K times, in [-1, 1]; see :func:`shrunk`.
+        timestep: t0 of the forward process.
         steps: network calls from there.
         seed: of the added noise.
         batch_size: grids at once.
         phases: see :func:`grid_rows`.
-        slices: of the volume, which absolute z counts in; None is N.
+        start: whether noise is added.
+        place: number of the first slice in the volume that absolute z counts in, and the slices of that volume;
+            None is (0, N).
         progress: called after every batch.
 
     Returns:
-        Denoised cells (N, c, s, s) and the number of token-passes spent.
+        Denoised cells (N, c, s/8, s/8) and the number of token-passes spent.
     """
     model, facts = bundle.stage1, bundle.facts1
-    device, cells = bundle.codec.device, facts.k**2
-    schedule = Schedule.linear()
-    rows = grid_rows(len(images), cells, phases)
+    if facts.layout != "grid":
+        raise CtgridError(f"model {bundle.name} stacks cells as channels, a baseline of synthesis; it denoises nothing")
+    first, slices = place or (0, len(images))
+    device = bundle.codec.device
+    rows = grid_rows(len(images), facts.k**2, phases)
     side = model.latent_size // facts.k
     total = torch.zeros(len(images), model.in_channels, side, side)
     times = torch.bincount(rows.flatten(), minlength=len(images))
+    encoded = _encoder(bundle, images)
     spent = 0
     for part in batches(len(rows), batch_size):
         index = rows[part].flatten()
-        small = downsample(images[index], facts.k).clamp(-1, 1)
-        clean = to_grid(encode_cells(bundle, small), facts.k)
+        clean = to_grid(encoded(index), facts.k)
         streams = [generator_for(seed, COARSE, part.start + i) for i in range(len(clean))]
         noise = torch.stack([torch.randn(clean.shape[1:], generator=stream) for stream in streams])
-        noisy = schedule.q_sample(clean, torch.full((len(clean),), start), noise)
         latent = sample(
             model,
-            noisy.to(device),
+            begin(clean, timestep, start, noise).to(device),
             steps=steps,
             sampler="dpm++",
             generator=streams,
-            z_index=z_of(rows[part], slices or len(images), facts.slices).to(device) if model.absolute_z else None,
+            z_index=z_of(rows[part] + first, slices, facts.slices).to(device) if model.absolute_z else None,
             prediction=facts.prediction,
-            start=start,
+            start=timestep,
         ).cpu()
         total.index_add_(0, index, from_grid(latent, facts.k))
         spent += steps * len(clean) * tokens(model)
         progress("stage 1", part.stop, len(rows))
     return total / times[:, None, None, None], spent
+
+
+def shrunk(images: Tensor, k: int) -> Tensor:
+    """Shrink slices (N, 1, S, S) in [-1, 1] to (N, 1, S/k, S/k), a few at a time."""
+    return torch.cat([downsample(images[part], k).clamp(-1, 1) for part in batches(len(images), k * k)])
+
+
+def _encoder(bundle: Bundle, images: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what gives the cells of chosen slices; those encoded one by one are encoded once for all grids."""
+    if bundle.facts1.cell_encoding == "grid":
+        return lambda index: encode_cells(bundle, images[index])
+    group = bundle.facts1.k**2
+    cells = torch.cat([encode_cells(bundle, images[part]) for part in batches(len(images), group)])
+    return lambda index: cells[index]

@@ -85,9 +85,13 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, residual: Path | None = None
         plan = Plan([Job(cases[0], out, residual, out.with_name(stem_of(out) + PICTURE) if picture else None)])
     else:
         plan = Plan(_into_folder(inputs, cases, out, residual, picture), out)
+    taken: set[Path] = set()
     for job in plan.jobs:
         for path in job.outputs:
             check_apart(job.source, path)
+            if path.resolve() in taken:
+                raise CtgridError(f"{path} would be written twice; choose another --residual or --out")
+            taken.add(path.resolve())
     return plan
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ctgrid.denoising.diffusion import DIFFUSION
 from ctgrid.denoising.result import Denoiser, DenoisingResult, Strength
 from ctgrid.errors import CtgridError
 from ctgrid.progress import Progress, silent
@@ -135,9 +136,7 @@ def default_method(model: str | Path = "embedded") -> str:
     return "grid-detail" if has_detail(model) else "grid"
 
 
-GRID_SETTINGS = ("seed", "steps", "refine_steps", "batch_size", "phases", "refine", "only")
-PHASES = 2
-"""Phases of overlapping grids in the default: every slice lies in the outer half of a grid and the inner of another."""
+GRID_SETTINGS = ("seed", "steps", "refine_steps", "batch_size", "phases", "refine", "start", "refine_start", "only")
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -151,7 +150,7 @@ METHODS: dict[str, Method] = {
         Method(
             "grid-detail",
             "overlapping grids, both stages, then the detail network on the scan itself with that as prior",
-            partial(_load_grid, "grid-detail", {"phases": PHASES, "detail": True}),
+            partial(_load_grid, "grid-detail", {**DIFFUSION.as_dict(), "detail": True}),
             settings=(*GRID_SETTINGS, "detail"),
         ),
         Method(

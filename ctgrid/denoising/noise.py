@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ctgrid.volume import Volume
@@ -14,6 +16,9 @@ SOFT_TISSUE_HU = (-300.0, 300.0)
 
 LEAST_COEFFICIENTS = 500
 """A slice with less soft tissue than this does not count."""
+
+REACH = 2
+"""Slices on either side that have a say in a slice's noise."""
 
 
 def estimate_noise(volume: Volume) -> float:
@@ -51,14 +56,33 @@ def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
     return np.array([np.nan if sigma is None else sigma for sigma in estimates])
 
 
-def summary_of(per_slice: np.ndarray) -> dict[str, float | int]:
-    """Return the range of estimates per slice as JSON-able numbers: ``lowest``, ``median``, ``highest``, ``told``.
+def smoothed(per_slice: np.ndarray, level_hu: float) -> np.ndarray:
+    """Return the noise that every slice is denoised by, where estimates of single slices are to be trusted.
+
+    A running median over five slices; slices that cannot tell take the volume's level, and none is further than a
+    factor of two from it.
+
+    Args:
+        per_slice: (n,) HU as of :func:`estimate_noise_per_slice`.
+        level_hu: the volume's.
+
+    Returns:
+        (n,) float64 in HU.
+    """
+    known = np.where(np.isfinite(per_slice), per_slice, level_hu)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(known, REACH, mode="edge"), 2 * REACH + 1)
+    return np.asarray(np.median(windows, axis=-1).clip(level_hu / 2, level_hu * 2))
+
+
+def summary_of(per_slice: np.ndarray) -> dict[str, Any]:
+    """Return estimates per slice in JSON-able form: ``values``, ``lowest``, ``median``, ``highest``, ``told``.
 
     Args:
         per_slice: (n,) as of :func:`estimate_noise_per_slice`.
     """
     told = per_slice[np.isfinite(per_slice)]
-    facts: dict[str, float | int] = {"slices": len(per_slice), "told": len(told)}
+    values = [round(float(sigma), 1) if np.isfinite(sigma) else None for sigma in per_slice]
+    facts: dict[str, Any] = {"slices": len(per_slice), "told": len(told), "values": values}
     if len(told):
         low, middle, high = np.quantile(told, (0, 0.5, 1))
         facts |= {"lowest": round(float(low), 2), "median": round(float(middle), 2), "highest": round(float(high), 2)}

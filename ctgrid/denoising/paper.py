@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from ctgrid.denoising.grids import denoise_cells, start_timestep
-from ctgrid.denoising.result import DenoiseResult, Strength, noise_of
+from ctgrid.denoising.diffusion import COARSE_ADDED, check_counts
+from ctgrid.denoising.grids import denoise_cells, shrunk
+from ctgrid.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
+from ctgrid.denoising.starts import start_timestep
 from ctgrid.pipelines.base import ModelPipeline, Stopwatch
-from ctgrid.pipelines.denoise import COARSE_START, check_counts
 from ctgrid.pipelines.device import autocast
 from ctgrid.pipelines.settings import REFINE_STEPS
 from ctgrid.pipelines.stages import batches, decode_cells, refine
@@ -57,17 +59,26 @@ class PaperPipeline(ModelPipeline):
             CtgridError: where the volume is no CT, or a setting is out of range.
         """
         require_ct(volume)
-        check_counts(batch_size, steps, refine_steps)
+        check_counts(batch_size=batch_size, steps=steps, refine_steps=refine_steps)
         watch = Stopwatch()
         with watch("estimate noise"):
             noise_hu = noise_of(volume, strength)
+        settings: dict[str, Any] = {
+            "method": "grid-paper",
+            "strength": strength,
+            "noise_hu": round(noise_hu, 2),
+            "seed": seed,
+            "batch_size": batch_size,
+        }
+        if noise_hu < LEAST_HU:
+            return untouched(volume, noise_hu, settings, watch.rounded())
         with watch("preprocess"):
             unit, record = to_canonical(volume, size=self.bundle.facts1.size, slices=None)
-        images = torch.from_numpy(unit)[:, None]
-        missing = -len(images) % self.bundle.facts1.k**2
-        filled = torch.cat([images, images[-1:].expand(missing, -1, -1, -1)]) if missing else images
-        start = start_timestep(COARSE_START * noise_hu / SCALE_HU)
-        calls = max(2, round(steps * start / 1000))
+            small = shrunk(torch.from_numpy(unit)[:, None], self.bundle.facts1.k)
+        missing = -len(small) % self.bundle.facts1.k**2
+        filled = torch.cat([small, small[-1:].expand(missing, -1, -1, -1)])
+        start = start_timestep(COARSE_ADDED * noise_hu / SCALE_HU)
+        calls = max(1, round(steps * start / 1000))
         with autocast(self.device, self.dtype), watch("stage 1"):
             cells, passes = denoise_cells(
                 self.bundle,
@@ -76,12 +87,11 @@ class PaperPipeline(ModelPipeline):
                 calls,
                 seed=seed,
                 batch_size=batch_size,
-                slices=len(images),
+                place=(0, len(small)),
                 progress=progress,
             )
-            coarse = decode_cells(self.bundle, cells, batch_size)[: len(images)]
-        del filled
-        chosen = torch.arange(len(images)) if only is None else torch.tensor(list(only))
+            coarse = decode_cells(self.bundle, cells, batch_size)[: len(small)]
+        chosen = torch.arange(len(small)) if only is None else torch.tensor(list(only))
         for part in batches(len(chosen), batch_size):
             index = chosen[part]
             with autocast(self.device, self.dtype), watch("stage 2"):
@@ -92,13 +102,5 @@ class PaperPipeline(ModelPipeline):
             progress("stage 2", part.stop, len(chosen))
         with watch("postprocess"):
             result = from_canonical(unit, record)
-        settings = {
-            "method": "grid-paper",
-            "strength": strength,
-            "noise_hu": round(noise_hu, 2),
-            "start_timestep": start,
-            "network_calls": [calls, refine_steps],
-            "seed": seed,
-            "batch_size": batch_size,
-        }
+        settings |= {"start_timestep": start, "network_calls": [calls, refine_steps]}
         return DenoiseResult(result, watch.rounded(), noise_hu, settings, passes)

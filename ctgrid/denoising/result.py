@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from ctgrid.denoising.noise import estimate_noise
 from ctgrid.errors import CtgridError
@@ -14,9 +15,15 @@ from ctgrid.volume import Volume
 Strength = float | Literal["auto"]
 """The noise's standard deviation in HU, or "auto" to estimate it."""
 
+MOST_HU = 5000.0
+"""More noise than that is a slip of the pen: values run from -1000 to 3000."""
+
+LEAST_HU = 3.0
+"""Noise below this is left alone by methods with networks: whole HU and a scanner's own filters are of that size."""
+
 
 class DenoisingResult(Protocol):
-    """A denoised volume and how it came about; :class:`DenoiseResult` and the pipelines' own results fit."""
+    """A denoised volume and how it came about; :class:`DenoiseResult` is one."""
 
     @property
     def volume(self) -> Volume:
@@ -48,23 +55,42 @@ class Denoiser(Protocol):
 
 @dataclass(frozen=True)
 class DenoiseResult:
-    """The plain form of :class:`DenoisingResult`, whose words it shares."""
+    """The plain form of :class:`DenoisingResult`, whose words it shares.
+
+    ``noise_per_slice_hu`` are estimates of the axial slices, (n,) from the feet, where the method went by them.
+    """
 
     volume: Volume
     phases: dict[str, float]
     noise_hu: float
     settings: dict[str, Any] = field(default_factory=dict)
     dit_token_passes: int = 0
+    noise_per_slice_hu: np.ndarray | None = None
+
+
+def untouched(
+    volume: Volume, noise_hu: float, settings: dict[str, Any], phases: dict[str, float] | None = None
+) -> DenoiseResult:
+    """Return a scan with too little noise as it is; the settings then hold ``untouched``.
+
+    Args:
+        volume: the scan, which is copied.
+        noise_hu: its noise.
+        settings: that the method would have gone by.
+        phases: seconds so far.
+    """
+    same = replace(volume, hu=volume.hu.copy())
+    return DenoiseResult(same, phases or {}, noise_hu, {**settings, "untouched": True})
 
 
 def noise_of(volume: Volume, strength: Strength) -> float:
     """Return the noise in HU that a strength stands for, estimated where it is "auto".
 
     Raises:
-        CtgridError: where ``strength`` is neither "auto" nor a number of HU, 0 or more.
+        CtgridError: where ``strength`` is neither "auto" nor a number of HU from 0 to :data:`MOST_HU`.
     """
     if strength == "auto":
         return estimate_noise(volume)
-    if not isinstance(strength, int | float) or not 0 <= strength < math.inf:
-        raise CtgridError(f"strength must be 'auto' or a noise level in HU, 0 or more, got {strength!r}")
+    if not isinstance(strength, int | float) or not 0 <= strength <= MOST_HU:
+        raise CtgridError(f"strength must be 'auto' or a noise level in HU, 0 to {MOST_HU:g}, got {strength!r}")
     return float(strength)

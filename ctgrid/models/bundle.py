@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,8 +20,10 @@ from ctgrid.files import sha256_of
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.models.dit import DiT
 from ctgrid.models.load import load_dit
+from ctgrid.models.manifest import digest_of
+from ctgrid.models.own import load_own, moved
 from ctgrid.models.sources import EMBEDDED, EMBEDDED_FOLDER, describe_source, resolve_model
-from ctgrid.models.weights import one_line
+from ctgrid.models.stacked import Layout, network_sizes
 
 if TYPE_CHECKING:
     from ctgrid.models.detail import DetailNet
@@ -33,6 +36,7 @@ __all__ = [
     "STAGE_FILE",
     "Bundle",
     "StageFacts",
+    "digest_of_model",
     "load_bundle",
     "load_detail",
     "load_parts",
@@ -65,6 +69,7 @@ class StageFacts:
         extent_mm: median extent of the training volumes along z, mm; None if unknown.
         content: what the slices are: of CT, or frames of video clips.
         channels: of the images, 1 for gray or 3 for RGB.
+        layout: of stage 1's cells: tiled in a grid image, or stacked as channels (see :mod:`ctgrid.models.stacked`).
     """
 
     prediction: Prediction = "epsilon"
@@ -77,6 +82,7 @@ class StageFacts:
     extent_mm: float | None = None
     content: Literal["ct", "video"] = "ct"
     channels: Literal[1, 3] = 1
+    layout: Layout = "grid"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able values."""
@@ -152,6 +158,19 @@ def model_folder(name: str | Path) -> Path:
     return folder
 
 
+def digest_of_model(name: str | Path, without: Sequence[str] = ()) -> str:
+    """Return one hash over the configs and weights of a model, whichever parts it has.
+
+    Args:
+        name: as :func:`ctgrid.models.sources.resolve_model` takes it.
+        without: parts left out.
+    """
+    folder = resolve_model(name)
+    files = [path for kind in ("*.safetensors", "*.json") for path in folder.glob(f"*/{kind}")]
+    kept = [path for path in files if path.parent.name not in without and path.name != "run.json"]
+    return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in kept})
+
+
 def load_stage(folder: Path) -> DiT:
     """Load one stage from a folder as saved by training, float32, in evaluation mode.
 
@@ -181,13 +200,13 @@ def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
         name=str(name),
         folder=folder,
         codec=codec.to(device),
-        stage1=stage1.to(device),  # type: ignore[arg-type]
-        stage2=stage2.to(device),  # type: ignore[arg-type]
+        stage1=moved(stage1, device),
+        stage2=moved(stage2, device),
         facts1=facts1,
         facts2=facts2,
         hashes=hashes,
         source=describe_source(name, hashes),
-        detail=load_detail(folder).to(device) if (folder / DETAIL / "config.json").exists() else None,  # type: ignore[arg-type]
+        detail=moved(load_detail(folder), device) if (folder / DETAIL / "config.json").exists() else None,
     )
 
 
@@ -213,11 +232,7 @@ def read_detail(part: Path) -> DetailNet:
     """Read a detail network from its own folder; see :func:`load_detail`."""
     from ctgrid.models.detail import DetailNet
 
-    try:
-        network: DetailNet = DetailNet.from_pretrained(part, local_files_only=True)
-    except Exception as error:  # diffusers and safetensors have many for damaged files
-        raise CtgridError(f"{part}: not a detail network that can be read: {one_line(error)}") from error
-    return network.float().eval().requires_grad_(False)
+    return load_own(DetailNet, part, "detail network").requires_grad_(False)
 
 
 def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT, StageFacts, StageFacts]:
@@ -228,16 +243,19 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
     """
     network, models = load_codec(codec), (load_stage(stage1), load_stage(stage2))
     facts1, facts2 = (StageFacts.read(folder) for folder in (stage1, stage2))
+    sizes = network_sizes(facts1.layout, facts1.k, facts1.size // network.downsample, network.latent_channels)
     wanted = {
         "the sizes of slices of both stages": (facts1.size, facts2.size),
         "k of both stages": (facts1.k, facts2.k),
         "the content of both stages": (facts1.content, facts2.content),
         "the image channels of both stages": (facts1.channels, facts2.channels),
-        "stage 1's cells per side and its k": (models[0].cells_per_side, facts1.k),
-        "stage 1's latent channels and the codec's": (models[0].in_channels, network.latent_channels),
+        "stage 1's cells per side and its k": (models[0].cells_per_side, sizes["cells_per_side"]),
+        "stage 1's latent channels and the codec's": (models[0].in_channels, sizes["in_channels"]),
         "stage 2's latent channels and the codec's": (models[1].in_channels, network.latent_channels),
         "stage 2's condition channels and the codec's": (models[1].condition_channels, network.latent_channels),
-        "stage 1's latent size and its slices'": (models[0].latent_size * network.downsample, facts1.size),
+        "stage 1's latent size and its slices'": tuple(
+            n * network.downsample for n in (models[0].latent_size, sizes["latent_size"])
+        ),
         "stage 2's latent size and its slices'": (models[1].latent_size * network.downsample, facts2.size),
     }
     for what, (one, other) in wanted.items():

@@ -106,7 +106,8 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         embedders = [TimestepEmbedding(width, frequency_shift) if own_embedders else None for _ in range(depth)]
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, norm_eps, own) for own in embedders)
         self.final_layer = FinalLayer(width, patch_size, self.out_channels)
-        self.initialise()
+        if not self.final_layer.linear.weight.is_meta:  # shapes alone: weights are read next, or never come
+            self.initialise()
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Draw fresh weights: Xavier for linear layers, zero for gates and output (blocks start as identity).

@@ -77,6 +77,14 @@ def position_table(width: int, tokens_per_side: int, cells_per_side: int = 1, po
             f"{tokens_per_side} tokens per side do not divide into {cells_per_side} cells per side; "
             "the latent side must be a multiple of patch_size * cells_per_side"
         )
+    place = torch.get_default_device()
+    with torch.device("cpu"):  # on "meta", arange alone would import torch's compiler, which takes a second
+        table = _table(width, tokens_per_side, cells_per_side, positions)
+    return table.to(place)
+
+
+def _table(width: int, tokens_per_side: int, cells_per_side: int, positions: Positions) -> Tensor:
+    """Compute what :func:`position_table` returns."""
     side = torch.arange(tokens_per_side, dtype=torch.float64)
     if positions == "2d":
         if width % 4:

@@ -14,6 +14,7 @@ from torch import nn
 
 from ctgrid.errors import CtgridError
 from ctgrid.models.bundle import Bundle, load_bundle
+from ctgrid.models.own import moved
 from ctgrid.pipelines.device import check_compiler, choose_device, choose_dtype
 
 Pipeline = TypeVar("Pipeline", bound="ModelPipeline")
@@ -111,7 +112,7 @@ def prepare(bundle: Bundle, device: torch.device, dtype: torch.dtype, compile: b
     network: Any = bundle.codec.network
     stages: list[Any] = [bundle.stage1, bundle.stage2]
     if device.type == "cuda" or dtype != torch.float32:
-        network.to(memory_format=torch.channels_last)
+        moved(network, memory_format=torch.channels_last)
     if device.type == "cuda" and dtype != torch.float32:
         for stage in stages:
             cast_weights(stage, dtype)

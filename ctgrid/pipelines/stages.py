@@ -17,6 +17,7 @@ from ctgrid.draws import generator_for
 from ctgrid.grid import from_grid, to_grid
 from ctgrid.models.bundle import Bundle
 from ctgrid.models.dit import DiT
+from ctgrid.models.stacked import on_grids
 from ctgrid.pipelines.schedules import HELPER, Plan, Window
 from ctgrid.progress import Progress, silent
 
@@ -81,9 +82,11 @@ def sample_cells(
         Latents of the cells (V, N, c, s, s) on the CPU, and the number of token-passes spent.
     """
     model, facts = bundle.stage1, bundle.facts1
-    side = model.latent_size // facts.k
+    network = on_grids(model, facts.layout, facts.k)
+    channels, latent_size = bundle.codec.latent_channels, facts.size // bundle.codec.downsample
+    side = latent_size // facts.k
     made_slices = max(slices, *(int(window.target.max()) + 1 for windows in plan for window in windows))
-    cells = torch.zeros(len(seeds), made_slices, model.in_channels, side, side)
+    cells = torch.zeros(len(seeds), made_slices, channels, side, side)
     device = next(model.parameters()).device
     calls = [steps] + [steps if fill_steps is None else fill_steps] * (len(plan) - 1)
     total = sum(n * -(-len(windows) * len(seeds) // batch_size) for n, windows in zip(calls, plan, strict=True))
@@ -98,12 +101,12 @@ def sample_cells(
         for part in batches(len(jobs), batch_size):
             owners, batch = [v for v, _ in jobs[part]], [windows[i] for _, i in jobs[part]]
             streams = [generator_for(seeds[v], COARSE, number, i) for v, i in jobs[part]]
-            shape = (model.in_channels, model.latent_size, model.latent_size)
+            shape = (channels, latent_size, latent_size)
             noise = torch.stack([torch.randn(shape, generator=stream) for stream in streams])
             position = torch.from_numpy(np.stack([window.position for window in batch]))
             z_index = z_of(position, slices, facts.slices)
             grids = sample(
-                model,
+                network,
                 noise.to(device),
                 steps=n,
                 sampler=sampler,
@@ -127,7 +130,7 @@ def _known(bundle: Bundle, windows: list[Window], cells: list[Tensor]) -> Known 
     mask = torch.from_numpy(np.stack([window.known for window in windows]))
     if not mask.any():
         return None
-    k, side = bundle.facts1.k, bundle.stage1.latent_size
+    k, side = bundle.facts1.k, bundle.facts1.size // bundle.codec.downsample
     targets = [torch.from_numpy(np.maximum(window.target, 0)) for window in windows]
     values = torch.cat([of[target] for of, target in zip(cells, targets, strict=True)])
     return Known(cells_mask(mask, k, side), to_grid(values, k), bundle.facts1.conditioning, k)
@@ -197,6 +200,7 @@ def refine(
     start: float = 1.0,
     origin: Tensor | None = None,
     keep: float = 0.0,
+    added: bool = True,
     sampler: str = "dpm++",
     spacing: Spacing | None = None,
     watch: Watch | None = None,
@@ -212,6 +216,7 @@ def refine(
         start: level the reverse process starts from, as a share of the schedule; 1 is pure noise.
         origin: latents (B, c, S/8, S/8) that are diffused to ``start``; None takes the condition itself.
         keep: share of ``origin`` in the result.
+        added: add noise to what is diffused to ``start``; else its own noise stands for that of the level.
         sampler: see :func:`ctgrid.diffusion.sample`.
         spacing: likewise.
         watch: counts the seconds of ``encode``, ``stage 2`` and ``decode``.
@@ -224,7 +229,7 @@ def refine(
     device, timed = next(model.parameters()).device, watch if watch is not None else _untimed
     seeds = [seed] * len(coarse) if isinstance(seed, int) else list(seed)
     with timed("encode"):
-        condition = bundle.codec.encode(enlarge(coarse.to(device), facts.k))
+        condition = condition_of(bundle, coarse.to(device))
     with timed("stage 2"):
         shape = tuple(condition.shape[1:])
         shared = {s: torch.randn(shape, generator=generator_for(s, REFINE)).to(device) for s in dict.fromkeys(seeds)}
@@ -233,7 +238,7 @@ def refine(
             schedule = Schedule.linear()
             level = torch.full((len(condition),), schedule.timestep(start), device=device)
             clean = condition if origin is None else origin.to(device)
-            noise = schedule.q_sample(clean, level, noise)
+            noise = schedule.q_sample(clean, level, noise if added else torch.zeros_like(noise))
         latent = sample(
             model,
             noise,
@@ -250,6 +255,20 @@ def refine(
     with timed("decode"):
         images = bundle.codec.decode(latent)
     return images.cpu() if onto_cpu else images, steps * len(condition) * tokens(model)
+
+
+def condition_of(bundle: Bundle, coarse: Tensor) -> Tensor:
+    """Return stage 2's condition, the latents of enlarged coarse slices.
+
+    Args:
+        bundle: the model; a codec that has an encoder for coarse slices uses that.
+        coarse: (B, 1, S/K, S/K) in [-1, 1], where the codec is.
+
+    Returns:
+        (B, c, S/8, S/8).
+    """
+    codec, k = bundle.codec, bundle.facts2.k
+    return codec.encode_coarse(coarse) if codec.reads_coarse(k) else codec.encode(enlarge(coarse, k))
 
 
 def _untimed(phase: str) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""Training of the embedded autoencoder."""
+"""Training of the embedded autoencoder, of the whole or of a lighter decoder behind an encoder that is kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ctgrid.data.degrade import enlarge
 from ctgrid.data.volumes import SliceSource
 from ctgrid.draws import integer, normal
+from ctgrid.errors import CtgridError
+from ctgrid.grid import downsample
 from ctgrid.models.unshuffle_codec import DOWNSAMPLE, UnshuffleCodec
 from ctgrid.training.config import CodecRecipe
 
@@ -19,7 +22,11 @@ STATISTICS_EXAMPLES = 64
 
 
 class CodecTask:
-    """Reconstruct crops of full slices and whole cells: L1 + L2 + a small Kullback-Leibler term."""
+    """Reconstruct crops of full slices and whole cells: L1 + L2 + a small Kullback-Leibler term.
+
+    A network with a second encoder learns besides what the first makes of a crop shrunk and enlarged again. Where
+    the recipe keeps the encoder of another codec, latents stay that codec's, and models trained on them fit.
+    """
 
     def __init__(self, recipe: CodecRecipe, volumes: Sequence[SliceSource]) -> None:
         """Take the recipe and the volumes it draws slices from, in memory or in a store."""
@@ -27,9 +34,16 @@ class CodecTask:
         self.volumes = volumes
 
     def build(self) -> nn.Module:
-        """Return an untrained :class:`UnshuffleCodec`."""
+        """Return an untrained :class:`UnshuffleCodec`, but for an encoder that is kept.
+
+        Raises:
+            CtgridError: where the encoder to keep is of other sizes.
+        """
         colour = self.recipe.video is not None and not self.recipe.video.gray
-        return UnshuffleCodec(**{**self.recipe.network, **({"image_channels": 3} if colour else {})})
+        network = UnshuffleCodec(**{**self.recipe.network, **({"image_channels": 3} if colour else {})})
+        if self.recipe.encoder_of is not None:
+            _keep_encoder(network, self.recipe.encoder_of)
+        return network
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw one crop (1, crop, crop) and its cells (cells_per_crop, 1, cell, cell) with their noise."""
@@ -47,10 +61,13 @@ class CodecTask:
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Average the losses of crops and cells, pixel for pixel."""
-        crops = self._terms(network, batch["crop"], batch["crop_noise"])
+        crops = self._terms(network, batch["crop"], batch["crop_noise"], self.recipe.coarse_factor)
         cells = self._terms(network, batch["cells"].flatten(0, 1), batch["cells_noise"].flatten(0, 1))
-        terms = {key: 0.5 * (crops[key] + cells[key]) for key in crops}
+        terms = {key: 0.5 * (crops[key] + cells[key]) for key in cells}
         loss = terms["l1"] + terms["mse"] + self.recipe.kl_weight * terms["kl"]
+        if "coarse" in crops:
+            terms["coarse"] = crops["coarse"]
+            loss = loss + terms["coarse"]
         return {"loss": loss, **terms, "crop_mse": crops["mse"], "cell_mse": cells["mse"]}
 
     def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
@@ -60,7 +77,16 @@ class CodecTask:
         return torch.cat([crop[0, 0], again[0, 0].to(crop.dtype)], dim=1)
 
     def save(self, network: Any, folder: Path) -> None:
-        """Measure the latents' mean and spread per channel, put both in the config, and save."""
+        """Measure the latents' mean and spread per channel, put both in the config, and save.
+
+        Behind an encoder that is kept they are that codec's own.
+        """
+        if self.recipe.encoder_of is None:
+            self._measure(network)
+        network.save_pretrained(folder)
+
+    def _measure(self, network: Any) -> None:
+        """Put the latents' mean and spread per channel into the config."""
         generator = torch.Generator().manual_seed(0)
         device = next(network.parameters()).device
         latents = []
@@ -75,7 +101,6 @@ class CodecTask:
             latents_mean=[round(v, 6) for v in values.mean(dim=1).tolist()],
             latents_std=[round(v, 6) for v in values.std(dim=1).tolist()],
         )
-        network.save_pretrained(folder)
 
     def _place(self, generator: torch.Generator) -> tuple[SliceSource, int]:
         volume = self.volumes[integer(0, len(self.volumes), generator)]
@@ -92,12 +117,47 @@ class CodecTask:
         volume, row = self._place(generator)
         return _with_channels(volume.small(row, self.recipe.cell))
 
-    def _terms(self, network: nn.Module, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        reconstruction, mean, log_variance = network(images, noise)
+    def _terms(
+        self, network: nn.Module, images: Tensor, noise: Tensor, coarse_factor: int | None = None
+    ) -> dict[str, Tensor]:
+        """Return the terms of the loss; with ``coarse_factor`` that of the second encoder too."""
+        coarse = None if coarse_factor is None else downsample(images, coarse_factor).clamp(-1, 1)
+        reconstruction, mean, log_variance, guess = network(images, noise, coarse)
         difference = reconstruction.float() - images
         mean, log_variance = mean.float(), log_variance.float()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
-        return {"l1": difference.abs().mean(), "mse": difference.square().mean(), "kl": kl}
+        terms = {"l1": difference.abs().mean(), "mse": difference.square().mean(), "kl": kl}
+        if coarse is not None and coarse_factor is not None:
+            plain: Any = getattr(network, "module", network)  # a wrapper has no method but forward
+            with torch.no_grad():
+                wanted = plain.posterior(enlarge(coarse, coarse_factor))[0].float()
+            spread = plain.normalisation()[1]
+            terms["coarse"] = ((guess.float() - wanted) / spread).square().mean()
+        return terms
+
+
+def _keep_encoder(network: UnshuffleCodec, source: str) -> None:
+    """Give a network the encoder of a codec and its latents' mean and spread, and keep both from training.
+
+    Raises:
+        CtgridError: where that codec is of another class, or its encoder of other sizes.
+    """
+    from ctgrid.models.codecs import load_codec
+
+    with torch.device("cpu"):  # the network may be one of shapes alone
+        kept = load_codec(source).network
+    if not isinstance(kept, UnshuffleCodec):
+        raise CtgridError(f"codec.encoder_of: {source} is a {type(kept).__name__}, an UnshuffleCodec is needed")
+    meta = next(network.parameters()).is_meta
+    try:
+        network.encoder.load_state_dict(kept.encoder.state_dict(), assign=meta)
+    except RuntimeError as error:
+        raise CtgridError(
+            f"codec.encoder_of: the encoder of {source} has other sizes than codec.network asks for; copy its "
+            "latent_channels, encoder_width, encoder_blocks, fine_width and fine_blocks"
+        ) from error
+    network.encoder.requires_grad_(False)
+    network.register_to_config(latents_mean=kept.config["latents_mean"], latents_std=kept.config["latents_std"])
 
 
 def _with_channels(image: Tensor) -> Tensor:

@@ -85,7 +85,13 @@ class CodecRecipe(_Frozen):
     cell: int = Field(128, gt=0, multiple_of=8, description="side of a grid's cell (size / K)")
     cells_per_crop: int = Field(4, gt=0, description="cells per crop in an example")
     kl_weight: float = Field(1e-4, ge=0)
+    encoder_of: str | None = Field(None, description="codec whose encoder is kept; only the rest is trained")
     video: VideoRecipe | None = Field(None, description="clips instead of CT volumes")
+
+    @property
+    def coarse_factor(self) -> int | None:
+        """How far slices are shrunk for the network's second encoder; None where it has none."""
+        return int(self.network.get("coarse_factor", 4)) if self.network.get("coarse_width") else None
 
     @model_validator(mode="after")
     def _crop_fits(self) -> CodecRecipe:
@@ -114,6 +120,7 @@ class GridRecipe(DiffusionRecipe):
     cell_encoding: Literal["cell", "grid"] = Field(
         "grid", description="encode each cell on its own, or the whole grid image as the paper does"
     )
+    layout: Literal["grid", "channels"] = Field("grid", description="cells tiled in an image, or stacked as channels")
     variants: int = Field(1, gt=0, description="affine variants of each volume, the first untouched")
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
@@ -130,6 +137,15 @@ class GridRecipe(DiffusionRecipe):
         if self.keyframe_share + self.window_share > 1:
             raise ValueError(
                 f"keyframe_share {self.keyframe_share} and window_share {self.window_share} exceed 1 together"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layout_fits(self) -> GridRecipe:
+        if self.layout == "channels" and (self.knows_cells or self.network.get("absolute_z")):
+            raise ValueError(
+                "layout 'channels' has one timestep and one place for all cells of a grid: set window_share to 0, "
+                "unknown_share to 1 and network.absolute_z to false"
             )
         return self
 
@@ -163,6 +179,8 @@ class DetailRecipe(_Frozen):
     versions: int = Field(4, gt=0, description="noisy versions of each volume")
     low_dose_share: float = Field(0.25, ge=0, le=1, description="versions whose noise is simulated in projections")
     alone_share: float = Field(0.3, ge=0, le=1, description="examples without the diffusion result")
+    fresh_share: float = Field(0.0, ge=0, le=1, description="of those, examples with white noise drawn on the spot")
+    start: str | None = Field(None, description="folder of a network of the same sizes that training goes on from")
     level_power: float = Field(0.7, ge=0, description="errors are weighted by the noise level to minus this power")
 
 

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.data.latents import cached
-from ctgrid.data.pairs import NoisyPair, make_pairs
+from ctgrid.data.pairs import PAIRS_VERSION, NoisyPair, make_pairs, with_white_noise
 from ctgrid.data.volumes import VolumeSlices
+from ctgrid.denoising.diffusion import DIFFUSION, diffusion_identity
 from ctgrid.draws import integer, uniform
+from ctgrid.errors import CtgridError
+from ctgrid.models.bundle import DETAIL, digest_of_model, read_detail
 from ctgrid.models.detail import DetailNet
 from ctgrid.progress import Progress
 from ctgrid.training.config import DetailRecipe
@@ -33,8 +36,22 @@ class DetailTask:
         self.recipe, self.pairs = recipe, pairs
 
     def build(self) -> nn.Module:
-        """Return an untrained :class:`DetailNet`."""
-        return DetailNet(**self.recipe.network)
+        """Return an untrained :class:`DetailNet`, or the one that the recipe goes on from.
+
+        Raises:
+            CtgridError: where that one is of other sizes.
+        """
+        network = DetailNet(**self.recipe.network)
+        if self.recipe.start is not None and not next(network.parameters()).is_meta:
+            folder = Path(self.recipe.start)
+            before = read_detail(folder / "model" if (folder / "model").is_dir() else folder)
+            try:
+                network.load_state_dict(before.state_dict())
+            except RuntimeError as error:
+                raise CtgridError(
+                    f"detail.start: the network in {folder} has other sizes than detail.network"
+                ) from error
+        return network
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw a crop: images (2 n + 2, c, c), target noise (1, c, c), noise_hu () and present ()."""
@@ -49,9 +66,14 @@ class DetailTask:
             if (clean < AIR_HU).float().mean() < MOST_AIR:
                 break
         around = torch.arange(z - n, z + n + 1).clamp(0, len(pair.clean) - 1)
-        noisy = torch.stack([pair.noisy[int(i)][box].float() for i in around])
-        middle = noisy[n]
         present = uniform(generator) >= self.recipe.alone_share
+        level = pair.noise_hu
+        if not present and uniform(generator) < self.recipe.fresh_share:
+            below = torch.stack([pair.clean[int(i)][box].float() for i in around])
+            noisy, level = with_white_noise(below, generator, self.recipe.levels_hu)
+        else:
+            noisy = torch.stack([pair.noisy[int(i)][box].float() for i in around])
+        middle = noisy[n]
         hint = middle - pair.prior[z][box].float() if present else torch.zeros_like(middle)
         images = _turn(torch.cat([noisy, hint[None], clean[None]]), generator) / UNIT_HU
         *seen, below = images.split([2 * n + 2, 1])
@@ -60,8 +82,8 @@ class DetailTask:
         return {
             "images": seen[0],
             "target": seen[0][n : n + 1] - below,
-            "noise_hu": torch.tensor(pair.noise_hu * wrong),
-            "true_hu": torch.tensor(pair.noise_hu),
+            "noise_hu": torch.tensor(level * wrong),
+            "true_hu": torch.tensor(level),
             "present": torch.tensor(float(present)),
         }
 
@@ -96,6 +118,9 @@ def detail_task(
 ) -> DetailTask:
     """Make noisy versions of volumes and their diffusion results, once, and return the task on them.
 
+    The diffusion is that of method ``grid-detail``. What was made is made anew where the recipe's share in it, the
+    diffusion's settings, or the model's codec or stages are others.
+
     Args:
         recipe: the kind's part of the config.
         volumes: in memory.
@@ -111,7 +136,9 @@ def detail_task(
         pipeline = DenoisePipeline.load(recipe.model)
         pairs = make_pairs(
             list(volumes),
-            lambda scan, noise_hu, seed: pipeline.run(scan, strength=noise_hu, seed=seed).volume,
+            lambda scan, noise_hu, seed, place: (
+                pipeline.run(scan, strength=noise_hu, seed=seed, place=place, **DIFFUSION.as_dict()).volume
+            ),
             versions=recipe.versions,
             levels_hu=recipe.levels_hu,
             low_dose_share=recipe.low_dose_share,
@@ -122,7 +149,15 @@ def detail_task(
         return {**parts, "noise_hu": torch.tensor([pair.noise_hu for pair in pairs], dtype=torch.float64)}
 
     settings = recipe.model_dump(mode="json", include={"model", "size", "versions", "levels_hu", "low_dose_share"})
-    tensors = cached(cache, {"recipe": settings, "seed": seed, "volumes": digests}, make)
+    identity = {
+        "pairs": PAIRS_VERSION,
+        "recipe": settings,
+        "diffusion": diffusion_identity(),
+        "model": digest_of_model(recipe.model, without=[DETAIL]),
+        "seed": seed,
+        "volumes": digests,
+    }
+    tensors = cached(cache, identity, make)
     names = [volume.name for volume in volumes for _ in range(recipe.versions)]
     levels = tensors["noise_hu"].tolist()
     return DetailTask(

@@ -37,9 +37,16 @@ def codec_folder(name: str) -> Path:
     return folder / "model" if (folder / "model").is_dir() else folder
 
 
+MODEL_KEYS = {"network", "prediction", "min_snr_gamma", "codec", "layout"}
+"""Keys of a recipe that say what is trained, or are told in other words."""
+
+DRAWING_KEYS = {"strides", "keyframe_share", "window_share", "unknown_share"}
+"""Keys that say which grids are drawn from cached volumes."""
+
+
 def identity(recipe: DiffusionRecipe, data: TrainingData, codec: Codec, seed: int) -> dict[str, object]:
     """Return everything that cached tensors depend on."""
-    settings = recipe.model_dump(mode="json", exclude={"network", "prediction", "min_snr_gamma", "codec"})
+    settings = recipe.model_dump(mode="json", exclude=MODEL_KEYS | DRAWING_KEYS)
     return {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}
 
 
@@ -73,6 +80,7 @@ def grid_task(recipe: GridRecipe, data: TrainingData, cache: Path, seed: int, pr
         data,
         cell_encoding=recipe.cell_encoding,
         conditioning="clean" if recipe.knows_cells else "replace",
+        layout=recipe.layout,
     )
     if data.store is not None:
         volumes: Any = data.volumes

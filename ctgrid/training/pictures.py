@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ctgrid.diffusion.sampling import sample
 from ctgrid.grid import from_grid, to_grid
+from ctgrid.models.stacked import on_grids
 
 if TYPE_CHECKING:
     from ctgrid.training.stage1 import GridTask
@@ -27,7 +28,7 @@ def grid_picture(task: GridTask, network: Any, generator: torch.Generator, steps
     example = {name: value[None] for name, value in task.example(generator).items()}
     device = next(network.parameters()).device
     latent = sample(
-        network,
+        on_grids(network, task.recipe.layout, task.recipe.k),
         example["noise"].to(device),
         steps=steps,
         sampler="dpm++",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
 
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
@@ -28,6 +31,24 @@ if TYPE_CHECKING:
 
     from ctgrid.data.volumes import VolumeSlices
 
+
+@dataclass(frozen=True)
+class Opened:
+    """Volumes in memory that several runs share.
+
+    Attributes:
+        volumes: to train on.
+        held_out: to validate on; None for no validation.
+        cache: folder that keeps what is made ahead of them, for every recipe that asks for the same.
+        seed: of what is made ahead, whatever the runs' own seeds.
+    """
+
+    volumes: TrainingData
+    held_out: TrainingData | None
+    cache: Path
+    seed: int = 0
+
+
 MAY_CHANGE = {"steps", "decay_steps", "checkpoint_every", "keep_last", "sharding", "loader_threads"}
 """Numbers of the optimisation that may differ when a run is resumed; what is looked at meanwhile may as well."""
 
@@ -44,6 +65,7 @@ def train(
     max_steps: int | None = None,
     seed: int | None = None,
     overrides: dict[str, Any] | None = None,
+    opened: Opened | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train the codec or one of the two diffusion stages on a folder of CT volumes or a store.
@@ -62,6 +84,7 @@ def train(
             ``optimisation.steps``, unless that is smaller.
         seed: replaces the recipe's seed.
         overrides: dotted keys of the recipe to new values.
+        opened: volumes that several runs share, in place of those of ``data``, ``split`` and ``fraction``.
         progress: called with (phase, done, total).
 
     Returns:
@@ -83,18 +106,21 @@ def train(
     check_apart(out, selection.path)
     check_run_folder(out, recipe, resume)
     codec = codec_identity(recipe)
-    check_inputs(recipe, selection)
-    opened = open_data(selection, recipe.recipe, progress)
+    check_network(recipe)
+    volumes = opened.volumes if opened is not None else open_data(selection, recipe.recipe, progress)
     if resume:
-        check_same_data(out, opened, codec)
+        check_same_data(out, volumes, codec)
     new = not out.exists()
     out.mkdir(exist_ok=True)
     try:
         with atomic_output(out / "config.json", overwrite=True) as temporary:
             temporary.write_text(recipe.model_dump_json(indent=1) + "\n")
-        write_data_record(out, opened, codec)
-        task = make_task(recipe, opened, out / "latents.safetensors", progress)
-        held_out = validation_task(recipe, selection, out / "latents-valid.safetensors", progress)
+        write_data_record(out, volumes, codec)
+        if opened is None:
+            task = make_task(recipe, volumes, out / "latents.safetensors", progress)
+            held_out = validation_task(recipe, selection, out / "latents-valid.safetensors", progress)
+        else:
+            task, held_out = shared_tasks(recipe, opened, progress)
     except BaseException:
         if new:
             shutil.rmtree(out, ignore_errors=True)
@@ -111,7 +137,7 @@ def train(
         held_out=held_out,
         progress=progress,
     )
-    return {**summary, "config": recipe.model_dump(mode="json"), "volumes": opened.names, "data": opened.facts}
+    return {**summary, "config": recipe.model_dump(mode="json"), "volumes": volumes.names, "data": volumes.facts}
 
 
 def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Progress) -> Task:
@@ -148,6 +174,15 @@ def validation_task(recipe: TrainConfig, selection: Selection, cache: Path, prog
     return make_task(recipe, open_data(held_out, recipe.recipe, progress), cache, progress)
 
 
+def shared_tasks(recipe: TrainConfig, opened: Opened, progress: Progress) -> tuple[Task, Task | None]:
+    """Return the tasks on training and on held-out volumes that several runs share."""
+    ahead = recipe.model_copy(update={"seed": opened.seed})
+    task = make_task(ahead, opened.volumes, opened.cache, progress)
+    if opened.held_out is None or not recipe.validation.every:
+        return task, None
+    return task, make_task(ahead, opened.held_out, opened.cache, progress)
+
+
 def codec_identity(recipe: TrainConfig) -> str | None:
     """Return the identity of the codec that a stage trains on; None where a recipe names none."""
     if not isinstance(recipe.recipe, DiffusionRecipe):
@@ -157,11 +192,11 @@ def codec_identity(recipe: TrainConfig) -> str | None:
     return load_codec(recipe.recipe.codec).identity
 
 
-def check_inputs(recipe: TrainConfig, selection: Selection) -> None:
-    """Refuse what would otherwise fail only after the volumes were read.
+def check_network(recipe: TrainConfig) -> None:
+    """Refuse a network that would otherwise fail only after the volumes were read.
 
     Raises:
-        CtgridError: for a folder or store without the volumes asked for, or a network that cannot be built.
+        CtgridError: for a network that cannot be built.
     """
     import torch
 
@@ -173,7 +208,6 @@ def check_inputs(recipe: TrainConfig, selection: Selection) -> None:
             task.build()
     except (TypeError, CtgridError) as error:
         raise CtgridError(f"{recipe.kind}.network: {error}") from error
-    selection.choose(recipe.recipe)
 
 
 def check_run_folder(out: Path, recipe: TrainConfig, resume: bool) -> None:
@@ -200,7 +234,7 @@ def check_same_run(path: Path, recipe: TrainConfig) -> None:
     """
     if not path.exists():
         return
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = _with_defaults(json.loads(path.read_text(encoding="utf-8")))
     now = recipe.model_dump(mode="json")
     for values in (before, now):
         values["optimisation"] = {k: v for k, v in values["optimisation"].items() if k not in MAY_CHANGE}
@@ -211,3 +245,11 @@ def check_same_run(path: Path, recipe: TrainConfig) -> None:
             f"{path.parent}: cannot resume, the recipe differs in {', '.join(different)}; "
             "use the recipe the run was started with, or another --out"
         )
+
+
+def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Add the keys that recipes have got since a run was started; what cannot be read stays as it is."""
+    try:
+        return TrainConfig.model_validate(values).model_dump(mode="json")
+    except ValidationError:
+        return values

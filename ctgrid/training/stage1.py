@@ -16,6 +16,7 @@ from ctgrid.grid import from_grid, to_grid
 from ctgrid.models.bundle import StageFacts
 from ctgrid.models.codecs import Codec
 from ctgrid.models.dit import DiT
+from ctgrid.models.stacked import network_sizes, on_grids
 from ctgrid.training.config import GridRecipe
 from ctgrid.training.diffusion import diffusion_loss, draw_timestep, save_stage
 from ctgrid.training.pictures import grid_picture
@@ -42,12 +43,9 @@ class GridTask:
 
     def build(self) -> nn.Module:
         """Return an untrained :class:`DiT` that fits the recipe's codec, grid and size."""
-        return DiT(
-            latent_size=self.recipe.size // self.codec.downsample,
-            in_channels=self.codec.latent_channels,
-            cells_per_side=self.recipe.k,
-            **self.recipe.network,
-        )
+        recipe, codec = self.recipe, self.codec
+        sizes = network_sizes(recipe.layout, recipe.k, recipe.size // codec.downsample, codec.latent_channels)
+        return DiT(**sizes, **recipe.network)
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw a grid (c, S, S) with its slice indices (K²,), known cells (K²,), timestep and noise."""
@@ -74,6 +72,7 @@ class GridTask:
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the diffusion loss on the cells that are not known."""
         latent = self.encoded(batch["grid"])
+        network = on_grids(network, self.recipe.layout, self.recipe.k)
         network_config = self.recipe.network
         inputs = {"z_index": batch["z_index"]} if network_config.get("absolute_z") else {}
         if not self.recipe.knows_cells:

@@ -121,7 +121,7 @@ def clip_views(recipe: DiffusionRecipe, clips: list[Clip]) -> CoarseClips:
 def video_grid_task(recipe: GridRecipe, data: TrainingData) -> GridTask:
     """Return stage 1's task: grids of coarse frames, encoded where the batch is."""
     conditioning = "clean" if recipe.knows_cells else "replace"
-    facts = video_facts(recipe, cell_encoding=recipe.cell_encoding, conditioning=conditioning)
+    facts = video_facts(recipe, cell_encoding=recipe.cell_encoding, conditioning=conditioning, layout=recipe.layout)
     views = clip_views(recipe, list(data.volumes))  # type: ignore[arg-type]
     return GridTask(recipe, views, video_codec(recipe), facts)
 

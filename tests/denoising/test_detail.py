@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ctgrid.denoising.detail import DetailDenoiser, padding_values, remove_noise
+from ctgrid.denoising.detail import DetailDenoiser, padding_values, remove_noise, slice_levels
 from ctgrid.errors import CtgridError
 from ctgrid.models.bundle import load_bundle, load_detail, pack
 from ctgrid.models.detail import DetailNet
@@ -53,7 +53,7 @@ def test_the_result_is_the_input_less_the_noise(dtype: type[np.generic]) -> None
     assert result.hu == pytest.approx(expected, abs=1e-3)
     assert np.array_equal(result.hu[hu == -3024], hu[hu == -3024])
     seen = torch.cat(stub.seen)
-    assert (float(seen.min()), float(seen.max())) == (pytest.approx(-1.1), pytest.approx(1.1))
+    assert (float(seen.min()), float(seen.max())) == (pytest.approx(-1.2), pytest.approx(1.2))  # 1000 HU and 4 x 50
 
 
 def test_neighbours_are_axial_and_end_slices_repeat() -> None:
@@ -90,7 +90,7 @@ def test_any_size_any_batch_any_orientation(
 
 
 def test_prior_and_level_count(network: DetailNet, chest: Callable[..., np.ndarray]) -> None:
-    """And without noise the scan comes back to the bit."""
+    """Each changes the result; a prior lies on the scan's grid."""
     volume = Volume(chest((3, 32, 40), noise_hu=50), AFFINE)
     prior = Volume(chest((3, 32, 40), noise_hu=0), AFFINE)
     results = [
@@ -98,8 +98,6 @@ def test_prior_and_level_count(network: DetailNet, chest: Callable[..., np.ndarr
         for level, hint in ((50.0, None), (50.0, prior), (200.0, None))
     ]
     assert not np.array_equal(results[0], results[1]) and not np.array_equal(results[0], results[2])
-    for level in (0.0, 2.9):
-        assert np.array_equal(remove_noise(volume, network, level, prior, **PLACE).hu, volume.hu)
     with pytest.raises(CtgridError, match="the diffusion result has shape"):
         remove_noise(volume, network, 50.0, Volume(prior.hu[:2], AFFINE), **PLACE)
 
@@ -119,10 +117,32 @@ def test_the_network_alone(detailed_model: Path, chest: Callable[..., np.ndarray
     exact, coarse = (DetailDenoiser.load(str(detailed_model), "cpu", dtype) for dtype in ("float32", "bfloat16"))
     result = exact.run(volume)
     assert result.noise_hu == pytest.approx(60, rel=0.15)
-    assert result.settings["method"] == "detail" and not result.settings["untouched"]
+    assert result.settings["method"] == "detail" and "untouched" not in result.settings
     assert np.abs(coarse.run(volume).volume.hu.astype(int) - result.volume.hu).max() <= 8
     assert list(exact.describe()["files"]) == ["detail/diffusion_pytorch_model.safetensors"]
-    assert np.array_equal(exact.run(volume, 0).volume.hu, volume.hu)
+    for level in (0, 2.9):
+        still = exact.run(volume, level)
+        assert np.array_equal(still.volume.hu, volume.hu) and still.settings["untouched"]
+
+
+def test_slices_are_denoised_by_their_own_noise(
+    network: DetailNet, detailed_model: Path, chest: Callable[..., np.ndarray]
+) -> None:
+    """Where the level is estimated; one that is given holds for all."""
+    hu = chest((12, 160, 200), noise_hu=0).astype(np.float32)
+    sigmas = np.repeat([30.0, 60.0], 6).astype(np.float32)
+    hu += sigmas[:, None, None] * np.random.default_rng(1).standard_normal(hu.shape).astype(np.float32)
+    volume = Volume(hu, AFFINE)
+    levels, per_slice = slice_levels(volume.reoriented("SAR"), "auto", 45.0)
+    assert per_slice is not None and per_slice == pytest.approx(sigmas, rel=0.2)
+    assert levels == pytest.approx(sigmas, rel=0.2)
+    assert slice_levels(volume, 45.0, 45.0) == (45.0, None)
+    each = remove_noise(volume, network, np.asarray(levels), **PLACE).hu
+    alone = remove_noise(volume, network, float(np.asarray(levels)[8]), **PLACE).hu
+    assert np.allclose(each[8], alone[8], atol=0.01) and not np.allclose(each[2], alone[2], atol=0.01)
+    denoiser = DetailDenoiser.load(str(detailed_model), "cpu", "float32")
+    assert denoiser.run(volume).noise_per_slice_hu == pytest.approx(sigmas, rel=0.2)
+    assert denoiser.run(volume, 45.0).noise_per_slice_hu is None
 
 
 def test_what_is_missing_is_said(tiny_model: Path, tmp_path: Path) -> None:
@@ -131,7 +151,7 @@ def test_what_is_missing_is_said(tiny_model: Path, tmp_path: Path) -> None:
         DetailDenoiser.load(str(tiny_model))
     (tmp_path / "detail").mkdir()
     (tmp_path / "detail" / "config.json").write_text('{"_class_name": "DetailNet"}', encoding="utf-8")
-    with pytest.raises(CtgridError, match="not a detail network that can be read") as raised:
+    with pytest.raises(CtgridError, match=r"the detail network.s weights could not be read") as raised:
         DetailDenoiser.load(str(tmp_path))
     assert str(tmp_path) in str(raised.value) and "\n" not in str(raised.value)
 

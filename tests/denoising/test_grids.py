@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from ctgrid.denoising import grids
-from ctgrid.denoising.grids import HIGHEST, LOWEST, grid_rows, start_timestep
+from ctgrid.denoising.grids import grid_rows
+from ctgrid.denoising.starts import HIGHEST, LOWEST, start_timestep
 from ctgrid.errors import CtgridError
 from ctgrid.grid import to_grid
 from ctgrid.models.bundle import Bundle, load_bundle
@@ -54,7 +55,7 @@ def test_slices_in_several_grids_become_their_mean(
         return to_grid(next(numbers)[:, None, None, None].expand(-1, 4, 2, 2).contiguous())
 
     monkeypatch.setattr(grids, "sample", number_cells)
-    images = torch.zeros(20, 1, 64, 64)
+    images = torch.zeros(20, 1, 16, 16)
     cells, _ = grids.denoise_cells(bundle, images, 300, 2, seed=0, batch_size=batch_size)
     expected = [*range(4), *[(i + 12 + i) / 2 for i in range(4, 16)], *range(28, 32)]
     assert cells[:, 0, 0, 0].tolist() == expected

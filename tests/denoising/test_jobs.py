@@ -49,6 +49,15 @@ def test_one_scan(inputs: Path, tmp_path: Path) -> None:
     assert (stem_of(Path("a.b.nii.gz")), stem_of(Path("a.b"))) == ("a.b", "a.b")
 
 
+def test_nothing_is_written_twice(inputs: Path, tmp_path: Path) -> None:
+    """A residual is no result: neither as a file nor in the same folder."""
+    out = tmp_path / "x.nii.gz"
+    with pytest.raises(CtgridError, match=r"x\.nii\.gz would be written twice; choose another --residual or --out"):
+        plan_jobs([inputs / "two" / "b.mha"], out, residual=out)
+    with pytest.raises(CtgridError, match="would be written twice"):
+        plan_jobs([inputs], tmp_path / "y", residual=tmp_path / "y")
+
+
 def test_inputs_are_safe(inputs: Path, tmp_path: Path) -> None:
     """From outputs, residuals and folders, through links too; unknown suffixes are refused."""
     scan = inputs / "one" / "scan.nii.gz"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ctgrid.denoising.noise import estimate_noise, estimate_noise_per_slice, slice_noise, summary_of
+from ctgrid.denoising.noise import estimate_noise, estimate_noise_per_slice, slice_noise, smoothed, summary_of
 from ctgrid.volume import Volume
 
 
@@ -65,7 +65,15 @@ def test_noise_per_slice(chest: Callable[..., np.ndarray]) -> None:
     summary = summary_of(per_slice)
     assert (summary["slices"], summary["told"]) == (5, 4)
     assert summary["lowest"] == pytest.approx(20, rel=0.15) and summary["highest"] == pytest.approx(200, rel=0.15)
-    assert summary_of(np.array([np.nan])) == {"slices": 1, "told": 0}
+    assert summary["values"][:4] == pytest.approx(per_slice[:4], abs=0.05) and summary["values"][4] is None
+    assert summary_of(np.array([np.nan])) == {"slices": 1, "told": 0, "values": [None]}
+
+
+def test_slices_are_denoised_by_a_running_median_of_their_noise() -> None:
+    """One odd slice says nothing, one that cannot tell takes the volume's, and a factor of two is the limit."""
+    found = np.array([20, 20, 20, 90, 20, 20, np.nan, 20, 40, 40, 40, 40, 200, 200, 200, 200.0])
+    assert smoothed(found, 40.0).tolist() == [20] * 7 + [40] * 4 + [40, 80, 80, 80, 80]
+    assert smoothed(np.full(3, np.nan), 40.0).tolist() == [40.0] * 3
 
 
 def test_small_slices_count_together(chest: Callable[..., np.ndarray]) -> None:

@@ -108,6 +108,43 @@ def test_stable_diffusion_scaling_and_gray(tmp_path: Path) -> None:
     assert torch.allclose(codec.decode(latent), rgb.mean(dim=1, keepdim=True).clamp(-1, 1), atol=1e-6)
 
 
+def coarse_codec(**config: Any) -> Codec:
+    """Return an untrained codec with an encoder for coarse slices."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = UnshuffleCodec(4, 8, 1, 8, 1, 8, 1, coarse_width=8, coarse_blocks=1, **config)
+    return Codec(network, "test")
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_coarse_slices_have_the_latent_size_of_whole_ones(factor: int) -> None:
+    """Whatever the factor; normalised as the others are."""
+    codec = coarse_codec(coarse_factor=factor, latents_mean=[1.0] * 4, latents_std=[2.0] * 4)
+    coarse = torch.rand(2, 1, 64 // factor, 32 // factor, generator=generator_for(4))
+    latent = codec.encode_coarse(coarse)
+    assert latent.shape == (2, 4, 8, 4) and latent.dtype == torch.float32
+    raw: Any = codec.network
+    assert torch.allclose(latent, (raw.coarse_encoder(coarse) - 1.0) / 2.0)
+    assert [f for f in (2, 4, 8) if codec.reads_coarse(f)] == [factor]
+
+
+def test_codecs_without_that_encoder_say_so(codec: Codec) -> None:
+    """They are asked before."""
+    assert not codec.reads_coarse(4)
+    with pytest.raises(CtgridError, match="has no encoder for coarse slices; enlarge them"):
+        codec.encode_coarse(torch.zeros(1, 1, 8, 8))
+
+
+def test_identity_is_the_encoder() -> None:
+    """Latents outlive another decoder, not another encoder or other statistics."""
+    one = coarse_codec()
+    other = coarse_codec()
+    other.network.decoder[0].weight.data += 1  # type: ignore[index, operator, union-attr]
+    assert other.identity == one.identity
+    other.network.encoder[0].weight.data += 1  # type: ignore[index, operator, union-attr]
+    assert len({one.identity, Codec(other.network, "test").identity, coarse_codec(latents_std=[2.0] * 4).identity}) == 3
+
+
 def break_folder(folder: Path, how: str) -> None:
     """Damage a codec's folder in a named way."""
     config, weights = folder / "config.json", folder / "diffusion_pytorch_model.safetensors"

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from ctgrid.denoising.grids import LOWEST, denoise_cells
+from ctgrid.denoising.grids import denoise_cells, shrunk
 from ctgrid.denoising.paper import PaperPipeline
+from ctgrid.denoising.starts import LOWEST, start_timestep
 from ctgrid.errors import CtgridError
 from ctgrid.pipelines.denoise import DenoisePipeline, denoise
 from ctgrid.volume import Volume
@@ -65,10 +66,12 @@ def test_the_seed_decides_and_the_batch_does_not(pipeline: DenoisePipeline, ches
     volume = Volume(chest((40, 64, 64)), SCALED)
     first = pipeline.run(volume, seed=1, **QUICK).volume.hu.astype(int)
     images = torch.from_numpy(np.clip(volume.hu, -1000, 1000).astype(np.float32) / 1000)[:, None]
-    single, together = (denoise_cells(pipeline.bundle, images, 300, 2, seed=1, batch_size=n)[0] for n in (1, 3))
+    small = shrunk(images, 4)
+    single, together = (denoise_cells(pipeline.bundle, small, 300, 2, seed=1, batch_size=n)[0] for n in (1, 3))
     assert torch.allclose(single, together, atol=1e-4)
     assert np.array_equal(first, pipeline.run(volume, seed=1, **QUICK).volume.hu)
-    assert not np.array_equal(first, pipeline.run(volume, seed=2, **QUICK).volume.hu)
+    one, other = (pipeline.run(volume, seed=seed, start="noised", **QUICK).volume.hu for seed in (1, 2))
+    assert not np.array_equal(one, other)
     for size in (1, 64):
         assert abs(pipeline.run(volume, seed=1, batch_size=size, **QUICK).volume.hu - first).max() <= 1
 
@@ -80,17 +83,18 @@ def test_work_is_counted(pipeline: DenoisePipeline, chest: Callable[..., np.ndar
     made = pipeline.run(volume, batch_size=2, **QUICK, progress=lambda *call: calls.append(call))
     coarse, fine = made.settings["network_calls"]
     assert made.dit_token_passes == 3 * 16 * coarse + 40 * 16 * fine
-    assert set(made.phases) == {"estimate noise", "preprocess", "stage 1", "stage 2", "postprocess"}
+    assert set(made.phases) == {"estimate noise", "preprocess", "starts", "stage 1", "stage 2", "postprocess"}
     assert made.noise_hu == 100.0 and made.settings["strength"] == 100.0
     assert ("stage 1", 3, 3) in calls and calls[-1] == ("stage 2", 40, 40)
 
 
 def test_more_noise_starts_higher(pipeline: DenoisePipeline, chest: Callable[..., np.ndarray]) -> None:
-    """Auto takes the estimate; no noise at all changes the slices least."""
+    """Auto takes the estimate."""
     volume = Volume(chest((6, 128, 128), noise_hu=60.0), SCALED)
-    auto = pipeline.run(volume, steps=4, refine_steps=2)
+    noised = {"start": "noised", "refine_start": "noised"}
+    auto = pipeline.run(volume, steps=4, refine_steps=2, **noised)
     assert auto.noise_hu == pytest.approx(60, rel=0.15)
-    weak, strong = (pipeline.run(volume, **QUICK | {"strength": s}).settings for s in (0, 400))
+    weak, strong = (pipeline.run(volume, **QUICK | noised | {"strength": s}).settings for s in (5, 400))
     starts = [settings["start_timesteps"] for settings in (weak, auto.settings, strong)]
     assert starts == sorted(starts) and starts[0] == [LOWEST, LOWEST]
     assert starts[1] < starts[2]
@@ -99,11 +103,14 @@ def test_more_noise_starts_higher(pipeline: DenoisePipeline, chest: Callable[...
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"strength": -1.0}, "strength must be 'auto' or a noise level in HU, 0 or more, got -1"),
+        ({"strength": -1.0}, "strength must be 'auto' or a noise level in HU, 0 to 5000, got -1"),
         ({"strength": float("nan")}, "got nan"),
         ({"strength": float("inf")}, "got inf"),
-        ({"batch_size": 0}, "batch_size, steps and refine_steps must be at least 1, got 0"),
-        ({"steps": 0}, "must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"refine_steps": -2}, "refine_steps must be at least 1, got -2"),
+        ({"start": "pure"}, "start must be noised or matched, got 'pure'"),
+        ({"refine_start": 0.5}, "refine_start must be noised or matched, got 0.5"),
     ],
 )
 def test_settings_out_of_range_are_refused(
@@ -212,3 +219,38 @@ def test_the_papers_algorithm(tiny_model: Path, chest: Callable[..., np.ndarray]
     changed = paper.run(Volume(other, SCALED), 100.0, steps=4)
     assert np.abs(changed.volume.hu[:16].astype(int) - made.volume.hu[:16]).max() <= 1
     assert not np.array_equal(changed.volume.hu[16:], made.volume.hu[16:])
+
+
+@pytest.mark.parametrize("detail", [False, True])
+def test_a_scan_without_noise_comes_back_as_it_is(
+    detail: bool, detailed: DenoisePipeline, chest: Callable[..., Any]
+) -> None:
+    """Below 3 HU nothing is computed, and the settings say so; a copy, not the scan itself."""
+    volume = Volume(chest((4, 64, 64)), SCALED)
+    made = detailed.run(volume, **QUICK | {"strength": 0.0}, detail=detail)
+    assert np.array_equal(made.volume.hu, volume.hu) and made.volume.hu is not volume.hu
+    assert made.settings["untouched"] and made.dit_token_passes == 0
+    assert "untouched" not in detailed.run(volume, **QUICK | {"strength": 3.0}, detail=detail).settings
+
+
+def test_matched_starts_follow_the_latents_own_noise(pipeline: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """Measured, not assumed: the timestep whose noise it is; and no noise is added, so that the seed says nothing."""
+    volume = Volume(chest((17, 64, 64), noise_hu=80), SCALED)
+    made = pipeline.run(volume, **QUICK)
+    assert (made.settings["start"], made.settings["refine_start"]) == ("matched", "matched")
+    assert made.settings["start_timesteps"] == [start_timestep(n) for n in made.settings["latent_noise"]]
+    more = pipeline.run(volume, **QUICK | {"strength": 300.0})
+    assert all(a > b for a, b in zip(more.settings["latent_noise"], made.settings["latent_noise"], strict=True))
+    steady = {"start": "matched", "refine_start": "matched"}
+    one, other = (denoise_with_levels(pipeline, volume, seed, **steady) for seed in (1, 2))
+    assert np.array_equal(one, other)
+    for part in steady:
+        one, other = (denoise_with_levels(pipeline, volume, seed, **{**steady, part: "noised"}) for seed in (1, 2))
+        assert not np.array_equal(one, other)
+
+
+def denoise_with_levels(pipeline: DenoisePipeline, volume: Volume, seed: int, **settings: Any) -> np.ndarray:
+    """Return the result where the measured noise of latents, which a seed moves a little, is held."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DenoisePipeline, "_latent_noise", lambda *_: (0.2, 0.4))
+        return pipeline.run(volume, **QUICK | settings, seed=seed).volume.hu

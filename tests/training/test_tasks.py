@@ -11,13 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ctgrid.data.degrade import enlarge
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.draws import generator_for, normal
-from ctgrid.grid import to_grid
+from ctgrid.errors import CtgridError
+from ctgrid.grid import downsample, to_grid
 from ctgrid.models.bundle import StageFacts
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.training.codec import CodecTask
-from ctgrid.training.config import CodecRecipe, GridRecipe, RefineRecipe
+from ctgrid.training.config import CodecRecipe, GridRecipe, Optimisation, RefineRecipe
 from ctgrid.training.stage1 import GridTask
 from ctgrid.training.stage2 import RefineTask
 
@@ -151,8 +153,8 @@ def test_codec_loss_is_reconstruction_and_divergence(codec_task: CodecTask) -> N
     """By hand, for a network that errs by 0.5 and whose posterior is N(1, 1)."""
 
     class Off(nn.Module):
-        def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            return images + 0.5, torch.ones_like(noise), torch.zeros_like(noise)
+        def forward(self, images: Tensor, noise: Tensor, coarse: None) -> tuple[Tensor, Tensor, Tensor, None]:
+            return images + 0.5, torch.ones_like(noise), torch.zeros_like(noise), coarse
 
     terms = codec_task.loss(Off(), batch_of(codec_task, 2))
     expected = {"l1": 0.5, "mse": 0.25, "kl": 0.5, "crop_mse": 0.25, "cell_mse": 0.25, "loss": 0.75 + 0.5e-4}
@@ -170,3 +172,56 @@ def test_a_saved_codec_gives_latents_of_unit_variance(codec_task: CodecTask, tmp
     latent = codec.encode(images).transpose(0, 1).flatten(1)
     assert latent.mean(dim=1).abs().max() < 0.5
     assert latent.std(dim=1).numpy() == pytest.approx([1] * 4, abs=0.4)
+
+
+@pytest.fixture(scope="module")
+def light_task(codec_task: CodecTask, tiny_model: Path) -> CodecTask:
+    """The tiny model's encoder, kept, before a decoder of other sizes, and an encoder for coarse slices."""
+    network = {**codec_task.recipe.network, "fine_width": 8, "decoder_fine_width": 4, "coarse_width": 8}
+    recipe = codec_task.recipe.model_copy(
+        update={"network": {**network, "coarse_blocks": 1}, "encoder_of": str(tiny_model / "codec")}
+    )
+    return CodecTask(recipe, codec_task.volumes)
+
+
+def test_a_kept_encoder_is_not_trained_and_latents_stay(
+    light_task: CodecTask, tiny_model: Path, tmp_path: Path
+) -> None:
+    """All else is; the saved codec encodes to the last bit as the one whose encoder it has."""
+    from ctgrid.training.loop import fit
+
+    optimisation = Optimisation(steps=3, batch_size=2, learning_rate=1e-2, ema_decay=0.0)
+    fit(light_task, optimisation, 0, tmp_path)
+    before, after = load_codec(tiny_model / "codec"), load_codec(tmp_path / "model")
+    images = torch.rand(2, 1, 32, 32, generator=generator_for(3)) * 2 - 1
+    assert after.encode(images).equal(before.encode(images))
+    assert after.identity == before.identity
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        fresh = light_task.build().state_dict()
+    trained = after.network.state_dict()
+    moved = {name.split(".")[0] for name, tensor in trained.items() if not tensor.equal(fresh[name])}
+    assert moved == {"decoder", "coarse_encoder"}
+
+
+def test_the_encoder_of_coarse_slices_learns_enlarged_ones(light_task: CodecTask) -> None:
+    """Its loss is the squared error of its guess, in units of each channel's spread; only it takes the gradient."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network: Any = light_task.build()
+    batch = batch_of(light_task, 2)
+    terms = light_task.loss(network, batch)
+    coarse = downsample(batch["crop"], 4).clamp(-1, 1)
+    wanted = network.posterior(enlarge(coarse, 4))[0]
+    expected = ((network.coarse_encoder(coarse) - wanted) / 0.05).square().mean()
+    assert terms["coarse"].item() == pytest.approx(expected.item(), rel=1e-4)
+    terms["coarse"].backward()
+    assert {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None} == {"coarse_encoder"}
+
+
+@pytest.mark.parametrize("network", [{"encoder_width": 4}, {"latent_channels": 2}])
+def test_an_encoder_of_other_sizes_cannot_be_kept(light_task: CodecTask, network: dict[str, int]) -> None:
+    """The message says what to copy."""
+    recipe = light_task.recipe.model_copy(update={"network": {**light_task.recipe.network, **network}})
+    with pytest.raises(CtgridError, match=r"has other sizes than codec\.network asks for; copy its latent_channels"):
+        CodecTask(recipe, light_task.volumes).build()

@@ -1,0 +1,1 @@
+"""Ablations: one recipe in several variants, trained, sampled and measured alike."""
