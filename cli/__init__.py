@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from . import (
+    ablation,
     convert,
     denoise,
     evaluate,
@@ -17,6 +18,7 @@ from . import (
     plan,
     prepare,
     preview,
+    report,
     simulate,
     split,
     synthesize,
@@ -58,9 +60,11 @@ def main(
 app.command("synthesize", help=synthesize.__doc__)(synthesize.command)
 app.command("denoise", help=denoise.__doc__)(denoise.command)
 app.command("train", help=train.__doc__)(train.command)
+app.command("ablation", help=ablation.__doc__)(ablation.command)
 app.command("plan", help=plan.__doc__)(plan.command)
 app.command("prepare", help=prepare.__doc__)(prepare.command)
 app.command("preview", help=preview.__doc__)(preview.command)
+app.command("report", help=report.__doc__)(report.command)
 app.command("convert", help=convert.__doc__)(convert.command)
 app.command("info", help=info.__doc__)(info.command)
 app.command("grids", help=grids.__doc__)(grids.command)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +10,8 @@ import typer
 
 from ctgrid.errors import CtgridError
 
+from . import evaluate_super_resolution, evaluate_volumes, fetch_detectors
+from .evaluate_options import JsonOption, OutOption, SlicesOption, end, kept_if_there, report, save_text
 from .options import DeviceOption, DtypeOption, HuOption, ModelOption, OverwriteOption, SeedOption, parse_strength
 from .output import check_new_folder, cost
 from .progress import progress_bar
@@ -30,6 +31,10 @@ def main(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
+app.command("volumes")(evaluate_volumes.command)
+app.command("fetch-detectors")(fetch_detectors.command)
+app.command("super-resolution", cls=SpreadCommand)(evaluate_super_resolution.command)
+
 CleanOption = Annotated[
     list[Path], typer.Option("--clean", metavar="VOL...", help="Scans with as little noise as can be had.")
 ]
@@ -39,16 +44,15 @@ NoiseOption = Annotated[
 ]
 MethodsOption = Annotated[
     list[str] | None,
-    typer.Option("--methods", metavar="NAME,...", help="Methods; 'noisy' does nothing. Left out: the quick ones."),
-]
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results, tables and pictures.")]
-SlicesOption = Annotated[
-    str, typer.Option("--slices", metavar="A:B:STEP", help="Slices to measure, as in Python; all where left out.")
+    typer.Option(
+        "--methods",
+        metavar="NAME,...",
+        help="Methods, with settings in brackets; 'noisy' does nothing. Left out: the quick ones.",
+    ),
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights", metavar="FILE", help="GenerateCT's checkpoint, for 'generatect'.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 
 
 def parse_given(text: str) -> float | Literal["known", "auto"]:
@@ -164,11 +168,12 @@ def make_plan(
     Raises:
         CtgridError: where a kind of noise cannot be read.
     """
+    from ctgrid.denoising.choice import split_choices
     from ctgrid.denoising.methods import Loading
     from ctgrid.evaluation.denoising import QUICK_METHODS, Evaluation
     from ctgrid.evaluation.noise import parse_noise
 
-    named = [name.strip() for text in methods or [] for name in text.split(",") if name.strip()]
+    named = [name for text in methods or [] for name in split_choices(text)]
     if methods and not named:
         raise CtgridError("--methods names none")
     noises = dict.fromkeys(item for text in noise for item in parse_noise(text))
@@ -198,39 +203,3 @@ def begin(ctx: typer.Context, command: str, clean: Sequence[Path], plan: Evaluat
     record = RunRecord(command, out / "run.json", ctx.obj, plan.seed)
     record.settings = {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
     return record
-
-
-@contextmanager
-def kept_if_there(record: RunRecord, path: Path) -> Iterator[None]:
-    """Keep the record of a run that fails after it left results behind."""
-    try:
-        yield
-    finally:
-        record.worth_keeping = path.exists()
-
-
-def save_text(path: Path, text: str) -> None:
-    """Write text, atomically, over what was there."""
-    from ctgrid.files import atomic_output
-
-    with atomic_output(path, overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def end(record: RunRecord, clean: Sequence[Path], outputs: Sequence[Path]) -> None:
-    """Note inputs and outputs."""
-    for path in clean:
-        record.add_input(path)
-    for path in outputs:
-        record.add_output(path)
-
-
-def report(record: RunRecord, rows: Sequence[dict[str, Any]], as_json: bool, lines: Sequence[str]) -> None:
-    """Print the run record with all rows as one JSON object, or the tables."""
-    import json
-
-    if as_json:
-        typer.echo(json.dumps({**record.as_dict(), "results": list(rows)}))
-        return
-    for line in lines:
-        typer.echo(line)

@@ -36,12 +36,12 @@ InputArgument = Annotated[Path, typer.Argument(metavar="IN", help="NIfTI, NRRD o
 
 
 def parse_strength(text: str) -> float | Literal["auto"]:
-    """Read ``auto`` or a positive number of HU."""
+    """Read ``auto`` or a number of HU, 0 or more."""
     if text == "auto":
         return "auto"
     value = _number(text)
-    if not value > 0:
-        raise typer.BadParameter(f"{text!r} is neither 'auto' nor a positive number of HU")
+    if not value >= 0:
+        raise typer.BadParameter(f"{text!r} is neither 'auto' nor a number of HU, 0 or more")
     return value
 
 

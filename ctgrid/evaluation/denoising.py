@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from ctgrid.data.volumes import volume_name
-from ctgrid.denoising.methods import DEFAULT_METHOD, METHODS, Loading, find_method
+from ctgrid.denoising.choice import Choice
+from ctgrid.denoising.diffusion import diffusion_identity
+from ctgrid.denoising.methods import DEFAULT_METHOD, METHODS, Loading
 from ctgrid.denoising.result import Denoiser
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.keep import keep_case
@@ -42,7 +45,7 @@ class Evaluation:
 
     Attributes:
         noises: kinds of noise.
-        methods: names of methods, :data:`NOISY` among them where wanted.
+        methods: methods with their settings (:class:`Choice` reads them), :data:`NOISY` among them where wanted.
         slices: those measured, ``A:B:STEP``; slice-wise methods denoise only these.
         seed: of the noise and of the methods.
         strength: what methods are told: the noise that was added ("known"), nothing ("auto"), or a number of HU.
@@ -66,19 +69,48 @@ class Bench:
     loading: Loading
     loaded: dict[str, Denoiser] = field(default_factory=dict)
 
+    @cached_property
+    def networks(self) -> dict[str, Any]:
+        """What a network's result depends on: files, precision, ctgrid's version and its settings of diffusion."""
+        from ctgrid.models.bundle import digest_of_model
+
+        weights = self.loading.weights
+        return {
+            "loading": asdict(self.loading),
+            "version": version_of("ctgrid"),
+            "diffusion": diffusion_identity(),
+            "model": digest_of_model(self.loading.model),
+            "weights": None if weights is None else fingerprint(weights)["sha256"],
+        }
+
     def load(self, names: Iterable[str]) -> None:
         """Load methods, before anything is written."""
-        for name in names:
-            if name != NOISY and name not in self.loaded:
-                self.loaded[name] = find_method(name).load(self.loading)
+        for choice in (Choice.parse(name) for name in names if name != NOISY):
+            if choice.name not in self.loaded:
+                self.loaded[choice.name] = choice.method.load(self.loading)
 
     def timed(
-        self, name: str, scan: Volume, strength: float | Literal["auto"], seed: int
+        self,
+        name: str,
+        scan: Volume,
+        strength: float | Literal["auto"],
+        seed: int,
+        only: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, float, float]:
-        """Return a loaded method's result in HU, the noise that it assumed, and the seconds it took."""
-        extra: dict[str, Any] = {"seed": seed} if "seed" in find_method(name).settings else {}
+        """Return a loaded method's result in HU, the noise that it assumed, and the seconds it took.
+
+        Args:
+            name: of the method, with settings.
+            scan: what it sees.
+            strength: the noise that it is told.
+            seed: where it draws numbers.
+            only: numbers of the slices to finish, where the method can leave others out.
+        """
+        choice = Choice.parse(name)
+        given = {"seed": seed, "only": only} if only is not None else {"seed": seed}
+        extra = {key: value for key, value in given.items() if key in choice.method.settings}
         started = time.perf_counter()
-        result = self.loaded[name].run(scan, strength, **extra)
+        result = self.loaded[choice.name].run(scan, strength, **{**extra, **choice.settings})
         return result.volume.hu, result.noise_hu, time.perf_counter() - started
 
 
@@ -115,7 +147,7 @@ def evaluate_denoising(
         for noise in plan.noises:
             missing = []
             for method in plan.methods:
-                case = hash_of(plan, source, noise, method)
+                case = hash_of(plan, source, noise, method, bench)
                 if results.find(name, str(noise), method, case) is None:
                     missing.append((method, case))
             done += len(plan.methods) - len(missing)
@@ -189,31 +221,34 @@ def run_cases(
     """Yield one row for each method that is missing, with its picture kept in ``out/cases``."""
     bench.load(name for name, _ in missing)
     count = len(scan.volume.hu)
-    contexts = {name: 0 if name == NOISY else find_method(name).context for name, _ in missing}
+    methods = {name: Choice.parse(name).method for name, _ in missing if name != NOISY}
+    contexts = {name: methods[name].context if name in methods else 0 for name, _ in missing}
     needed = np.unique(np.concatenate([with_context(scan.indices, count, c) for c in contexts.values()]))
     noisy = noise.apply(scan.volume, needed, plan.seed, lambda phase, _, __: progress(phase, 0, 1))
     measured = np.searchsorted(needed, scan.indices)
     true_hu = scan.level_of(noise, noisy[measured])
     strength = true_hu if plan.strength == "known" else plan.strength
     clean = scan.clean
-    keep_case(out, scan.name, str(noise), "clean", scan.indices, clean)
-    before = residual_spectrum(noisy[measured], clean, scan.volume.spacing_mm[1:])
-    keep_case(out, scan.name, str(noise), NOISY, scan.indices, noisy[measured], before)
-    for name, case in missing:
+    for number, (name, case) in enumerate(missing):
         found = np.empty(clean.shape, np.float32)
         seconds, assumed, slices = 0.0, float("nan"), 0
         if name == NOISY:
             found[:] = noisy[measured]
         else:
             seen = with_context(scan.indices, count, contexts[name])
-            slices = len(seen)
+            slices = len(scan.indices) if "only" in methods[name].settings else len(seen)
             for run in runs_of(seen, contexts[name]):
                 part = subvolume(noisy[np.searchsorted(needed, run)], scan.volume, run)
-                hu, assumed, spent = bench.timed(name, part, strength, plan.seed)
-                seconds += spent
                 wanted = np.isin(run, scan.indices)
+                only = None if wanted.all() else np.flatnonzero(wanted).tolist()
+                hu, assumed, spent = bench.timed(name, part, strength, plan.seed, only)
+                seconds += spent
                 found[np.isin(scan.indices, run)] = hu[wanted]
         means = mean_of(measure_slice(*images) for images in zip(found, clean, strict=True))
+        if number == 0:  # what cannot be done leaves nothing
+            keep_case(out, scan.name, str(noise), "clean", scan.indices, clean)
+            before = residual_spectrum(noisy[measured], clean, scan.volume.spacing_mm[1:])
+            keep_case(out, scan.name, str(noise), NOISY, scan.indices, noisy[measured], before)
         if name != NOISY:
             spectrum = residual_spectrum(found, clean, scan.volume.spacing_mm[1:])
             keep_case(out, scan.name, str(noise), name, scan.indices, found, spectrum)
@@ -243,8 +278,10 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
     if not clean or not plan.noises or not plan.methods:
         raise CtgridError("evaluation needs at least one clean scan, one kind of noise and one method")
     for method in plan.methods:
-        if method != NOISY and method not in METHODS:
+        if method != NOISY and method.partition("[")[0] not in METHODS:
             raise CtgridError(f"no denoising method {method!r}; there are {NOISY}, {', '.join(METHODS)}")
+        if method != NOISY:
+            Choice.parse(method)
     if isinstance(plan.strength, float | int) and not plan.strength > 0:
         raise CtgridError(f"strength must be known, auto or a number of HU above 0, got {plan.strength:g}")
     for path in (*clean, *([plan.loading.weights] if plan.loading.weights else [])):
@@ -257,18 +294,17 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
     return names
 
 
-def hash_of(plan: Evaluation, source: str, noise: Noise, method: str) -> str:
+def hash_of(plan: Evaluation, source: str, noise: Noise, method: str, bench: Bench) -> str:
     """Return the hash of what determines a case: protocol, scan, slices, noise, method and what it was told."""
     facts: dict[str, Any] = {"protocol": PROTOCOL, "source": source, "hu": plan.hu, "slices": plan.slices}
     facts |= {"seed": plan.seed, "noise": str(noise), "method": method}
     if method != NOISY:
         facts["strength"] = plan.strength
-        if METHODS[method].classical:
+        choice = Choice.parse(method)
+        if choice.method.classical:
             from ctgrid.baselines.classical import CLASSICAL
 
-            facts["tuned"] = CLASSICAL[method].tuned
+            facts["tuned"] = CLASSICAL[choice.name].tuned
         else:
-            facts |= {"loading": asdict(plan.loading), "version": version_of("ctgrid")}
-            if plan.loading.weights is not None:
-                facts["weights"] = fingerprint(plan.loading.weights)["sha256"]
+            facts |= bench.networks
     return case_hash(**facts)

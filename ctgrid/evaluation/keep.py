@@ -28,15 +28,15 @@ class Kept:
     power: np.ndarray
 
 
-def case_folder(out: Path, volume: str, noise: str) -> Path:
-    """Return where a case's files lie."""
-    return out / "cases" / volume / noise.replace(":", "-")
+def case_folder(out: Path, volume: str, condition: str) -> Path:
+    """Return where a case's files lie; its condition is the kind and level of noise, say."""
+    return out / "cases" / volume / condition.replace(":", "-")
 
 
 def keep_case(
     out: Path,
     volume: str,
-    noise: str,
+    condition: str,
     method: str,
     indices: np.ndarray,
     hu: np.ndarray,
@@ -47,13 +47,13 @@ def keep_case(
     Args:
         out: the evaluation's folder.
         volume: name of the scan.
-        noise: kind and level.
+        condition: kind and level of noise, or how slices were shrunk.
         method: name, or "clean".
         indices: (m,) measured slices.
         hu: (m, y, x).
         spectrum: frequencies and NPS.
     """
-    folder = case_folder(out, volume, noise)
+    folder = case_folder(out, volume, condition)
     folder.mkdir(parents=True, exist_ok=True)
     middle = len(indices) // 2
     frequency, power = spectrum if spectrum is not None else (np.empty(0), np.empty(0))
@@ -63,9 +63,9 @@ def keep_case(
         )
 
 
-def kept_case(out: Path, volume: str, noise: str, method: str) -> Kept | None:
+def kept_case(out: Path, volume: str, condition: str, method: str) -> Kept | None:
     """Return what was kept, or None where nothing was."""
-    path = case_folder(out, volume, noise) / f"{method}.npz"
+    path = case_folder(out, volume, condition) / f"{method}.npz"
     if not path.exists():
         return None
     with np.load(path) as file:

@@ -90,7 +90,8 @@ def evaluate_nodules(
         source = fingerprint(path)["sha256"]
         field: Field | None = None
         for noise in plan.noises:
-            cases = {m: case_hash(protocol=PROTOCOL, of=hash_of(plan, source, noise, m)) for m in plan.methods}
+            hashes = {m: hash_of(plan, source, noise, m, bench) for m in plan.methods}
+            cases = {m: case_hash(protocol=PROTOCOL, of=of) for m, of in hashes.items()}
             missing = [(m, case) for m, case in cases.items() if results.find(name, str(noise), m, case) is None]
             done += len(cases) - len(missing)
             if not missing:

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ctgrid.denoising.result import MOST_HU
 from ctgrid.draws import generator_for, normal
 from ctgrid.errors import CtgridError
 from ctgrid.progress import Progress, silent
@@ -56,7 +57,9 @@ class Noise:
         if self.kind == "low-dose":
             from ctgrid.data.simulate import low_dose
 
-            return low_dose(clean, self.level, seed, progress=progress).hu[indices].astype(np.float32)
+            chosen = [int(index) for index in indices]
+            noisy = low_dose(clean, self.level, seed, indices=chosen, progress=progress)
+            return noisy.hu[indices].astype(np.float32)
         noisy = clean.hu[indices].astype(np.float32)
         for image, index in zip(noisy, indices, strict=True):
             image += self.level * normal(image.shape, generator_for(seed, STREAM, int(index))).numpy()
@@ -78,9 +81,10 @@ def parse_noise(text: str) -> list[Noise]:
             level = float(part)
         except ValueError:
             level = math.nan
-        most = 1.0 if kind == "low-dose" else 5000.0
+        most = 1.0 if kind == "low-dose" else MOST_HU
         if not 0 < level <= most or (kind == "low-dose" and level == 1):
-            wanted = "a fraction of the dose between 0 and 1" if kind == "low-dose" else "HU above 0, 5000 at most"
+            hu = f"HU above 0, {MOST_HU:g} at most"
+            wanted = "a fraction of the dose between 0 and 1" if kind == "low-dose" else hu
             raise CtgridError(f"noise {text!r}: {part!r} is not {wanted}")
         found.append(Noise(kind, level))  # type: ignore[arg-type]
     return found

@@ -101,20 +101,26 @@ def spectra(kept: dict[str, Kept], title: str) -> Figure:
     return figure
 
 
-def comparison(kept: dict[str, Kept], title: str) -> Figure:
-    """Draw one slice: clean, noisy and denoised above, what is off from the clean one below."""
+def comparison(kept: dict[str, Kept], title: str, truth: str = "clean") -> Figure:
+    """Draw one slice: the truth and every method's above, what is off from the truth below.
+
+    Args:
+        kept: by method, the truth among them.
+        title: of the figure.
+        truth: the name of what the others should be.
+    """
     columns = len(kept)
     figure = new_figure(PANEL_INCHES * columns, 2 * PANEL_INCHES + 0.6)
     axes = figure.subplots(2, columns, squeeze=False)
-    clean = kept["clean"].hu.astype(np.float32)
+    clean = kept[truth].hu.astype(np.float32)
     for (name, case), (above, below) in zip(kept.items(), axes.T, strict=True):
         show(above, case.hu, CHEST_WINDOW_HU, name)
-        if name == "clean":
+        if name == truth:
             below.axis("off")
         else:
-            show(below, np.clip(case.hu, -1000, 1000) - clean, (-DIFFERENCE_HU, DIFFERENCE_HU), "minus clean")
+            show(below, np.clip(case.hu, -1000, 1000) - clean, (-DIFFERENCE_HU, DIFFERENCE_HU), f"minus {truth}")
     window = f"{CHEST_WINDOW_HU[0]:g} to {CHEST_WINDOW_HU[1]:g} HU, differences to ±{DIFFERENCE_HU:g} HU"
-    figure.suptitle(f"{title}, slice {kept['clean'].index}, window {window}", fontsize=9)
+    figure.suptitle(f"{title}, slice {kept[truth].index}, window {window}", fontsize=9)
     return figure
 
 

@@ -15,55 +15,74 @@ IDENTITY = ("volume", "noise", "method")
 
 
 class Results:
-    """Rows of a JSON list, one for each volume, noise and method.
+    """Rows of a JSON list, one for each volume, noise and method, or whatever tells rows apart.
 
     A row's ``case`` is the hash of everything that determined it: a row with the wanted hash is not computed
     again, one with another hash is replaced.
     """
 
-    def __init__(self, path: Path, rows: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rows: list[dict[str, Any]],
+        identity: tuple[str, ...] = IDENTITY,
+        kind: str | None = None,
+    ) -> None:
         """Take rows as they are; see :meth:`open`."""
-        self.path, self.rows = path, rows
+        self.path, self.rows, self.identity, self.kind = path, rows, identity, kind
 
     @classmethod
-    def open(cls, path: Path, overwrite: bool = False) -> Results:
+    def open(
+        cls, path: Path, overwrite: bool = False, identity: tuple[str, ...] = IDENTITY, kind: str | None = None
+    ) -> Results:
         """Go on with the results at a path, or begin.
 
         Args:
             path: the JSON file.
             overwrite: begin anew even where there are some; nothing is written before the first row.
+            identity: the entries that tell rows apart.
+            kind: what the rows are of; written beside them, as ``{"kind": …, "rows": […]}``. None writes the bare
+                list, as the oldest kind of results does.
 
         Raises:
             CtgridError: where the file holds something else.
         """
         if overwrite or not path.exists():
-            return cls(path, [])
+            return cls(path, [], identity, kind)
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise CtgridError(f"{path} holds no results: {error}; pass --overwrite to replace it") from error
-        if not isinstance(rows, list) or not all(isinstance(r, dict) and {*IDENTITY, "case"} <= set(r) for r in rows):
+        if kind is not None and isinstance(rows, dict) and rows.get("kind") == kind:
+            rows = rows.get("rows")
+        elif kind is not None:
+            rows = None
+        if not isinstance(rows, list) or not all(isinstance(r, dict) and {*identity, "case"} <= set(r) for r in rows):
             raise CtgridError(f"{path} holds no results of this evaluation; pass --overwrite to replace it")
-        return cls(path, rows)
+        return cls(path, rows, identity, kind)
 
-    def find(self, volume: str, noise: str, method: str, case: str) -> dict[str, Any] | None:
-        """Return a row that needs no computing, or None."""
-        wanted = (volume, noise, method)
+    def find(self, *identity_and_case: str) -> dict[str, Any] | None:
+        """Return a row that needs no computing, or None.
+
+        Args:
+            identity_and_case: what tells the row apart, in order, and its hash last.
+        """
         for row in self.rows:
-            if tuple(row[key] for key in IDENTITY) == wanted and row["case"] == case:
+            if tuple(row[key] for key in (*self.identity, "case")) == identity_and_case:
                 return row
         return None
 
     def put(self, row: dict[str, Any]) -> None:
-        """Add a row, in place of the older one of its volume, noise and method, and write."""
+        """Add a row, in place of the older one that it is told apart by, and write."""
         row = plain(row)
-        same = [i for i, old in enumerate(self.rows) if all(old[key] == row[key] for key in IDENTITY)]
+        same = [i for i, old in enumerate(self.rows) if all(old[key] == row[key] for key in self.identity)]
         if same:
             self.rows[same[0]] = row
         else:
             self.rows.append(row)
         with atomic_output(self.path, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(self.rows, indent=1) + "\n", encoding="utf-8")
+            written = self.rows if self.kind is None else {"kind": self.kind, "rows": self.rows}
+            temporary.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
 def case_hash(**facts: Any) -> str:

@@ -39,7 +39,19 @@ def seam_ratio(hu: np.ndarray, joints: Iterable[int]) -> float:
     Raises:
         CtgridError: where no step is a joint, or all are.
     """
-    steps = slice_steps(hu)
+    return joint_ratio(slice_steps(hu), joints)
+
+
+def joint_ratio(steps: np.ndarray, joints: Iterable[int]) -> float:
+    """Return :func:`seam_ratio` of slice steps that were taken already.
+
+    Args:
+        steps: (n - 1,), see :func:`slice_steps`.
+        joints: as in :func:`seam_ratio`.
+
+    Raises:
+        CtgridError: where no step is a joint, or all are.
+    """
     at_joint = np.zeros(len(steps), dtype=bool)
     at_joint[[j for j in joints if 0 <= j < len(steps)]] = True
     if at_joint.all() or not at_joint.any():

@@ -12,13 +12,20 @@ import numpy as np
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
 from ctgrid.geometry import reorient, spacing_mm
+from ctgrid.report.drawing import (
+    CHEST_WINDOW_HU,
+    check_window,
+    pixels_of,
+    place_tile,
+    windowed,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ctgrid.volume import Volume
 
-CHEST_WINDOW_HU = (-1000.0, 400.0)
 MONTAGE = 4  # axial slices per side
 MONTAGE_PX = 832
 VIEWS_PX = 560  # width of the column with the coronal and the sagittal view
@@ -47,13 +54,13 @@ def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU)
     """
     import PIL.Image
 
-    _check_window(window)
+    check_window(window)
     upright = volume.reoriented("LPS")
     hu, (dz, dy, dx) = upright.hu, upright.spacing_mm
     nz, ny, nx = hu.shape
 
     def gray(plane: np.ndarray, box: tuple[int, int]) -> Image:
-        return _gray(plane, box, window)
+        return windowed(plane, box, window)
 
     height = MONTAGE_PX
     sheet = PIL.Image.new("L", (MONTAGE_PX + GAP_PX + VIEWS_PX, height + CAPTION_PX))
@@ -63,21 +70,21 @@ def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU)
     scale = cell / max(ny * dy, nx * dx)
     for i in range(shown):
         z = nz - 1 - int((i + 0.5) * nz / shown)
-        tile = gray(hu[z], _pixels(nx * dx, ny * dy, scale))
+        tile = gray(hu[z], pixels_of(nx * dx, ny * dy, scale))
         left, top = ((cell + GAP_PX) * j for j in (i % side, i // side))
-        _place(sheet, tile, (left, top, cell, cell), f"{z}", edge="R")
+        place_tile(sheet, tile, (left, top, cell, cell), f"{z}", edge="R")
 
     half = (height - GAP_PX) // 2
     scale = min(VIEWS_PX / max(nx * dx, ny * dy), half / (nz * dz))
-    coronal = gray(hu[::-1, ny // 2, :], _pixels(nx * dx, nz * dz, scale))
-    sagittal = gray(hu[::-1, :, nx // 2], _pixels(ny * dy, nz * dz, scale))
+    coronal = gray(hu[::-1, ny // 2, :], pixels_of(nx * dx, nz * dz, scale))
+    sagittal = gray(hu[::-1, :, nx // 2], pixels_of(ny * dy, nz * dz, scale))
     left = MONTAGE_PX + GAP_PX
-    _place(sheet, coronal, (left, 0, VIEWS_PX, half), f"coronal {ny // 2}", edge="R")
-    _place(sheet, sagittal, (left, half + GAP_PX, VIEWS_PX, half), f"sagittal {nx // 2}", edge="A")
+    place_tile(sheet, coronal, (left, 0, VIEWS_PX, half), f"coronal {ny // 2}", edge="R")
+    place_tile(sheet, sagittal, (left, half + GAP_PX, VIEWS_PX, half), f"sagittal {nx // 2}", edge="A")
 
     low, high = window
     caption = f"{nx} x {ny} x {nz} voxels    {dx:.2f} x {dy:.2f} x {dz:.2f} mm    window {low:g} to {high:g} HU"
-    _write(sheet, (4, height + 5), caption)
+    write_text(sheet, (4, height + 5), caption)
     return sheet
 
 
@@ -121,7 +128,7 @@ def comparison(
     """
     import PIL.Image
 
-    _check_window(window)
+    check_window(window)
     if before.shape != after.shape:
         raise CtgridError(f"volumes of shape {before.shape} and {after.shape} cannot be compared")
     (hu, affine), (clean, _) = (reorient(volume.hu, before.affine, "LPS") for volume in (before, after))
@@ -129,19 +136,19 @@ def comparison(
     chosen = sorted(shown_slices(len(hu)) if slices is None else slices, reverse=True)
     removed = [hu[z].astype(np.float32) - clean[z] for z in chosen]
     spread = max(1.0, RESIDUAL_SPREAD * float(np.std(np.stack(removed))))
-    box = _pixels(hu.shape[2] * dx, hu.shape[1] * dy, COMPARED_PX / max(hu.shape[1] * dy, hu.shape[2] * dx))
+    box = pixels_of(hu.shape[2] * dx, hu.shape[1] * dy, COMPARED_PX / max(hu.shape[1] * dy, hu.shape[2] * dx))
     step = COMPARED_PX + GAP_PX
     sheet = PIL.Image.new("L", (3 * step - GAP_PX, len(chosen) * step + CAPTION_PX))
     for row, (z, rest) in enumerate(zip(chosen, removed, strict=True)):
         tiles = [
-            (_gray(hu[z], box, window), f"before, slice {z}"),
-            (_gray(clean[z], box, window), "after"),
-            (_gray(rest, box, (-spread, spread)), "removed"),
+            (windowed(hu[z], box, window), f"before, slice {z}"),
+            (windowed(clean[z], box, window), "after"),
+            (windowed(rest, box, (-spread, spread)), "removed"),
         ]
         for column, (tile, label) in enumerate(tiles):
-            _place(sheet, tile, (column * step, row * step, COMPARED_PX, COMPARED_PX), label, edge="R")
+            place_tile(sheet, tile, (column * step, row * step, COMPARED_PX, COMPARED_PX), label, edge="R")
     caption = f"window {window[0]:g} to {window[1]:g} HU; removed: {-spread:.0f} to {spread:.0f} HU"
-    _write(sheet, (4, len(chosen) * step + 2), caption)
+    write_text(sheet, (4, len(chosen) * step + 2), caption)
     return sheet
 
 
@@ -156,37 +163,3 @@ def save_comparison(
     sheet = comparison(before, after, slices)
     with atomic_output(path, overwrite=overwrite) as temporary:
         sheet.save(temporary, format="PNG")
-
-
-def _check_window(window: tuple[float, float]) -> None:
-    low, high = window
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise CtgridError(f"window {low:g},{high:g}: two finite HU values are needed, the lower one first")
-
-
-def _gray(plane: np.ndarray, box: tuple[int, int], window: tuple[float, float]) -> Image:
-    """Return a plane in a window as an image of a size."""
-    import PIL.Image
-
-    unit = (plane.astype(np.float32) - window[0]) / (window[1] - window[0])
-    image = PIL.Image.fromarray((unit.clip(0, 1) * 255).round().astype(np.uint8))
-    return image.resize(box, PIL.Image.Resampling.BILINEAR)
-
-
-def _pixels(width_mm: float, height_mm: float, scale: float) -> tuple[int, int]:
-    return max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
-
-
-def _place(sheet: Image, image: Image, box: tuple[int, int, int, int], label: str, edge: str) -> None:
-    """Centre an image in its box; ``edge`` names the side of the body at the image's left edge."""
-    left, top, width, height = box
-    sheet.paste(image, (left + (width - image.width) // 2, top + (height - image.height) // 2))
-    _write(sheet, (left + 4, top + 2), label)
-    _write(sheet, (left + 4, top + height // 2 - 8), edge)
-
-
-def _write(sheet: Image, place: tuple[int, int], text: str) -> None:
-    from PIL import ImageDraw, ImageFont
-
-    font = ImageFont.load_default(14)
-    ImageDraw.Draw(sheet).text(place, text, fill=255, font=font, stroke_width=1, stroke_fill=0)

@@ -115,7 +115,7 @@ class Fake:
 
 @dataclass
 class FakeResult:
-    """Stands for ``Denoised``."""
+    """Stands for ``DenoiseResult``."""
 
     volume: Volume
     phases: dict[str, float] = field(default_factory=lambda: {"stage 1": 1.5, "stage 2": 2.0})

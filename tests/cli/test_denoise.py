@@ -210,3 +210,25 @@ def test_preview(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Pa
     assert {p.name for p in tmp_path.iterdir()} == {"scan.nii.gz", "look.png", "run.json"}
     real = ctgrid("denoise", scan, "--preview", tmp_path / "nlm.png", "--method", "nlm", "--strength", 20, "--json")
     assert json.loads(real.stdout)["results"]["cases"][0]["slices"] == [3, 10, 16]
+
+
+@pytest.mark.parametrize("method", ["nlm", "grid"])
+def test_no_noise_leaves_a_scan_as_it_is(
+    method: str, ctgrid: Callable[..., Any], scan: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """``--strength 0`` writes the scan's own voxels, and says so."""
+    out = tmp_path / "out.nii.gz"
+    result = ctgrid("denoise", scan, "--out", out, "--strength", 0, "--method", method, "--model", tiny_model)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "noise 0 HU: nothing to remove, left as it is" in result.stdout
+    assert np.array_equal(Volume.read(out).hu, Volume.read(scan).hu)
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["settings"]["untouched"] is True
+
+
+def test_starts_are_handed_on(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path) -> None:
+    """Both, to the pipeline and to the record; a wrong word is a usage error."""
+    options = ["--start", "noised", "--refine-start", "matched", "--method", "grid"]
+    result = ctgrid("denoise", scan, "--out", tmp_path / "out.nii.gz", *options, "--json")
+    assert (fake.calls[1]["start"], fake.calls[1]["refine_start"]) == ("noised", "matched")
+    assert json.loads(result.stdout)["settings"]["start"] == "noised"
+    assert ctgrid("denoise", scan, "--out", tmp_path / "b.nii.gz", "--start", "pure").exit_code == 2

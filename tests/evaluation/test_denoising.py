@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ctgrid.denoising.methods import Loading
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.denoising import Bench, Evaluation, evaluate_denoising
 from ctgrid.evaluation.keep import kept_case
@@ -183,6 +185,8 @@ def test_what_pictures_need_is_kept(chest_file: Path, tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"methods": ("bm3d",)}, "no denoising method 'bm3d'; there are noisy, grid"),
+        ({"methods": ("bm3d[x=1]",)}, "no denoising method"),
+        ({"methods": ("grid[phases=x]",)}, "phases is a whole number"),
         ({"methods": ("generatect",)}, "--weights"),
         ({"slices": "50:60"}, "select none of 16"),
         ({"noises": ()}, "at least one"),
@@ -192,6 +196,18 @@ def test_what_pictures_need_is_kept(chest_file: Path, tmp_path: Path) -> None:
 def test_bad_plans_leave_nothing(change: dict[str, Any], words: str, chest_file: Path, tmp_path: Path) -> None:
     with pytest.raises(CtgridError, match=words):
         evaluate_denoising([chest_file], replace(PLAN, **change), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_methods_that_cannot_run_leave_nothing(tiny_model: Path, chest_file: Path, tmp_path: Path) -> None:
+    """What only the model knows is found out late, and slices too small to measure later still."""
+    plan = replace(PLAN, methods=("grid[phases=99]",), loading=Loading(str(tiny_model), "cpu"))
+    with pytest.raises(CtgridError, match="phases must be 1 to 16"):
+        evaluate_denoising([chest_file], plan, tmp_path / "out")
+    scan = Volume.read(chest_file)
+    small = Volume(scan.hu[:, :4, :4], scan.affine).write(tmp_path / "small.nii.gz")
+    with pytest.raises(CtgridError, match="SSIM needs slices of 7 pixels"):
+        evaluate_denoising([small], PLAN, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -217,3 +233,51 @@ def test_the_figures_of_real_ct(data_dir: Path, tmp_path: Path) -> None:
     noisy, nlm = evaluate_denoising([tmp_path / "one.nii.gz"], plan, tmp_path / "out").rows
     assert noisy["psnr"] == pytest.approx(32.9, abs=0.3) and noisy["ssim"] == pytest.approx(0.69, abs=0.03)
     assert nlm["psnr"] > noisy["psnr"] + 6 and nlm["ssim"] > 0.93
+
+
+def test_parts_of_a_method_are_switched_off_by_its_name(detailed_model: Path, chest_file: Path, tmp_path: Path) -> None:
+    """Settings in brackets make rows of their own; only the measured slices are finished; one model serves all."""
+    names = ("grid-detail", "grid-detail[start=noised,refine_start=noised]", "grid-detail[refine=off]", "detail")
+    loading = Loading(str(detailed_model), "cpu", "float32")
+    plan = replace(PLAN, methods=names, loading=loading)
+    rows = evaluate_denoising([chest_file], plan, tmp_path / "out").rows
+    assert [row["method"] for row in rows] == list(names)
+    assert len({row["psnr"] for row in rows}) == len(names)
+    assert {row["slices_denoised"] for row in rows} == {3}
+    assert kept_case(tmp_path / "out", "chest", "gaussian:60", names[1]) is not None
+    whole = evaluate_denoising([chest_file], replace(plan, slices=":", methods=names[:1]), tmp_path / "whole").rows
+    assert whole[0]["slices_denoised"] == 16
+
+
+def test_another_model_under_the_same_name_is_measured_anew(
+    detailed_model: Path, chest_file: Path, tmp_path: Path, count: list[str]
+) -> None:
+    """Networks are known by what is in their files, filters by their parameters."""
+    model = tmp_path / "model"
+    shutil.copytree(detailed_model, model)
+    plan = replace(PLAN, methods=("tv", "detail"), loading=Loading(str(model), "cpu"))
+    for _ in range(2):
+        evaluate_denoising([chest_file], plan, tmp_path / "out")
+    assert count == ["tv", "detail"]
+    config = model / "detail" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    evaluate_denoising([chest_file], plan, tmp_path / "out")
+    assert count == ["tv", "detail", "detail"]
+
+
+def test_low_doses_are_made_only_where_they_are_looked_at(
+    spy: Callable[..., Any], chest_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slice-wise methods need the measured slices, others their neighbours as well."""
+    asked: list[list[int]] = []
+
+    def low_dose(volume: Volume, dose: float, seed: int, *, indices: Any, **_: Any) -> Volume:
+        asked.append(list(indices))
+        return volume
+
+    monkeypatch.setattr("ctgrid.data.simulate.low_dose", low_dose)
+    for context in (0, 1):
+        spy(context)
+        plan = replace(PLAN, methods=("spy",), noises=(Noise("low-dose", 0.25),), strength=30.0)
+        evaluate_denoising([chest_file], plan, tmp_path / f"out{context}")
+    assert asked == [[4, 7, 10], [3, 4, 5, 6, 7, 8, 9, 10, 11]]

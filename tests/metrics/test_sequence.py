@@ -5,6 +5,7 @@ import pytest
 
 from ctgrid.errors import CtgridError
 from ctgrid.metrics import seam_ratio, slice_steps
+from ctgrid.metrics.sequence import joint_ratio
 
 
 def ramp(steps: list[int]) -> np.ndarray:
@@ -31,3 +32,10 @@ def test_too_little_is_refused() -> None:
         slice_steps(np.zeros((1, 4, 4)))
     with pytest.raises(CtgridError, match="joints"):
         seam_ratio(ramp([1, 2]), [0, 1])
+
+
+def test_a_ratio_of_steps_that_were_taken_already() -> None:
+    steps = np.array([1.0, 1.0, 4.0, 1.0, 1.0])
+    assert joint_ratio(steps, [2]) == pytest.approx(4.0)
+    with pytest.raises(CtgridError, match="joints"):
+        joint_ratio(steps, [9])

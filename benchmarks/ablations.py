@@ -1,0 +1,81 @@
+"""Write docs/ablations.md from what `ctgrid ablation` measured; an ablation without results is called unmeasured.
+
+python benchmarks/ablations.py runs/ablations
+
+The folder holds one folder for each ablation, as made by `ctgrid ablation NAME --out runs/ablations/NAME`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ctgrid.ablation.spec import load_ablation
+from ctgrid.ablation.table import markdown
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+NAMES = ("positions", "k", "control-rows", "data-fraction", "naive")
+
+HEAD = """# Ablations
+
+The paper's ablations, each one command: it trains every variant on the same patients, samples coarse volumes with
+equal noise, and measures them against patients that no variant was trained on.
+
+```bash
+ctgrid ablation positions --data ../shared/data/ct/train --out runs/ablations/positions
+```
+
+An ablation is a YAML file in `configs/ablations`: a base recipe (`ablation-stage1`), variants as changes of its keys,
+how samples are drawn and how they are measured; `ctgrid ablation my.yaml` runs one of your own. Trainings that were
+stopped go on with `--resume`; `--seeds`, `--max-steps` and `--set KEY=VALUE` change all variants alike. The folder gets
+`results.json`, `report.md`, `measures.png`, `samples.png` (the first sample of each variant, unchosen) and `run.json`.
+
+## How far to trust these figures
+
+Not far. Networks have about two million parameters and are trained for a few hundred steps on a handful of patients,
+each in about half a minute on two CPU cores; the paper's have 675 million, and all of CT-RATE. Compared are first
+stages alone, without super-resolution. The features are `ctgrid-features`, not Inception's or I3D's: nothing here
+may be set beside a published FID or FVD. With two or three held-out patients a difference smaller than the spread
+over seeds, or than the distance of real training patients to them, means nothing. What the tables can show is large
+effects, and that every comparison of the paper can be run, at any size, with other recipes and more data.
+"""
+
+UNMEASURED = """## {title}
+
+{question}
+
+Not measured yet: `ctgrid ablation {name} --data DIR --out {folder}`.
+"""
+
+
+def section(name: str, folder: Path) -> str:
+    """Return an ablation's part of the page, its chart copied beside the other pictures."""
+    path = folder / "results.json"
+    if not path.exists():
+        ablation = load_ablation(name)
+        return UNMEASURED.format(title=ablation.title, question=ablation.question, name=name, folder=folder)
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    chart = f"images/ablation-{name}.png"
+    shutil.copy(folder / "measures.png", DOCS / chart)
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    cost = f"The whole command took {record['seconds'] / 60:.1f} minutes"
+    memory = record.get("peak_memory_mib", {}).get("process")
+    cost += f" and {memory / 1024:.1f} GiB." if memory else "."
+    return f"{markdown(results)}\n{cost}\n\n![{results['title']}: a dot for each training]({chart})\n"
+
+
+def main() -> None:
+    """Parse arguments and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, default=DOCS / "ablations.md")
+    arguments = parser.parse_args()
+    parts = [HEAD, *(section(name, arguments.folder / name) for name in NAMES)]
+    arguments.out.write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

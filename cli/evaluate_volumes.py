@@ -1,0 +1,196 @@
+"""Compare generated volumes with real ones: distances by a protocol, CT measures, copies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctgrid.errors import CtgridError
+
+from .errors import say
+from .options import BatchOption, DeviceOption, JsonOption, OverwriteOption, SeedOption
+from .output import check_new_folder, cost
+from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ctgrid.evaluation.fidelity.evaluate import Plan
+
+SetOption = Annotated[
+    Path, typer.Option("--real", metavar="DIR|STORE", help="Real volumes, of other patients than those trained on.")
+]
+FakeOption = Annotated[Path, typer.Option("--fake", metavar="DIR|STORE", help="Generated volumes.")]
+TrainOption = Annotated[
+    Path | None, typer.Option("--train", metavar="DIR|STORE", help="Volumes trained on: looks for copies of them.")
+]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", metavar="NAME@VERSION|FILE", help="stylegan-v@1, stylegan-v-ct@1 or a YAML file.")
+]
+FramesOption = Annotated[
+    str, typer.Option("--frames", metavar="N,...", help="Slices of a clip; the protocol's where left out.")
+]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results.json, table and pictures.")]
+MeasuresOption = Annotated[
+    str,
+    typer.Option(
+        "--measures",
+        metavar="NAME,...",
+        help="fvd, fid (with KID), ctgrid-features, ct, memorisation; left out: all that can be had.",
+    ),
+]
+DetectorsOption = Annotated[
+    Path | None,
+    typer.Option("--detectors", metavar="DIR", help="Folder of TorchScript detectors; else CTGRID_HOME/detectors."),
+]
+PinOption = Annotated[
+    list[str] | None,
+    typer.Option("--pin-detector", metavar="NAME=SHA256", help="Refuse a detector file of another hash; repeatable."),
+]
+NoCacheOption = Annotated[
+    bool, typer.Option("--no-cache", help="Neither use nor keep features of volumes in CTGRID_HOME/cache.")
+]
+
+
+def command(
+    ctx: typer.Context,
+    real: SetOption,
+    fake: FakeOption,
+    out: OutOption,
+    train: TrainOption = None,
+    protocol: ProtocolOption = "stylegan-v@1",
+    frames: FramesOption = "",
+    measures: MeasuresOption = "",
+    detectors: DetectorsOption = None,
+    pin: PinOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    batch_size: BatchOption = 32,
+    no_cache: NoCacheOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare generated volumes with real ones: FVD, FID and KID by a protocol, ctgrid's features, CT measures.
+
+    Writes results.json, table.md, run.json and pictures. Features of volumes are kept by content hash in
+    CTGRID_HOME/cache: a run that was stopped goes on where it was.
+    """
+    from ctgrid.evaluation.fidelity.evaluate import evaluate_volumes
+    from ctgrid.evaluation.fidelity.table import volume_tables
+    from ctgrid.files import check_output
+    from ctgrid.runs import RunRecord, recorded
+
+    plan = make_plan(protocol, frames, measures, detectors, pin, seed, device, batch_size, no_cache)
+    check_new_folder(out)
+    for path in (real, fake, *([train] if train else [])):
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")
+    if out.exists():
+        check_output(out / "results.json", overwrite)
+    record = RunRecord("evaluate volumes", out / "run.json", ctx.obj, seed)
+    record.settings = settings_of(plan, real, fake, train)
+    with recorded(record), progress_bar() as progress:
+        results = evaluate_volumes(real, fake, plan, out, train, progress, record.timed)
+        from ctgrid.runs import plain, versions
+
+        run = {"record": "run.json", "command": record.command, "argv": record.argv, "versions": versions()}
+        results = plain({**results, "run": run})
+        text = volume_tables(results)
+        out.mkdir(exist_ok=True)
+        save(out / "results.json", json.dumps(results, indent=1))
+        save(out / "table.md", text)
+        for path in sorted({out / "results.json", out / "table.md", *out.glob("*.png")}):
+            record.add_output(path)
+        for role in ("real", "fake"):
+            record.inputs += [{"set": role, **volume} for volume in results["volumes"][role]]
+    for line in remarks(results):
+        say(line)
+    if as_json:
+        typer.echo(json.dumps({**record.as_dict(), "results": results}))
+        return
+    for line in (text, "", f"{out / 'results.json'}: {len(results['measures'])} distances", cost(record)):
+        typer.echo(line)
+
+
+def make_plan(
+    protocol: str,
+    frames: str,
+    measures: str,
+    detectors: Path | None,
+    pin: Sequence[str] | None,
+    seed: int,
+    device: str,
+    batch_size: int,
+    no_cache: bool,
+) -> Plan:
+    """Turn options into a plan.
+
+    Raises:
+        CtgridError: where one cannot be read.
+    """
+    from ctgrid.evaluation.fidelity.detectors import parse_pins
+    from ctgrid.evaluation.fidelity.evaluate import Plan
+    from ctgrid.evaluation.fidelity.protocol import load_protocol
+    from ctgrid.evaluation.fidelity.statistics import cache_folder
+
+    if detectors is not None and not detectors.is_dir():
+        raise CtgridError(f"{detectors} is not a folder; --detectors names the folder of the TorchScript files")
+    try:
+        lengths = tuple(int(part) for part in frames.split(",") if part.strip())
+    except ValueError as error:
+        raise CtgridError(f"--frames {frames!r}: write whole numbers such as 16,128,201") from error
+    return Plan(
+        loaded=load_protocol(protocol),
+        frames=lengths,
+        measures=tuple(dict.fromkeys(part.strip() for part in measures.split(",") if part.strip())),
+        detectors=detectors,
+        pins=parse_pins(list(pin or [])),
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        cache=None if no_cache else cache_folder(),
+    )
+
+
+def settings_of(plan: Plan, real: Path, fake: Path, train: Path | None) -> dict[str, Any]:
+    """Return what the run record says was asked for."""
+    return {
+        "real": real,
+        "fake": fake,
+        "train": train,
+        "protocol": {"id": plan.loaded.protocol.id, "sha256": plan.loaded.sha256},
+        "frames": plan.lengths,
+        "measures": plan.measures or "all",
+        "detectors": plan.detectors,
+        "pins": dict(plan.pins),
+        "device": plan.device,
+        "batch_size": plan.batch_size,
+        "cache": plan.cache,
+    }
+
+
+def remarks(results: dict[str, Any]) -> list[str]:
+    """Return what must be said on stderr: what was left out, and how few samples there are, in one line each."""
+    fewest = results["protocol"]["settings"]["statistics"]["fewest"]
+    few = {
+        row["measure"]: min(row["n_real"], row["n_fake"])
+        for row in results["measures"]
+        if row["measure"].startswith(("FVD", "FID", "FD")) and min(row["n_real"], row["n_fake"]) < fewest
+    }
+    lines = [*results["left_out"], *results["warnings"]]
+    if few:
+        lines.append(
+            f"fewer than {fewest} samples ({min(few.values())} at the least): Fréchet distances are too large; "
+            f"compare only equal numbers, and read the kernel distances beside them"
+        )
+    return lines
+
+
+def save(path: Path, text: str) -> None:
+    """Write text, atomically, over what was there."""
+    from ctgrid.files import atomic_output
+
+    with atomic_output(path, overwrite=True) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")

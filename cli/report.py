@@ -1,0 +1,64 @@
+"""Report runs, results and volumes in one page that needs no other file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import HuOption, JsonOption, OverwriteOption
+from .output import cost, finish
+from .progress import progress_bar
+
+
+def command(
+    ctx: typer.Context,
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IN...", help="Run folders, results.json of ctgrid evaluate, volumes, and folders of volumes."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="HTML", help="The page; .md and .json of that name are written beside it.")
+    ],
+    title: Annotated[
+        str | None, typer.Option("--title", help="Of the page; made of the inputs' names if not given.")
+    ] = None,
+    max_side: Annotated[
+        int, typer.Option("--max-side", min=16, max=1024, help="Rows or columns that volumes are shrunk to.")
+    ] = 256,
+    max_volumes: Annotated[
+        int, typer.Option("--max-volumes", min=0, help="Volumes, or pairs before and after, that are embedded.")
+    ] = 8,
+    hu: HuOption = "auto",
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Collect, read, draw, write, record."""
+    from ctgrid.report.html.report import Options, check_outputs, write_report
+    from ctgrid.runs import RunRecord, recorded
+
+    check_outputs(out, overwrite)
+    options = Options(title, max_side, max_volumes, hu)
+    record = RunRecord("report", out.with_name(f"{out.stem}.report.run.json"), ctx.obj)
+    record.settings = {"title": title, "max_side": max_side, "max_volumes": max_volumes, "hu": hu}
+    with recorded(record), progress_bar() as progress:
+        with record.timed("report"):
+            written = write_report(sources, out, options, overwrite, progress)
+        for path in dict.fromkeys(written.found.files()):
+            record.add_input(path)
+        for path in written.paths:
+            record.add_output(path)
+        content = written.content
+        record.results = {
+            "volumes": len(content.scenes),
+            "pairs": sum(scene.before is not None for scene in content.scenes),
+            "results": len(content.results),
+            "runs": len(content.runs),
+            "notes": content.notes,
+        }
+    size = out.stat().st_size / 1e6
+    held = ", ".join(f"{record.results[key]} {key}" for key in ("volumes", "results", "runs"))
+    finish(record, as_json, [f"{out}: {size:.1f} MB, {held}", *content.notes, cost(record)])

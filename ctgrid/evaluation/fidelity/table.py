@@ -1,0 +1,54 @@
+"""Results of an evaluation of volumes as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctgrid.evaluation.table import markdown
+
+HEADINGS = ("measure", "frames", "value", "95 % confidence", "real", "fake", "detector")
+CT_COLUMNS = ("value", "fake_mean", "real_mean")
+
+
+def volume_tables(results: Mapping[str, Any]) -> str:
+    """Return the distances as one Markdown table, and what CT measures and memorisation say in a line each.
+
+    Args:
+        results: as in ``results.json``.
+    """
+    protocol = results["protocol"]
+    volumes = [len(results["volumes"][role]) for role in ("real", "fake")]
+    title = (
+        f"protocol {protocol['id']} ({protocol['sha256'][:12]}), {volumes[0]} real and {volumes[1]} generated volumes"
+    )
+    parts = [title]
+    if results["measures"]:
+        parts.append(markdown(HEADINGS, [_cells(row) for row in results["measures"]]))
+    if results.get("ct"):
+        distances = results["ct"].get("distances", {})
+        rows = [
+            [name, one.get("unit") or "-", *(_figure(one.get(key)) for key in CT_COLUMNS)]
+            for name, one in distances.items()
+        ]
+        parts.append(markdown(("CT measure", "unit", "distance", "mean of generated", "mean of real"), rows))
+    if results.get("memorisation"):
+        parts.append(f"memorisation: {results['memorisation'].get('verdict', '-')}")
+    return "\n\n".join(parts)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    low_high = row.get("confidence")
+    return [
+        row["measure"],
+        "-" if row["frames"] is None else str(row["frames"]),
+        _figure(row["value"]),
+        f"{_figure(low_high[0])} … {_figure(low_high[1])}" if low_high else "-",
+        str(row["n_real"]),
+        str(row["n_fake"]),
+        f"{row['detector']['name']} {row['detector']['sha256'][:8]}",
+    ]
+
+
+def _figure(value: Any) -> str:
+    return "-" if value is None else f"{value:.5g}" if isinstance(value, int | float) else str(value)

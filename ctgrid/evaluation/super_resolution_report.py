@@ -1,0 +1,93 @@
+"""Results of a super-resolution evaluation for people: a table, and a picture of every volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctgrid.evaluation.keep import case_folder, kept_case
+from ctgrid.evaluation.plots import comparison, save_figure
+from ctgrid.evaluation.super_resolution import TRUTH
+from ctgrid.evaluation.table import markdown, number
+
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("psnr", "PSNR dB", ".2f"),
+    ("ssim", "SSIM", ".4f"),
+    ("ms_ssim", "MS-SSIM", ".4f"),
+    ("psnr_lung", "lung dB", ".2f"),
+    ("ssim_lung", "lung SSIM", ".4f"),
+    ("psnr_soft", "soft dB", ".2f"),
+    ("ssim_soft", "soft SSIM", ".4f"),
+    ("edge", "edges", ".3f"),
+    ("edge_gain", "steepness", ".3f"),
+    ("seconds", "s", ".1f"),
+)
+"""Key of a row, heading, and how its numbers are written."""
+
+
+def super_resolution_tables(rows: Sequence[dict[str, Any]]) -> str:
+    """Return a table of each volume, and of the mean over volumes where there are several.
+
+    Args:
+        rows: as in ``results.json``.
+    """
+    volumes = list(dict.fromkeys(row["volume"] for row in rows))
+    parts = []
+    for volume in volumes:
+        chosen = [row for row in rows if row["volume"] == volume]
+        first = chosen[0]
+        low, high = first["window_hu"]
+        title = (
+            f"{volume}: {first['slices_measured']} slices of {first['size'] // first['k']} brought back to "
+            f"{first['size']} pixels; PSNR and SSIM over {low:g} to {high:g} HU"
+        )
+        parts.append(f"{title}\n\n{_table(chosen)}")
+    if len(volumes) > 1:
+        parts.append(f"mean of {len(volumes)} volumes\n\n{_table(means_of(rows))}")
+    return "\n\n".join(parts)
+
+
+def means_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row for each method that every volume has: the mean over volumes."""
+    volumes = {row["volume"] for row in rows}
+    means = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        chosen = [row for row in rows if row["method"] == method]
+        if {row["volume"] for row in chosen} != volumes:
+            continue
+        means.append({"method": method, **{key: _mean([row.get(key) for row in chosen]) for key, _, _ in COLUMNS}})
+    return means
+
+
+def draw_super_resolution(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
+    """Draw the middle slice of every volume: the original, every method's, and what each is off.
+
+    Args:
+        rows: as in ``results.json``.
+        out: the evaluation's folder.
+
+    Returns:
+        The files written.
+    """
+    paths = []
+    for volume, k in dict.fromkeys((row["volume"], row["k"]) for row in rows):
+        methods = [row["method"] for row in rows if (row["volume"], row["k"]) == (volume, k)]
+        kept = {name: kept_case(out, volume, f"x{k}", name) for name in (TRUTH, *methods)}
+        there = {name: case for name, case in kept.items() if case is not None}
+        if TRUTH in there:
+            figure = comparison(there, f"{volume}, {k} x super-resolution", truth=TRUTH)
+            paths.append(save_figure(figure, case_folder(out, volume, f"x{k}") / "comparison.png"))
+    return paths
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    body = [[row["method"], *(number(row.get(key), form) for key, _, form in COLUMNS)] for row in rows]
+    return markdown(["method", *(heading for _, heading, _ in COLUMNS)], body)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if isinstance(v, int | float)]
+    return float(np.mean(known)) if known else None

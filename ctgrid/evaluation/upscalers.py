@@ -1,0 +1,162 @@
+"""Ways to bring slices back that were shrunk to the cells of a grid: stage 2, and what it must be better than."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctgrid.data.degrade import enlarge
+from ctgrid.errors import CtgridError
+from ctgrid.grid import downsample
+from ctgrid.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from ctgrid.denoising.methods import Loading
+    from ctgrid.evaluation.samples import Sample
+    from ctgrid.pipelines.base import ModelPipeline
+
+Upscaler = Callable[[Tensor, Tensor], Tensor]
+"""From coarse slices (B, 1, s, s) in [-1, 1] to full ones (B, 1, S, S); ``codec`` alone takes the second, the truth."""
+
+METHODS = {
+    "stage2": "the model's second stage",
+    "bicubic": "bicubic interpolation, which is what stage 2 gets",
+    "lanczos": "Lanczos interpolation of Pillow, of 3 lobes",
+    "back-projection": "bicubic, then corrected until it shrinks to the coarse slice (Irani and Peleg 1991)",
+    "patch-regression": "local linear regression on patches, fitted on --train",
+    "codec": "the full slice through the codec alone: the ceiling for stage 2, no super-resolution",
+}
+
+NETWORKS = ("stage2", "codec")
+"""Methods that need a model."""
+
+FITTED = "patch-regression"
+
+BACK_PROJECTIONS = 20
+FITTED_SLICES = 16
+"""Slices of a training volume that patch regression is fitted on, evenly spaced."""
+
+
+@dataclass
+class Upscalers:
+    """Methods that were loaded or fitted, each once, when first needed.
+
+    Attributes:
+        k: factor.
+        size: S, pixels of full slices.
+        loading: of the model.
+        seed: of stage 2.
+        refine_steps: of stage 2; None takes the default of synthesis.
+        train: volumes that patch regression is fitted on.
+        progress: told of every training volume.
+    """
+
+    k: int
+    size: int
+    loading: Loading
+    seed: int = 0
+    refine_steps: int | None = None
+    train: Sequence[Sample] = ()
+    progress: Progress = silent
+    _pipeline: ModelPipeline | None = field(default=None, repr=False)
+    _ready: dict[str, Upscaler] = field(default_factory=dict, repr=False)
+
+    def get(self, name: str) -> Upscaler:
+        """Return a method, ready to run.
+
+        Raises:
+            CtgridError: where the model cannot be loaded, or there is nothing to fit on.
+        """
+        if name not in self._ready:
+            self._ready[name] = self._made(name)
+        return self._ready[name]
+
+    def _made(self, name: str) -> Upscaler:
+        if name == "bicubic":
+            return lambda coarse, full: enlarge(coarse, self.k)
+        if name == "lanczos":
+            return lambda coarse, full: lanczos(coarse, self.k)
+        if name == "back-projection":
+            return lambda coarse, full: back_projected(coarse, self.k)
+        if name == FITTED:
+            fitted = self._fitted()
+            return lambda coarse, full: fitted(coarse)
+        if name == "stage2":
+            return partial(self._refined, self.pipeline)
+        if name == "codec":
+            return partial(self._coded, self.pipeline)
+        raise CtgridError(f"no super-resolution method {name!r}; there are {', '.join(METHODS)}")
+
+    @property
+    def pipeline(self) -> ModelPipeline:
+        """The model, loaded."""
+        if self._pipeline is None:
+            from ctgrid.pipelines.base import ModelPipeline
+
+            loading = self.loading
+            self._pipeline = ModelPipeline.load(model=loading.model, device=loading.device, dtype=loading.dtype)
+        return self._pipeline
+
+    def _fitted(self) -> Callable[[Tensor], Tensor]:
+        from ctgrid.baselines.patch_regression import PatchRegression
+
+        slices: list[np.ndarray] = []
+        for i, sample in enumerate(self.train):
+            self.progress("reading training volumes", i, len(self.train))
+            hu = sample.load().hu
+            chosen = np.unique(np.linspace(0, len(hu) - 1, min(FITTED_SLICES, len(hu))).round().astype(int))
+            slices += [hu[j].copy() for j in chosen]
+        self.progress("fitting", 0, 1)
+        return PatchRegression.fit(slices, self.k).enlarge
+
+    @torch.no_grad()
+    def _refined(self, pipeline: ModelPipeline, coarse: Tensor, full: Tensor) -> Tensor:
+        from ctgrid.pipelines.device import autocast
+        from ctgrid.pipelines.settings import REFINE_STEPS
+        from ctgrid.pipelines.stages import refine
+
+        with autocast(pipeline.device, pipeline.dtype):
+            steps = self.refine_steps or REFINE_STEPS
+            return refine(pipeline.bundle, coarse, seed=self.seed, steps=steps)[0].float()
+
+    @torch.no_grad()
+    def _coded(self, pipeline: ModelPipeline, coarse: Tensor, full: Tensor) -> Tensor:
+        from ctgrid.pipelines.device import autocast
+
+        codec = pipeline.bundle.codec
+        with autocast(pipeline.device, pipeline.dtype):
+            return codec.decode(codec.encode(full.to(codec.device))).cpu().float()
+
+
+def lanczos(coarse: Tensor, k: int) -> Tensor:
+    """Enlarge (B, 1, s, s) by Lanczos interpolation of 3 lobes, clipped to [-1, 1]."""
+    import PIL.Image
+
+    made = []
+    for image in coarse[:, 0].numpy():
+        size = (image.shape[1] * k, image.shape[0] * k)
+        made.append(np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.LANCZOS)))
+    return torch.from_numpy(np.stack(made))[:, None].clamp(-1, 1)
+
+
+def back_projected(coarse: Tensor, k: int, rounds: int = BACK_PROJECTIONS) -> Tensor:
+    """Enlarge (B, 1, s, s) so that it shrinks to the coarse slices again: x ← x + enlarge(coarse - shrink(x)).
+
+    Args:
+        coarse: in [-1, 1].
+        k: factor.
+        rounds: of correction.
+
+    Returns:
+        (B, 1, k s, k s), clipped to [-1, 1].
+    """
+    made = enlarge(coarse, k)
+    for _ in range(rounds):
+        made = made + enlarge(coarse - downsample(made, k), k)
+    return made.clamp(-1, 1)

@@ -1,0 +1,135 @@
+"""Make a report of runs, results and volumes: one page, and its tables as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ctgrid.errors import CtgridError
+from ctgrid.files import atomic_output, check_output, full_suffix
+from ctgrid.progress import Progress, silent
+from ctgrid.report.html.block import MAX_SIDE
+from ctgrid.report.html.collect import RECORD, RESULTS, Found, collect
+from ctgrid.report.html.content import Content
+from ctgrid.report.html.pictures import embed_pictures
+from ctgrid.report.html.scenes import make_scenes
+from ctgrid.runs import plain, version_of
+
+MAX_VOLUMES = 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a report is made.
+
+    Attributes:
+        title: None takes one from the inputs.
+        max_side: the most rows or columns of an embedded volume.
+        max_volumes: the most volumes, or pairs before and after, that are embedded.
+        hu: how stored values become HU, as for :meth:`ctgrid.volume.Volume.read`.
+    """
+
+    title: str | None = None
+    max_side: int = MAX_SIDE
+    max_volumes: int = MAX_VOLUMES
+    hu: str = "auto"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What :func:`write_report` made: page, Markdown and JSON, and what they hold."""
+
+    paths: list[Path]
+    found: Found
+    content: Content
+    notes: list[str] = field(default_factory=list)
+
+
+def write_report(
+    inputs: Sequence[Path], out: Path, options: Options, overwrite: bool = False, progress: Progress = silent
+) -> Written:
+    """Write ``NAME.html`` and, beside it, ``NAME.md`` and ``NAME.json``; the page last.
+
+    Args:
+        inputs: see :func:`ctgrid.report.html.collect.collect`.
+        out: the page.
+        options: how it is made.
+        overwrite: whether reports that are there may be replaced.
+        progress: told of volumes.
+
+    Raises:
+        CtgridError: An input is missing, damaged or unknown, an output exists, or it is an input.
+    """
+    outputs = check_outputs(out, overwrite)
+    found = collect(inputs)
+    check_apart(outputs, inputs, found)
+    content = gather(found, inputs, options, progress)
+    texts = (content.html(), content.markdown(), json.dumps(plain(content.as_dict()), indent=1, ensure_ascii=False))
+    for path, text in reversed(list(zip(outputs, texts, strict=True))):
+        with atomic_output(path, overwrite) as temporary:
+            temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    return Written(outputs, found, content, content.notes)
+
+
+def check_outputs(out: Path, overwrite: bool) -> list[Path]:
+    """Return page, Markdown and JSON, all of which can be written.
+
+    Raises:
+        CtgridError: They cannot, or the page's name does not end in ``.html``.
+    """
+    if full_suffix(out) != ".html":
+        raise CtgridError(f"cannot write {out}: a report must end in .html")
+    return [check_output(out.with_suffix(suffix), overwrite) for suffix in (".html", ".md", ".json")]
+
+
+def check_apart(outputs: Sequence[Path], inputs: Sequence[Path], found: Found) -> None:
+    """Refuse to write over what is read, or into a folder of volumes.
+
+    Raises:
+        CtgridError: naming the output.
+    """
+    read = {path.resolve() for path in (*found.files(), *(p for p in inputs if p.is_file()))}
+    for path in outputs:
+        if path.resolve() in read:
+            raise CtgridError(f"{path} is an input; the input is never written to, choose another --out")
+        for folder in (shown.path for shown in found.volumes if shown.path.is_dir()):
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise CtgridError(f"{path} lies inside the input folder {folder}; choose an --out elsewhere")
+
+
+def gather(found: Found, inputs: Sequence[Path], options: Options, progress: Progress = silent) -> Content:
+    """Read the volumes and pictures, and put everything together."""
+    scenes, notes = make_scenes(found.volumes, options.max_side, options.max_volumes, options.hu, progress)
+    pictures = embed_pictures(found.pictures)
+    if pictures.left_out:
+        notes.append(f"{len(pictures.left_out)} pictures of the runs are not in this page: see their folders.")
+    return Content(
+        title=options.title or default_title(inputs),
+        facts=facts(inputs),
+        scenes=scenes,
+        results=found.results,
+        runs=found.runs,
+        pictures=pictures,
+        notes=notes,
+    )
+
+
+def default_title(inputs: Sequence[Path]) -> str:
+    """Return a title made of the inputs' names."""
+    resolved = [path.resolve() for path in inputs]
+    names = [path.parent.name if path.name in (RECORD, *RESULTS) else path.name for path in resolved]
+    return f"Report: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def facts(inputs: Sequence[Path]) -> list[str]:
+    """Return when, by what and from how much the report was made."""
+    now: Any = datetime.now(UTC)
+    return [
+        f"{now:%Y-%m-%d %H:%M} UTC",
+        f"ctgrid {version_of('ctgrid') or '(not installed)'}",
+        f"{len(inputs)} input{'s' * (len(inputs) != 1)}",
+    ]

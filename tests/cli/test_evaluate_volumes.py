@@ -1,0 +1,117 @@
+"""``ctgrid evaluate volumes``: what it writes, says and refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from ctgrid.volume import Volume
+from ctgrid_cli import app
+
+AFFINE = np.diag([-6.0, -6.0, 4.0, 1.0])
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep features in a folder of the test's own."""
+    monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def folders(tmp_path: Path, chest: Callable[..., np.ndarray]) -> dict[str, Path]:
+    """Return folders ``real`` and ``fake`` of three chests each."""
+    made = {}
+    for name, first, noise in (("real", 0, 10.0), ("fake", 10, 60.0)):
+        made[name] = tmp_path / name
+        made[name].mkdir()
+        for seed in range(first, first + 3):
+            hu = chest((6, 32, 32), noise_hu=noise, seed=seed)
+            Volume(hu, AFFINE).write(made[name] / f"p{seed}.nii.gz")
+        (made[name] / "run.json").write_text("{}", encoding="utf-8")
+    return made
+
+
+def run(folders: dict[str, Path], out: Path, *more: str) -> Result:
+    sets = ["--real", str(folders["real"]), "--fake", str(folders["fake"])]
+    return CliRunner().invoke(app, ["evaluate", "volumes", *sets, "--out", str(out), *more])
+
+
+SMALL = ("--measures", "ctgrid-features", "--frames", "4")
+
+
+def test_results_table_and_record(folders: dict[str, Path], tmp_path: Path, home: Path) -> None:
+    out = tmp_path / "out"
+    done = run(folders, out, *SMALL, "--json")
+    assert done.exit_code == 0, done.output
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert json.loads(done.stdout)["results"] == results
+    assert results["kind"] == "volumes"
+    assert (results["protocol"]["name"], results["protocol"]["version"]) == ("stylegan-v", 1)
+    assert len(results["protocol"]["sha256"]) == 64
+    names = [row["measure"] for row in results["measures"]]
+    assert names == [f"{k} (ctgrid-features, {what})" for what in ("slices", "clips of 4") for k in ("FD", "KD")]
+    row: dict[str, Any] = results["measures"][0]
+    assert (row["n_real"], row["n_fake"], row["frames"], row["volumes_real"]) == (18, 18, None, 3)
+    assert len(row["detector"]["sha256"]) == 64
+    assert [volume["name"] for volume in results["volumes"]["real"]] == ["p0", "p1", "p2"]
+    assert "FD (ctgrid-features, slices)" in (out / "table.md").read_text(encoding="utf-8")
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert (record["status"], record["command"]) == ("done", "evaluate volumes")
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and "fewer than 2048 samples" in lines[0]
+    assert list((home / "cache" / "fidelity").rglob("*.npz"))
+
+
+def test_it_does_not_overwrite_unasked_and_repeats_to_the_digit(folders: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(folders, out, *SMALL).exit_code == 0
+    before = json.loads((out / "results.json").read_text(encoding="utf-8"))["measures"]
+    refused = run(folders, out, *SMALL)
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
+    assert run(folders, out, *SMALL, "--overwrite", "--no-cache").exit_code == 0
+    assert json.loads((out / "results.json").read_text(encoding="utf-8"))["measures"] == before
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        (("--protocol", "fvd"), "no protocol 'fvd'"),
+        (("--frames", "many"), "--frames 'many'"),
+        (("--measures", "fvd"), "no detector i3d_torchscript.pt"),
+        (("--measures", "memorisation"), "--train"),
+        (("--detectors", "nowhere"), "nowhere is not a folder"),
+        (("--pin-detector", "i3d_torchscript=12"), "NAME=SHA256"),
+    ],
+)
+def test_bad_options_are_one_line_and_leave_nothing(
+    folders: dict[str, Path], tmp_path: Path, more: tuple[str, ...], match: str
+) -> None:
+    done = run(folders, tmp_path / "out", *more)
+    assert done.exit_code == 1
+    assert match in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_volumes_are_one_line(folders: dict[str, Path], tmp_path: Path) -> None:
+    Volume(np.full((6, 32, 32), 50, dtype=np.int16), AFFINE).write(folders["fake"] / "p99.nii.gz")
+    done = run(folders, tmp_path / "out", *SMALL)
+    assert done.exit_code == 1
+    assert "p99.nii.gz" in done.stderr
+    assert not (tmp_path / "out").exists()
+    inside = run(folders, folders["fake"] / "out", *SMALL)
+    assert "lies inside the input folder" in inside.stderr
+
+
+def test_fetching_is_on_request_only_and_offline_says_so(home: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", "fetch-detectors", "--offline"])
+    assert done.exit_code == 1
+    assert "i3d_torchscript.pt is not in" in done.stderr

@@ -1,0 +1,54 @@
+"""ctgrid's own features notice what they should: noise, other content, the order of slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ctgrid.errors import CtgridError
+from ctgrid.evaluation.fidelity.features import EmbeddedFeatures, slice_features
+
+
+@pytest.fixture(scope="module")
+def embedded() -> EmbeddedFeatures:
+    return EmbeddedFeatures()
+
+
+@pytest.fixture(scope="module")
+def hu(chest: Callable[..., np.ndarray]) -> np.ndarray:
+    return chest((6, 64, 64))
+
+
+def test_features_are_named_by_version_and_codec(embedded: EmbeddedFeatures) -> None:
+    assert embedded.name == f"ctgrid-features@1+{embedded.codec.identity[:12]}"
+
+
+def test_slices_do_not_depend_on_their_batch(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:
+    whole, single = embedded.slices(hu), slice_features(batch_size=4)(hu[:5])
+    assert whole.shape == (6, 18 * embedded.codec.latent_channels)
+    assert whole.dtype == np.float64
+    np.testing.assert_allclose(single, whole[:5], rtol=1e-4, atol=1e-4)
+
+
+def test_noise_moves_features_the_more_the_stronger_it_is(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:
+    clean, rng = embedded.slices(hu[:3]), np.random.default_rng(0)
+    noise = rng.standard_normal((3, 64, 64))
+    moved = [np.abs(embedded.slices(hu[:3] + s * noise) - clean).mean() for s in (40, 120, 360)]
+    assert moved[0] < moved[1] < moved[2]
+
+
+def test_clips_notice_the_order_of_slices(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:
+    """Means over slices stay as they are; steps from slice to slice grow, above the noise where averaged."""
+    order = np.array([0, 3, 1, 5, 2, 4])
+    in_order, mixed = np.split(embedded.clips(hu, np.stack([np.arange(6), order])).reshape(2, 6, -1), 2)
+    np.testing.assert_allclose(mixed[0, :3], in_order[0, :3], rtol=1e-9, atol=1e-12)
+    fine, coarse = (mixed[0, i].mean() / in_order[0, i].mean() for i in (3, 4))
+    assert 1.05 < fine < coarse
+    assert coarse > 1.25
+
+
+def test_other_shapes_are_refused(embedded: EmbeddedFeatures) -> None:
+    with pytest.raises(CtgridError, match=r"\(n, S, S\)"):
+        embedded.slices(np.zeros((8, 8)))

@@ -1,0 +1,98 @@
+"""Volumes in every form come out alike: upright, square, in HU, named and hashed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctgrid.data.store import Store, StoreSettings
+from ctgrid.data.store.prepare import prepare
+from ctgrid.errors import CtgridError
+from ctgrid.evaluation.samples import open_samples
+from ctgrid.volume import Volume
+
+AFFINE = np.diag([-5.0, -4.0, 3.0, 1.0])  # LPS
+
+
+@pytest.fixture
+def folder(tmp_path: Path, chest: Callable[..., np.ndarray]) -> Path:
+    """Return a folder with two volumes among what else lies in such folders."""
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    for name, seed in (("b", 2), ("a", 1)):
+        Volume(chest((8, 32, 40), seed=seed), AFFINE).write(folder / f"{name}.nii.gz")
+    for name in ("run.json", "manifest.jsonl", "a.png"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    return folder
+
+
+def test_a_folder_gives_its_volumes_sorted_and_passes_over_the_rest(folder: Path) -> None:
+    samples = open_samples(folder, size=32)
+    assert [sample.name for sample in samples] == ["a", "b"]
+    assert samples[0].digest != samples[1].digest
+    loaded = samples[0].load()
+    assert loaded.hu.shape == (8, 32, 32)
+    assert loaded.hu.dtype == np.int16
+    assert loaded.spacing_mm == pytest.approx((3.0, 200 / 32, 200 / 32))  # the square of 200 mm
+
+
+def test_own_size_is_kept_and_padded_to_a_square(folder: Path, chest: Callable[..., np.ndarray]) -> None:
+    AFFINE_EQUAL = np.diag([-5.0, -5.0, 3.0, 1.0])
+    Volume(chest((8, 40, 40), seed=1), AFFINE_EQUAL).write(folder / "c.nii.gz")
+    hu = open_samples(folder / "c.nii.gz", size=None)[0].load().hu
+    np.testing.assert_array_equal(hu, np.clip(chest((8, 40, 40), seed=1), -1000, 1000))
+
+
+@pytest.mark.parametrize("codes", ["LPS", "RAS", "RAI", "SPL"])
+def test_every_orientation_gives_the_same_slices(tmp_path: Path, chest: Callable[..., np.ndarray], codes: str) -> None:
+    volume = Volume(chest((8, 40, 40)), np.diag([-5.0, -5.0, 3.0, 1.0]))
+    volume.reoriented(codes).write(tmp_path / "turned.nii.gz")
+    loaded = open_samples(tmp_path, size=None)[0].load()
+    np.testing.assert_array_equal(loaded.hu, np.clip(volume.hu, -1000, 1000))
+    assert loaded.spacing_mm == pytest.approx((3, 5, 5))
+
+
+def test_the_digest_is_of_content_not_of_place(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(folder / "a.nii.gz", elsewhere / "other name.nii.gz")
+    assert open_samples(elsewhere)[0].digest == open_samples(folder)[0].digest
+
+
+@pytest.mark.parametrize("protocol", ["canonical", "generatect"])
+@pytest.mark.parametrize("codes", ["LPS", "RAS"])
+def test_a_store_gives_what_the_scan_gives(
+    tmp_path: Path, chest: Callable[..., np.ndarray], protocol: str, codes: str
+) -> None:
+    smooth = chest((201, 32, 32), noise_hu=0.0)
+    volume = Volume(smooth, np.diag([-5.0, -5.0, 1.5, 1.0])).reoriented(codes)
+    volume.write(tmp_path / "scan.nii.gz")
+    settings = StoreSettings(protocol=protocol, size=32, k=4)
+    prepare([tmp_path / "scan.nii.gz"], tmp_path / "x.zarr", settings, workers=1)
+    assert len(Store.open(tmp_path / "x.zarr")) == 1
+    stored = open_samples(tmp_path / "x.zarr", size=None)[0]
+    scan = open_samples(tmp_path / "scan.nii.gz", size=None)[0]
+    np.testing.assert_array_equal(stored.load().hu, scan.load().hu)
+    assert stored.load().spacing_mm == pytest.approx(scan.load().spacing_mm)
+    other = open_samples(tmp_path / "x.zarr", size=16, slices=67)[0].load()
+    assert other.hu.shape == (67, 16, 16)
+    assert other.spacing_mm == pytest.approx((4.5, 10, 10))
+
+
+def test_nothing_to_measure_is_said(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CtgridError, match="holds no scan"):
+        open_samples(tmp_path)
+    with pytest.raises(CtgridError, match="does not exist"):
+        open_samples(tmp_path / "nowhere")
+
+
+def test_what_is_no_ct_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    Volume(np.full((4, 8, 8), 50, dtype=np.int16), AFFINE).write(tmp_path / "flat.nii.gz")
+    sample = open_samples(tmp_path)[0]
+    with pytest.raises(CtgridError, match=r"flat\.nii\.gz"):
+        sample.load()

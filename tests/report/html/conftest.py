@@ -1,0 +1,276 @@
+"""A real browser, driven over a pipe with the DevTools protocol: nothing to install but Chromium itself."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell")
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"),
+    *("--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update"),
+    "--disable-features=Translate,MediaRouter,OptimizationHints",
+)
+PATIENCE_S = 60.0  # of a machine that does other things too
+
+
+class Browser:
+    """A headless Chromium; its DevTools protocol is spoken over file descriptors 3 and 4 of the child."""
+
+    def __init__(self, program: str, profile: Path) -> None:
+        """Start it."""
+        here_in, there_out = os.pipe()
+        there_in, here_out = os.pipe()
+        read, write = (fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (there_in, there_out))
+
+        def place() -> None:
+            os.dup2(read, 3)
+            os.dup2(write, 4)
+
+        self.process = subprocess.Popen(
+            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(3, 4),
+            preexec_fn=place,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        for fd in (there_in, there_out, read, write):
+            os.close(fd)
+        self._in, self._out, self._buffer, self._numbers = here_in, here_out, b"", count(1)
+        self.events: list[dict[str, Any]] = []
+
+    def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
+        """Send a command and return its result; events that come meanwhile are kept."""
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while (answer := self._next()).get("id") != number:
+            self.events.append(answer)
+        if "error" in answer:
+            raise AssertionError(f"{method}: {answer['error']}")
+        return dict(answer["result"])
+
+    def wait_for(self, method: str, session: str) -> None:
+        """Return when an event has come."""
+        while not any(e.get("method") == method and e.get("sessionId") == session for e in self.events):
+            self.events.append(self._next())
+
+    def _next(self) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_S
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, "the browser does not answer"
+            part = os.read(self._in, 1 << 20)
+            assert part, "the browser has gone"
+            self._buffer += part
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        return dict(json.loads(message))
+
+    def tab(self, size: tuple[int, int], dark: bool = False) -> Tab:
+        """Open a page."""
+        return Tab(self, size, dark)
+
+    def close(self) -> None:
+        """End it and wait for its end."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+        os.close(self._in)
+        os.close(self._out)
+
+
+class Tab:
+    """One page in the browser, with everything it complained of or asked the network for."""
+
+    def __init__(self, browser: Browser, size: tuple[int, int], dark: bool = False) -> None:
+        """Open an empty page of a size in CSS pixels; narrow ones are phones."""
+        self.browser = browser
+        self.target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = browser.call("Target.attachToTarget", targetId=self.target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+        width, height = size
+        phone = width < 600
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=phone
+        )  # fmt: skip
+        self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
+        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.call("Emulation.setEmulatedMedia", features=features)
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command to this page."""
+        return self.browser.call(method, self.session, **params)
+
+    def open(self, path: Path) -> None:
+        """Load a file and wait until its viewers show their volumes."""
+        self.call("Page.navigate", url=path.as_uri())
+        self.browser.wait_for("Page.loadEventFired", self.session)
+        self.wait("[...document.querySelectorAll('[data-testid=viewer]')].every((v) => v.dataset.ready)")
+
+    def js(self, expression: str) -> Any:
+        """Return the value of an expression, awaited where it is a promise."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def wait(self, condition: str) -> None:
+        """Look at a condition at every frame until it holds."""
+        look = f"(function look() {{ if ({condition}) ok(true); else if (performance.now() > end) "
+        look += "no(new Error('waited in vain')); else requestAnimationFrame(look); })()"
+        self.js(f"new Promise((ok, no) => {{ const end = performance.now() + {1000 * PATIENCE_S}; {look}; }})")
+
+    def drawn(self) -> None:
+        """Wait until the picture is as the controls say."""
+        self.js("new Promise((ok) => requestAnimationFrame(() => requestAnimationFrame(ok)))")
+
+    def choose(self, testid: str, value: str) -> None:
+        """Choose an option, or put a slider somewhere, as a person's hand would."""
+        self.js(
+            f"(() => {{ const c = document.querySelector('[data-testid={testid}]'); c.value = '{value}'; "
+            "for (const kind of ['input', 'change']) c.dispatchEvent(new Event(kind, {bubbles: true})); })()"
+        )
+        self.drawn()
+
+    def key(self, name: str) -> None:
+        """Press and release a key."""
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name)
+        self.drawn()
+
+    def mouse(self, kind: str, x: float, y: float, pressed: bool = False) -> None:
+        """Move, press or release at a place in the window."""
+        button = "left" if pressed or kind == "mouseReleased" else "none"
+        self.call(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=int(pressed), clickCount=1
+        )  # fmt: skip
+
+    def place(self, selector: str, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
+        """Scroll to an element and return a point in it, in the window."""
+        box = self.js(
+            f"(() => {{ const e = document.querySelector(`{selector}`); "
+            "e.scrollIntoView({block: 'center', behavior: 'instant'}); "
+            "const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()"
+        )
+        return box[0] + across * box[2], box[1] + down * box[3]
+
+    def pixels(self) -> str:
+        """Return a fingerprint of the picture."""
+        return str(self.js("document.querySelector('[data-testid=slice]').toDataURL()"))
+
+    def text(self, selector: str) -> str:
+        """Return the text of an element."""
+        return str(self.js(f"document.querySelector(`{selector}`).textContent"))
+
+    def screenshot(self, path: Path, whole: bool = False) -> None:
+        """Write what is seen as PNG."""
+        data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def problems(self) -> list[str]:
+        """Return everything on the console that is worse than a remark, and all requests beyond the file itself."""
+        self.drawn()
+        found = []
+        for event in (e for e in self.browser.events if e.get("sessionId") == self.session):
+            params = event["params"]
+            match event["method"]:
+                case "Runtime.exceptionThrown":
+                    found.append(str(params["exceptionDetails"]))
+                case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning", "assert"):
+                    found.append(str(params["args"]))
+                case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+                    found.append(params["entry"]["text"])
+                case "Network.requestWillBeSent" if not params["request"]["url"].startswith(("file:", "data:")):
+                    found.append(f"asks for {params['request']['url']}")
+        return found
+
+    def close(self) -> None:
+        """Close the page."""
+        self.browser.call("Target.closeTarget", targetId=self.target)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Start Chromium once, or skip."""
+    program = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    started = Browser(program, tmp_path_factory.mktemp("browser"))
+    yield started
+    started.close()
+
+
+SCRIPT = "<script>alert(1)</script>"  # as a name that comes from a file
+
+
+@pytest.fixture(scope="session")
+def samples() -> dict[str, Any]:
+    """Return what every evaluation writes, small, by kind; names hold markup."""
+    denoising = [
+        {
+            **{"volume": f"scan {SCRIPT}", "noise": f"gaussian:{noise}", "noise_hu": noise, "method": method},
+            **{"psnr": 40.0 - noise / 20 + better, "ssim": 0.8 + better / 50, "seconds": 1.5, "edge_gain": None},
+        }
+        for noise in (50, 100)
+        for method, better in (("noisy", 0.0), ("nlm", 5.0))
+    ]
+    nodule = {"diameter_mm": 4.0, "contrast_hu": 200.0, "recovered": 0.75}
+    nodules = [
+        {
+            **{"volume": "scan", "noise": "gaussian:50", "method": "nlm", "lung_litres": 1.0, "seconds": 2.0},
+            **{"nodules": [nodule, {**nodule, "recovered": 0.25}], "false_per_litre": 0.5, "lost_per_litre": 3.0},
+        }
+    ]
+    heights = [0.1, 0.5, 0.9]
+    volumes = {
+        "kind": "volumes",
+        "protocol": {"name": "stylegan-v", "version": 1, "sha256": "ab" * 32},
+        "measures": [
+            {
+                **{"measure": "FVD", "frames": 16, "value": 512.5, "confidence": [500.0, 525.0], "n_real": 8},
+                **{"n_fake": 9, "detector": {"name": "i3d", "sha256": "cd" * 32}, "warnings": ["few samples"]},
+            }
+        ],
+        "ct": {
+            "summary": {"flicker": {"real": {"mean": 1.25, "sd": 0.5}, "fake": {"mean": 2.5, "sd": None}}},
+            "distances": {"spectrum_db": {"value": 3.5, "unit": "dB", "meaning": "m", "real_each": [1.0, 2.0]}},
+            "curves": {"lung_mm2": {"relative_z": heights, "real": [1.0, 3.0, 2.0], "fake": [1.0, 2.0, 2.0]}},
+            "warnings": ["one spacing"],
+        },
+        "memorisation": {
+            **{"verdict": "new", "reference": "test-to-train", "warnings": []},
+            "samples": [{"name": "a", "verdict": "new", "near_share": 0.01, "nearest_slice": {"ssim": 0.5}}],
+        },
+    }
+    row = {"volume": "scan", "psnr": 35.25, "ssim": 0.9, "ms_ssim": 0.95, "seconds": 1.0}
+    upscaled = {
+        "kind": "super-resolution",
+        "rows": [{**row, "method": "bicubic"}, {**row, "method": "stage 2", "psnr": 37.5}],
+    }
+    means = {name: {"seeds": 1, "fd": {"mean": fd, "min": fd, "max": fd}} for name, fd in (("2-d", 5.5), ("3-d", 4.5))}
+    ablation = {
+        "kind": "ablation",
+        "name": "positions",
+        "title": "Positions",
+        "complete": False,
+        "summary": means,
+        "rows": [],
+    }
+    other = {"kind": "something-else", "rows": [{"arm": "2-D", "loss": 0.5}, {"arm": "3-D", "loss": 0.25}]}
+    return {
+        **{"denoising": denoising, "nodules": nodules, "volumes": volumes},
+        **{"super-resolution": upscaled, "ablation": ablation, "rows": other},
+    }
