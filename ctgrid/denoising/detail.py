@@ -87,7 +87,7 @@ def remove_noise(
         part = chosen[first : first + together]
         around = np.clip(part[:, None] + reach, 0, len(seen) - 1)
         levels = torch.from_numpy(sigmas[part]).to(device)
-        reach_hu = SEEN_HU + SEEN_SIGMAS * float(sigmas[part].max())
+        reach_hu = (SEEN_HU + SEEN_SIGMAS * sigmas[part])[:, None, None, None]
         below = None if hint is None else _unit(hint[part][:, None], reach_hu).to(device)
         with autocast(device, dtype):
             noise = network.noise_of(_unit(seen[around], reach_hu).to(device), levels, below)
@@ -137,9 +137,9 @@ def padding_values(hu: np.ndarray) -> np.ndarray:
     return np.asarray(values[counts > 1])
 
 
-def _unit(hu: np.ndarray, reach_hu: float) -> Tensor:
-    """Return HU as the network takes them: 1000 HU, clipped."""
-    return torch.from_numpy(hu.astype(np.float32)).clamp_(-reach_hu, reach_hu).div_(UNIT_HU)
+def _unit(hu: np.ndarray, reach_hu: np.ndarray) -> Tensor:
+    """Return HU (B, n, H, W) as the network takes them: in 1000 HU, clipped to a reach for each (B, 1, 1, 1)."""
+    return torch.from_numpy(np.clip(hu.astype(np.float32), -reach_hu, reach_hu)).div_(UNIT_HU)
 
 
 @dataclass(frozen=True)

@@ -91,3 +91,36 @@ def test_pairs_are_made_anew_when_what_they_hang_on_changes(
         before = (tmp_path / "pairs.safetensors").stat().st_mtime_ns
         make()
         assert (tmp_path / "pairs.safetensors").stat().st_mtime_ns != before
+
+
+def test_training_may_go_on_from_a_network(make: Callable[..., DetailTask], detailed_model: Path) -> None:
+    """Of the same sizes; another is named."""
+    from ctgrid.errors import CtgridError
+    from ctgrid.models.bundle import read_detail
+
+    before = read_detail(detailed_model / "detail")
+    sizes = {name: before.config[name] for name in ("neighbours", "width", "inner_width", "blocks", "inner_blocks")}
+    sizes["last_blocks"] = before.config["last_blocks"]
+    started = make(network=sizes, start=str(detailed_model / "detail")).build().state_dict()
+    assert all(tensor.equal(started[name]) for name, tensor in before.state_dict().items())
+    with pytest.raises(CtgridError, match=r"detail\.start: the network in .* has other sizes than detail\.network"):
+        make(network={**sizes, "width": sizes["width"] + 4}, start=str(detailed_model / "detail")).build()
+
+
+def test_fresh_noise_is_another_every_time(make: Callable[..., DetailTask]) -> None:
+    """White, of a level of its own, on the clean slices of a pair; only where there is no diffusion result."""
+    from ctgrid.draws import generator_for
+
+    task = make(alone_share=1.0, fresh_share=1.0, levels_hu=(80.0, 90.0))
+    pair = task.pairs[0]
+    examples = [task.example(generator_for(i)) for i in range(4)]
+    levels = {float(example["true_hu"]) for example in examples}
+    assert len(levels) == 4 and pair.noise_hu not in levels and all(80 <= level <= 90 for level in levels)
+    assert all(float(example["present"]) == 0 for example in examples)
+    for example in examples:
+        middle = example["images"][1:2] - example["target"]  # what lies below, in 1000 HU
+        assert float((middle * 1000 - (middle * 1000).round()).abs().max()) < 1e-3
+        assert 0.02 < float(example["target"].std()) < 0.1
+    kept = make(alone_share=1.0, fresh_share=0.0, levels_hu=(80.0, 90.0)).example(generator_for(0))
+    assert float(kept["true_hu"]) == pytest.approx(pair.noise_hu)
+    assert make(alone_share=0.0, fresh_share=1.0).example(generator_for(0))["present"] == 1
