@@ -35,8 +35,8 @@ stopped go on with `--resume`; `--seeds`, `--max-steps` and `--set KEY=VALUE` ch
 
 ## How far to trust these figures
 
-Not far. Networks have about two million parameters and are trained for a few hundred steps on a handful of patients,
-each in about half a minute on two CPU cores; the paper's have 675 million, and all of CT-RATE. Compared are first
+Not far. Networks have about two million parameters and are trained once for 250 to 400 steps on a handful of patients,
+each in one to two minutes on two CPU cores; the paper's have 675 million, and all of CT-RATE. Compared are first
 stages alone, without super-resolution. The features are `ctgrid-features`, not Inception's or I3D's: nothing here
 may be set beside a published FID or FVD. With two or three held-out patients a difference smaller than the spread
 over seeds, or than the distance of real training patients to them, means nothing. What the tables can show is large
