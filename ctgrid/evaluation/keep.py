@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,3 +71,9 @@ def kept_case(out: Path, volume: str, condition: str, method: str) -> Kept | Non
         return None
     with np.load(path) as file:
         return Kept(int(file["index"]), file["hu"], file["frequency"], file["power"])
+
+
+def kept_cases(out: Path, volume: str, condition: str, methods: Iterable[str]) -> dict[str, Kept]:
+    """Return what is kept of several methods, by their names; those that left nothing are missing."""
+    found = {name: kept_case(out, volume, condition, name) for name in methods}
+    return {name: case for name, case in found.items() if case is not None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctgrid.evaluation.keep import Kept, case_folder, kept_case
+from ctgrid.evaluation.keep import Kept, case_folder, kept_cases
 from ctgrid.files import atomic_output
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def draw_all(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
     paths = [save_figure(curves(rows), out / "curves.png")]
     for volume, noise in dict.fromkeys((row["volume"], row["noise"]) for row in rows):
         methods = [row["method"] for row in rows if (row["volume"], row["noise"]) == (volume, noise)]
-        kept = {name: kept_case(out, volume, noise, name) for name in ("clean", "noisy", *methods)}
-        there = {name: case for name, case in kept.items() if case is not None}
+        there = kept_cases(out, volume, noise, ("clean", "noisy", *methods))
         folder = case_folder(out, volume, noise)
         if "clean" in there:
             paths.append(save_figure(comparison(there, f"{volume}, {noise}"), folder / "comparison.png"))

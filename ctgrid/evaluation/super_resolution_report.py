@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.evaluation.keep import case_folder, kept_case
+from ctgrid.evaluation.keep import case_folder, kept_cases
 from ctgrid.evaluation.plots import comparison, save_figure
 from ctgrid.evaluation.super_resolution import TRUTH
 from ctgrid.evaluation.table import markdown, number
@@ -75,8 +75,7 @@ def draw_super_resolution(rows: Sequence[dict[str, Any]], out: Path) -> list[Pat
     paths = []
     for volume, k in dict.fromkeys((row["volume"], row["k"]) for row in rows):
         methods = [row["method"] for row in rows if (row["volume"], row["k"]) == (volume, k)]
-        kept = {name: kept_case(out, volume, f"x{k}", name) for name in (TRUTH, *methods)}
-        there = {name: case for name, case in kept.items() if case is not None}
+        there = kept_cases(out, volume, f"x{k}", (TRUTH, *methods))
         if TRUTH in there:
             figure = comparison(there, f"{volume}, {k} x super-resolution", truth=TRUTH)
             paths.append(save_figure(figure, case_folder(out, volume, f"x{k}") / "comparison.png"))

@@ -16,7 +16,7 @@ from torch import Tensor
 from ctgrid.errors import CtgridError
 from ctgrid.models.checkpoints import Checkpoint, read_checkpoint
 from ctgrid.models.dit import DiT
-from ctgrid.models.weights import WeightsName, one_line
+from ctgrid.models.weights import WeightsName, one_line, own_copy
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ def build(checkpoint: Checkpoint) -> DiT:
         raise CtgridError(f"{path}: no DiT can have its configuration: {one_line(error)}") from error
     _check_fit(path, model.state_dict(), tensors)
     state = {}
-    for name, tensor in tensors.items():  # a copy: views of a mapped file lie unaligned, and the file may go
-        state[name] = tensor.to(torch.float32, copy=True).contiguous()
+    for name, tensor in tensors.items():
+        state[name] = own_copy(tensor)
         if state[name].numel() and not all(bound.isfinite() for bound in state[name].aminmax()):
             raise CtgridError(
                 f"{path}: {name} holds values that are not finite; the training diverged or the file is bad"

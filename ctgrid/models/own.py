@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from ctgrid.errors import CtgridError
-from ctgrid.models.weights import one_line, read_folder
+from ctgrid.models.weights import one_line, own_copy, read_folder
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -42,9 +42,7 @@ def load_own(network_class: type[Network], folder: Path, what: str) -> Network:
     wrong = sorted(name for name, tensor in tensors.items() if name not in wanted or wanted[name].shape != tensor.shape)
     if wrong:
         raise CtgridError(f"{folder}: {len(wrong)} tensors do not fit the {what}'s config.json, such as {wrong[0]}")
-    # a copy: views of a mapped file lie unaligned, and the file may go
-    state = {name: tensor.to(torch.float32, copy=True).contiguous() for name, tensor in tensors.items()}
-    network.load_state_dict(state, assign=True)
+    network.load_state_dict({name: own_copy(tensor) for name, tensor in tensors.items()}, assign=True)
     return network.eval()
 
 

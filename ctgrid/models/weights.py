@@ -122,6 +122,11 @@ def check_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         raise CtgridError(f"{path}: its tensors repeat the same few values over and over; this is no checkpoint")
 
 
+def own_copy(tensor: Tensor) -> Tensor:
+    """Return a tensor as contiguous float32 of its own: views of a mapped file lie unaligned, and the file may go."""
+    return tensor.to(torch.float32, copy=True).contiguous()
+
+
 def one_line(error: BaseException) -> str:
     """First line of an error's message, or its kind."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

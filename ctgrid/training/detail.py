@@ -15,7 +15,7 @@ from ctgrid.data.volumes import VolumeSlices
 from ctgrid.denoising.diffusion import DIFFUSION, diffusion_identity
 from ctgrid.draws import integer, uniform
 from ctgrid.errors import CtgridError
-from ctgrid.models.bundle import DETAIL, digest_of_model, read_detail
+from ctgrid.models.bundle import DETAIL, digest_of_model, part_folder, read_detail
 from ctgrid.models.detail import DetailNet
 from ctgrid.progress import Progress
 from ctgrid.training.config import DetailRecipe
@@ -43,8 +43,8 @@ class DetailTask:
         """
         network = DetailNet(**self.recipe.network)
         if self.recipe.start is not None and not next(network.parameters()).is_meta:
-            folder = Path(self.recipe.start)
-            before = read_detail(folder / "model" if (folder / "model").is_dir() else folder)
+            folder = part_folder(Path(self.recipe.start), DETAIL)
+            before = read_detail(folder)
             try:
                 network.load_state_dict(before.state_dict())
             except RuntimeError as error:
