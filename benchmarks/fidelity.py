@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--scan-size", type=int, default=256, help="pixels of the scans' slices")
     parser.add_argument("--synthetic", type=Path, help="generated volumes for the sensitivity table")
     parser.add_argument("--no-timing", action="store_true")
+    parser.add_argument("--no-sensitivity", action="store_true")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
@@ -191,6 +192,9 @@ def main() -> None:
             second = run(work / "timing-2", real, fake, work / "home", timed)
             result["timing"] = {"volumes": [count, count], "shape": shape, "computed": first["cost"]}
             result["timing"]["cached"] = second["cost"]
+        if given.no_sensitivity:
+            write(given.out, result)
+            return
         source = given.scans or phantoms(work / "people", range(500, 500 + 12), (64, given.size, given.size))
         half = changed(source, work / "half", lambda hu, rng: hu, slice(0, None, 2), given.scan_size)
         sets = list(variants(source, work, given.scan_size))
@@ -204,9 +208,14 @@ def main() -> None:
         toys = work / "toy" if given.detectors == "toy" else toy_detectors(work / "toy")
         result["agreement"] = agreement(half, sets[0][1], toys)
     result["peak_children_mib"] = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+    write(given.out, result)
+
+
+def write(out: Path, result: dict[str, Any]) -> None:
+    """Write the figures and print them."""
     text = tables(result)
-    (given.out / "fidelity.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (given.out / "fidelity.md").write_text(text + "\n", encoding="utf-8")
+    (out / "fidelity.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (out / "fidelity.md").write_text(text + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
     print(text)
 
@@ -220,6 +229,8 @@ def tables(result: dict[str, Any]) -> str:
         rows = [[how, f"{timing[how]['seconds']:.1f}", f"{timing[how]['peak_mib']}"] for how in ("computed", "cached")]
         parts.append(f"{timing['volumes'][0]} + {timing['volumes'][1]} volumes of {shape}, {result['threads']} threads")
         parts.append(markdown(("features", "seconds", "peak MiB"), rows))
+    if "sensitivity" not in result:
+        return "\n\n".join(parts)
     names = list(next(iter(result["sensitivity"].values())))
     rows = [[title, *(f"{one[name][0]:.4g}" for name in names)] for title, one in result["sensitivity"].items()]
     parts.append(markdown(("real against", *names), rows))

@@ -141,6 +141,27 @@ class Codec:
         mean = (posterior.mode().float() - self._shift) * self._scaling
         return mean, posterior.var.float() * self._scaling**2
 
+    @torch.no_grad()
+    def described(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode images, and show what the encoder sees before it goes coarse.
+
+        Args:
+            images: (B, C, H, W) in [-1, 1]; H and W multiples of ``downsample``, C what the network takes.
+
+        Returns:
+            The encoder's fine stage (B, w, H/4, W/4), and normalised latents (B, latent_channels, H/8, W/8), both
+            float32.
+
+        Raises:
+            CtgridError: for a codec that is not ctgrid's own.
+        """
+        network: Any = self.network
+        if not self._own:
+            raise CtgridError(f"codec {self.name} shows no fine stage; take one of ctgrid's own, such as embedded")
+        centre, spread = network.normalisation()
+        fine, mean, _ = network.described(images)
+        return fine.float(), (mean.float() - centre) / spread
+
     def reads_coarse(self, factor: int) -> bool:
         """Tell whether the codec has an encoder of its own for images shrunk ``factor`` times."""
         return self._own and self.config.get("coarse_width") is not None and self.config["coarse_factor"] == factor

@@ -103,8 +103,18 @@ class UnshuffleCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Encode images (B, C, H, W), H and W multiples of 8, to mean and log-variance (B, c, H/8, W/8)."""
-        mean, log_variance = self.encoder(pixel_unshuffle(images, STEM)).chunk(2, dim=1)
-        return mean, log_variance.clamp(-20.0, 10.0)
+        return self.described(images)[1:]
+
+    def described(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode images (B, C, H, W), H and W multiples of 8, and show what the encoder sees before it goes coarse.
+
+        Returns:
+            The encoder's fine stage (B, fine_width, H/4, W/4); mean and log-variance (B, c, H/8, W/8).
+        """
+        stages = 1 + self.config["fine_blocks"]
+        fine = self.encoder[:stages](pixel_unshuffle(images, STEM))
+        mean, log_variance = self.encoder[stages:](fine).chunk(2, dim=1)
+        return fine, mean, log_variance.clamp(-20.0, 10.0)
 
     def reconstruct(self, latents: Tensor) -> Tensor:
         """Decode raw (not normalised) latents (B, c, h, w) to images (B, C, 8h, 8w), not clipped."""

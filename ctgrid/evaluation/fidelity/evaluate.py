@@ -175,7 +175,7 @@ def evaluate_volumes(
         with phase("memorisation"):
             out.mkdir(exist_ok=True)
             known = open_samples(train, **sizes, progress=progress)
-            result["memorisation"] = memorisation(known, opened[0], opened[1], plan.embedded.slices, out, progress)
+            result["memorisation"] = memorisation(known, opened[0], opened[1], plan.embedded.content, out, progress)
     return result
 
 

@@ -34,9 +34,13 @@ class PublishedColumn(_Strict):
 
 
 class PublishedRow(_Strict):
-    """One method: None is a dash in the source, :data:`ctgrid.report.html.table.NOT_AT_HAND` what is not known here."""
+    """One method: None is a dash in the source, :data:`ctgrid.report.html.table.NOT_AT_HAND` what is not known here.
+
+    ``figure_from`` says whose figure it is, in tables of other papers; it is empty where the table's mark says it.
+    """
 
     method: str
+    figure_from: str = ""
     values: dict[str, Value]
     sources: list[str]
 
@@ -93,16 +97,35 @@ def _table(table: PublishedTable) -> Table:
     number = f"Table {table.number}: " if table.number is not None else ""
     of_paper = table.mark == "as published"
     unknown = "" if table.number is not None or not of_paper else " Its number in the paper is not at hand."
-    used = [key for key in published().sources if any(key in row.sources for row in table.rows)]
+    cited = _cited(table)
+    sources = [f"{mark} {published().sources[key].name}" for key, mark in cited.items()]
     notes = [
         f"Protocol: {table.protocol}.{unknown}",
         *([f"Not at hand: {table.missing}"] if table.missing else []),
-        *([f"Read in: {'; '.join(published().sources[key].name for key in used)}."] if used else []),
+        *([f"Read in: {'; '.join(sources)}."] if sources else []),
     ]
+    told = any(row.figure_from for row in table.rows)
     return Table(
         title=f"{number}{table.title}",
-        columns=[Column("method", "method"), *(Column(c.key, c.heading, c.form, c.best) for c in table.columns)],
-        rows=[{"method": row.method, **row.values} for row in table.rows],
+        columns=[
+            Column("method", "method"),
+            *(Column(c.key, c.heading, c.form, c.best) for c in table.columns),
+            *([Column("figure_from", "figure from")] if told else []),
+            *([Column("read_in", "read in")] if cited else []),
+        ],
+        rows=[_cells(row, cited) for row in table.rows],
         mark=f"{table.mark}, GriDiT" if of_paper else table.mark,
         notes=notes,
     )
+
+
+def _cited(table: PublishedTable) -> dict[str, str]:
+    """Return the sources that a table's rows name, in the file's order, with the marks that stand for them."""
+    used = [key for key in published().sources if any(key in row.sources for row in table.rows)]
+    return {key: f"[{i}]" for i, key in enumerate(used, start=1)}
+
+
+def _cells(row: PublishedRow, cited: dict[str, str]) -> dict[str, Value]:
+    """Return a row with its sources' marks."""
+    read_in = " ".join(mark for key, mark in cited.items() if key in row.sources)
+    return {"method": row.method, **row.values, "figure_from": row.figure_from, "read_in": read_in}

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from ctgrid.data.simulate import phantom
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.fidelity.features import EmbeddedFeatures, slice_features
+from ctgrid.metrics import frechet_distance
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +25,12 @@ def hu(chest: Callable[..., np.ndarray]) -> np.ndarray:
 
 
 def test_features_are_named_by_version_and_codec(embedded: EmbeddedFeatures) -> None:
-    assert embedded.name == f"ctgrid-features@1+{embedded.codec.identity[:12]}"
+    assert embedded.name == f"ctgrid-features@2+{embedded.codec.identity[:12]}"
 
 
 def test_slices_do_not_depend_on_their_batch(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:
     whole, single = embedded.slices(hu), slice_features(batch_size=4)(hu[:5])
-    assert whole.shape == (6, 18 * embedded.codec.latent_channels)
+    assert whole.shape == (6, 18 * embedded.codec.latent_channels + 64)
     assert whole.dtype == np.float64
     np.testing.assert_allclose(single, whole[:5], rtol=1e-4, atol=1e-4)
 
@@ -37,6 +40,36 @@ def test_noise_moves_features_the_more_the_stronger_it_is(embedded: EmbeddedFeat
     noise = rng.standard_normal((3, 64, 64))
     moved = [np.abs(embedded.slices(hu[:3] + s * noise) - clean).mean() for s in (40, 120, 360)]
     assert moved[0] < moved[1] < moved[2]
+
+
+def test_distances_of_slices_grow_with_noise_and_blur(embedded: EmbeddedFeatures) -> None:
+    """Other people are nearer than the same other people with noise, and the more noise the farther."""
+    people = [phantom(seed, (10, 96, 96), noise_hu=10.0).hu.astype(np.float64) for seed in range(8)]
+    rng = np.random.default_rng(0)
+
+    def distance(change: Callable[[np.ndarray], np.ndarray]) -> float:
+        changed = np.concatenate([embedded.slices(change(hu)) for hu in people[4:]])
+        return frechet_distance(real, changed)
+
+    real = np.concatenate([embedded.slices(hu) for hu in people[:4]])
+    others = distance(lambda hu: hu)
+    noisy = [distance(lambda hu, s=s: hu + s * rng.standard_normal(hu.shape)) for s in (25, 75, 200)]  # type: ignore[misc]
+    blurred = [distance(lambda hu, s=s: gaussian_filter(hu, (0, s, s))) for s in (0.7, 1.5)]  # type: ignore[misc]
+    assert others < noisy[0] < noisy[1] < noisy[2]
+    assert others < blurred[0] < blurred[1]
+
+
+def test_content_hardly_moves_where_slices_do(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:
+    """Copies are looked for by what is where: noise moves that less, seen against other slices."""
+    noisy = hu + 75 * np.random.default_rng(0).standard_normal(hu.shape)
+
+    def moved(features: Callable[[np.ndarray], np.ndarray]) -> float:
+        clean = features(hu)
+        between = np.linalg.norm(clean[:, None] - clean[None], axis=-1)
+        return float(np.linalg.norm(features(noisy) - clean, axis=1).mean() / between[between > 0].mean())
+
+    assert embedded.content(hu).shape == (6, 18 * embedded.codec.latent_channels)
+    assert moved(embedded.content) < 0.6 * moved(embedded.slices)
 
 
 def test_clips_notice_the_order_of_slices(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:
