@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ctgrid.progress import Progress
 
 METHODS_HELP = (
-    "stage2, bicubic, lanczos, back-projection, patch-regression (fitted on --train), codec (the ceiling). "
-    "Left out: all that can run."
+    "stage2, stage2-projected, bicubic, lanczos, back-projection, patch-regression (fitted on --train), codec (the "
+    "ceiling). Left out: all that can run."
 )
 
 
@@ -48,6 +48,10 @@ def command(
         int | None, typer.Option("--size", min=32, help="Pixels of a full slice's side; the model's if not given.")
     ] = None,
     k: Annotated[int | None, typer.Option("--k", min=2, help="Factor; the model's if not given.")] = None,
+    through_codec: Annotated[
+        bool,
+        typer.Option("--through-codec", help="Shrunk slices pass through the model's codec, as those of stage 1 do."),
+    ] = False,
     seed: SeedOption = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Slices at once.")] = 4,
     device: DeviceOption = "auto",
@@ -65,7 +69,9 @@ def command(
     from ctgrid.evaluation.super_resolution_report import draw_super_resolution, super_resolution_tables
     from ctgrid.runs import RunRecord, recorded
 
-    plan = make_plan(methods, slices, seed, refine_steps, size, k, batch_size, model, device, dtype, bool(train))
+    plan = make_plan(
+        methods, slices, seed, refine_steps, size, k, batch_size, through_codec, model, device, dtype, bool(train)
+    )
     full_size, factor = check_plan(plan, bool(train))
     inputs = [*real, *(train or [])]
     check_new_folder(out)
@@ -108,6 +114,7 @@ def make_plan(
     size: int | None,
     k: int | None,
     batch_size: int,
+    through_codec: bool,
     model: str,
     device: str,
     dtype: str,
@@ -134,5 +141,6 @@ def make_plan(
         size=size,
         k=k,
         batch_size=batch_size,
+        through_codec=through_codec,
         loading=Loading(model, device, dtype),
     )

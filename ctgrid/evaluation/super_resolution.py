@@ -19,7 +19,7 @@ from ctgrid.evaluation.noise import WINDOW_HU
 from ctgrid.evaluation.results import Results, case_hash
 from ctgrid.evaluation.samples import Sample
 from ctgrid.evaluation.slices import parse_slices
-from ctgrid.evaluation.upscalers import FITTED, METHODS, NETWORKS, Upscalers
+from ctgrid.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscalers
 from ctgrid.grid import downsample
 from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
@@ -30,7 +30,7 @@ PROTOCOL = "super-resolution@1"
 """Version of what is measured; part of every case's hash."""
 
 TRUTH = "original"
-QUICK_METHODS = ("bicubic", "lanczos", "back-projection", "stage2", "codec")
+QUICK_METHODS = ("bicubic", "lanczos", "back-projection", "stage2", "stage2-projected", "codec")
 """Methods compared where none are named; patch regression joins them where there is something to fit it on."""
 
 IDENTITY = ("volume", "method")
@@ -48,6 +48,7 @@ class Comparison:
         size: S, pixels of full slices; None takes the model's.
         k: factor; None takes the model's.
         batch_size: slices at once.
+        through_codec: let the shrunk slices pass through the model's codec, as those do that stage 1 makes.
         loading: of the model.
     """
 
@@ -58,6 +59,7 @@ class Comparison:
     size: int | None = None
     k: int | None = None
     batch_size: int = 4
+    through_codec: bool = False
     loading: Loading = field(default_factory=Loading)
 
     def shape(self) -> tuple[int, int]:
@@ -67,12 +69,12 @@ class Comparison:
             CtgridError: where there is no such model, or they do not go together.
         """
         size, k = self.size, self.k
-        if size is None or k is None or set(self.methods) & set(NETWORKS):
+        if size is None or k is None or self.through_codec or set(self.methods) & set(NETWORKS):
             from ctgrid.models.bundle import StageFacts, model_folder
 
             facts = StageFacts.read(model_folder(self.loading.model) / "stage2")
             size, k = size or facts.size, k or facts.k
-            if "stage2" in self.methods and (size, k) != (facts.size, facts.k):
+            if set(self.methods) & set(REFINED) and (size, k) != (facts.size, facts.k):
                 raise CtgridError(
                     f"model {self.loading.model} refines slices of {facts.size // facts.k} to {facts.size} pixels; "
                     f"leave size and k out, or method stage2"
@@ -169,7 +171,7 @@ def run_cases(
     volume = sample.load()
     indices = parse_slices(plan.slices, len(volume.hu))
     full = volume.hu[indices]
-    condition = f"x{upscalers.k}"
+    condition = condition_of(upscalers.k, plan.through_codec)
     keep_case(out, sample.name, condition, TRUTH, indices, full)
     for method, case in missing.items():
         upscale = upscalers.get(method)
@@ -178,6 +180,8 @@ def run_cases(
             part = slice(first, first + plan.batch_size)
             unit = torch.from_numpy(full[part].astype(np.float32) / SCALE_HU)[:, None]
             coarse = downsample(unit, upscalers.k).clamp(-1, 1)
+            if plan.through_codec:
+                coarse = upscalers.coded_coarse(coarse)
             started = time.perf_counter()
             made = upscale(coarse, unit)
             seconds += time.perf_counter() - started
@@ -197,22 +201,29 @@ def run_cases(
             "data_range_hu": high - low,
             "size": upscalers.size,
             "k": upscalers.k,
+            "through_codec": plan.through_codec,
             "slices_measured": len(indices),
             "case": case,
         }
 
 
+def condition_of(k: int, through_codec: bool) -> str:
+    """Return the name under which pictures of a comparison are kept."""
+    return f"x{k}-codec" if through_codec else f"x{k}"
+
+
 def facts_of(plan: Comparison, size: int, k: int, train: Sequence[Sample]) -> dict[str, dict[str, Any]]:
     """Return by method what determines its results besides the volume."""
     common = {"protocol": PROTOCOL, "slices": plan.slices, "size": size, "k": k}
+    common |= {"through_codec": True} if plan.through_codec else {}
     facts: dict[str, dict[str, Any]] = {method: dict(common) for method in plan.methods}
     if FITTED in facts:
         facts[FITTED] |= {"train": sorted(sample.digest for sample in train), "version": version_of("ctgrid")}
-    for method in set(plan.methods) & set(NETWORKS):
+    for method in plan.methods if plan.through_codec else set(plan.methods) & set(NETWORKS):
         from ctgrid.models.bundle import digest_of_model
 
         facts[method] |= {"loading": asdict(plan.loading), "model": digest_of_model(plan.loading.model)}
         facts[method] |= {"version": version_of("ctgrid")}
-    if "stage2" in facts:
-        facts["stage2"] |= {"seed": plan.seed, "refine_steps": plan.refine_steps}
+    for method in set(plan.methods) & set(REFINED):
+        facts[method] |= {"seed": plan.seed, "refine_steps": plan.refine_steps}
     return facts

@@ -10,7 +10,7 @@ import numpy as np
 
 from ctgrid.evaluation.keep import case_folder, kept_cases
 from ctgrid.evaluation.plots import comparison, save_figure
-from ctgrid.evaluation.super_resolution import TRUTH
+from ctgrid.evaluation.super_resolution import TRUTH, condition_of
 from ctgrid.evaluation.table import markdown, number
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -40,9 +40,10 @@ def super_resolution_tables(rows: Sequence[dict[str, Any]]) -> str:
         chosen = [row for row in rows if row["volume"] == volume]
         first = chosen[0]
         low, high = first["window_hu"]
+        way = " through the codec" if first.get("through_codec") else ""
         title = (
             f"{volume}: {first['slices_measured']} slices of {first['size'] // first['k']} brought back to "
-            f"{first['size']} pixels; PSNR and SSIM over {low:g} to {high:g} HU"
+            f"{first['size']} pixels{way}; PSNR and SSIM over {low:g} to {high:g} HU"
         )
         parts.append(f"{title}\n\n{_table(chosen)}")
     if len(volumes) > 1:
@@ -73,13 +74,17 @@ def draw_super_resolution(rows: Sequence[dict[str, Any]], out: Path) -> list[Pat
         The files written.
     """
     paths = []
-    for volume, k in dict.fromkeys((row["volume"], row["k"]) for row in rows):
-        methods = [row["method"] for row in rows if (row["volume"], row["k"]) == (volume, k)]
-        there = kept_cases(out, volume, f"x{k}", (TRUTH, *methods))
+    for volume, condition in dict.fromkeys((row["volume"], _condition(row)) for row in rows):
+        methods = [row["method"] for row in rows if (row["volume"], _condition(row)) == (volume, condition)]
+        there = kept_cases(out, volume, condition, (TRUTH, *methods))
         if TRUTH in there:
-            figure = comparison(there, f"{volume}, {k} x super-resolution", truth=TRUTH)
-            paths.append(save_figure(figure, case_folder(out, volume, f"x{k}") / "comparison.png"))
+            figure = comparison(there, f"{volume}, {condition} super-resolution", truth=TRUTH)
+            paths.append(save_figure(figure, case_folder(out, volume, condition) / "comparison.png"))
     return paths
+
+
+def _condition(row: dict[str, Any]) -> str:
+    return condition_of(row["k"], bool(row.get("through_codec")))
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

@@ -26,6 +26,7 @@ Upscaler = Callable[[Tensor, Tensor], Tensor]
 
 METHODS = {
     "stage2": "the model's second stage",
+    "stage2-projected": "the same, then corrected as back-projection does",
     "bicubic": "bicubic interpolation, which is what stage 2 gets",
     "lanczos": "Lanczos interpolation of Pillow, of 3 lobes",
     "back-projection": "bicubic, then corrected until it shrinks to the coarse slice (Irani and Peleg 1991)",
@@ -33,8 +34,9 @@ METHODS = {
     "codec": "the full slice through the codec alone: the ceiling for stage 2, no super-resolution",
 }
 
-NETWORKS = ("stage2", "codec")
-"""Methods that need a model."""
+NETWORKS = ("stage2", "stage2-projected", "codec")
+REFINED = ("stage2", "stage2-projected")
+"""Methods that need a model; those of :data:`REFINED` its second stage."""
 
 FITTED = "patch-regression"
 
@@ -87,10 +89,10 @@ class Upscalers:
         if name == FITTED:
             fitted = self._fitted()
             return lambda coarse, full: fitted(coarse)
-        if name == "stage2":
-            return partial(self._refined, self.pipeline)
+        if name in REFINED:
+            return partial(self._refined, self.pipeline, BACK_PROJECTIONS if name == "stage2-projected" else 0)
         if name == "codec":
-            return partial(self._coded, self.pipeline)
+            return lambda coarse, full: self._coded(self.pipeline, full)
         raise CtgridError(f"no super-resolution method {name!r}; there are {', '.join(METHODS)}")
 
     @property
@@ -116,22 +118,27 @@ class Upscalers:
         return PatchRegression.fit(slices, self.k).enlarge
 
     @torch.no_grad()
-    def _refined(self, pipeline: ModelPipeline, coarse: Tensor, full: Tensor) -> Tensor:
+    def _refined(self, pipeline: ModelPipeline, rounds: int, coarse: Tensor, full: Tensor) -> Tensor:
         from ctgrid.pipelines.device import autocast
         from ctgrid.pipelines.settings import REFINE_STEPS
         from ctgrid.pipelines.stages import refine
 
         with autocast(pipeline.device, pipeline.dtype):
             steps = self.refine_steps or REFINE_STEPS
-            return refine(pipeline.bundle, coarse, seed=self.seed, steps=steps)[0].float()
+            made = refine(pipeline.bundle, coarse, seed=self.seed, steps=steps)[0].float()
+        return projected(made, coarse, self.k, rounds) if rounds else made
+
+    def coded_coarse(self, coarse: Tensor) -> Tensor:
+        """Return coarse slices (B, 1, s, s) as the model's first stage would hand them on: through its codec."""
+        return self._coded(self.pipeline, coarse)
 
     @torch.no_grad()
-    def _coded(self, pipeline: ModelPipeline, coarse: Tensor, full: Tensor) -> Tensor:
+    def _coded(self, pipeline: ModelPipeline, images: Tensor) -> Tensor:
         from ctgrid.pipelines.device import autocast
 
         codec = pipeline.bundle.codec
         with autocast(pipeline.device, pipeline.dtype):
-            return codec.decode(codec.encode(full.to(codec.device))).cpu().float()
+            return codec.decode(codec.encode(images.to(codec.device))).cpu().float()
 
 
 def lanczos(coarse: Tensor, k: int) -> Tensor:
@@ -146,17 +153,22 @@ def lanczos(coarse: Tensor, k: int) -> Tensor:
 
 
 def back_projected(coarse: Tensor, k: int, rounds: int = BACK_PROJECTIONS) -> Tensor:
-    """Enlarge (B, 1, s, s) so that it shrinks to the coarse slices again: x ← x + enlarge(coarse - shrink(x)).
+    """Enlarge (B, 1, s, s) in [-1, 1] so that it shrinks to the coarse slices again, to (B, 1, k s, k s)."""
+    return projected(enlarge(coarse, k), coarse, k, rounds)
+
+
+def projected(made: Tensor, coarse: Tensor, k: int, rounds: int = BACK_PROJECTIONS) -> Tensor:
+    """Correct full slices by what their coarse versions lack: x ← x + enlarge(coarse - shrink(x)).
 
     Args:
-        coarse: in [-1, 1].
+        made: (B, 1, k s, k s).
+        coarse: (B, 1, s, s) in [-1, 1], what they should shrink to.
         k: factor.
         rounds: of correction.
 
     Returns:
         (B, 1, k s, k s), clipped to [-1, 1].
     """
-    made = enlarge(coarse, k)
     for _ in range(rounds):
         made = made + enlarge(coarse - downsample(made, k), k)
     return made.clamp(-1, 1)

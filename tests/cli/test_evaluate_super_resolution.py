@@ -31,7 +31,7 @@ def test_the_command(ctgrid: Callable[..., Any], volumes: Path, tiny_model: Path
     result = ctgrid(*args)
     assert (result.exit_code, result.stderr) == (0, "")
     written = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    assert written["kind"] == "super-resolution" and len(written["rows"]) == 15
+    assert written["kind"] == "super-resolution" and len(written["rows"]) == 18
     assert {"volume", "method", "psnr", "ssim", "ms_ssim", "seconds"} <= set(written["rows"][0])
     assert (out / "table.md").read_text(encoding="utf-8").strip() in result.stdout
     for name in ("run.json", "cases/a/x4/comparison.png", "cases/c/x4/comparison.png"):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from ctgrid.data.degrade import enlarge
 from ctgrid.denoising.methods import Loading
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.keep import kept_case
@@ -79,6 +80,23 @@ def test_networks_and_the_regression(make: Callable[..., Sample], tiny_model: Pa
     assert [row["method"] for row in results.rows] == list(methods)
     bicubic, regression = results.rows[:2]
     assert (bicubic["size"], bicubic["k"]) == (64, 4) and regression["psnr"] > bicubic["psnr"] + 0.3
+
+
+def test_slices_through_the_codec(make: Callable[..., Sample], tiny_model: Path, tmp_path: Path) -> None:
+    """Every method gets what the codec leaves of the shrunk slices; the record and the table say so."""
+    plan = Comparison(("bicubic",), "2:8:3", batch_size=2, loading=Loading(str(tiny_model), "cpu", "float32"))
+    plain = evaluate_super_resolution([make("a", 0)], plan, tmp_path / "out").rows[0]
+    coded = replace(plan, through_codec=True)
+    row = evaluate_super_resolution([make("a", 0)], coded, tmp_path / "out").rows[0]
+    assert (plain["through_codec"], row["through_codec"]) == (False, True) and row["case"] != plain["case"]
+    full = torch.from_numpy(make("a", 0).load().hu[2:8:3].astype(np.float32) / 1000)[:, None]
+    codec = Upscalers(4, 64, plan.loading).pipeline.bundle.codec
+    made = enlarge(codec.decode(codec.encode(downsample(full, 4).clamp(-1, 1))), 4)
+    wanted = np.mean([psnr(a, b, 2.0) for a, b in zip(made.numpy()[:, 0], full.numpy()[:, 0], strict=True)])
+    assert row["psnr"] == pytest.approx(wanted, abs=1e-3) and abs(row["psnr"] - plain["psnr"]) > 0.1
+    assert "64 pixels through the codec;" in super_resolution_tables([row])
+    pictures = draw_super_resolution([row], tmp_path / "out")
+    assert [path.parent.name for path in pictures] == ["x4-codec"]
 
 
 def test_resuming(make: Callable[..., Sample], tmp_path: Path, calls: list[str]) -> None:

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from ctgrid.denoising.methods import Loading
 from ctgrid.errors import CtgridError
-from ctgrid.evaluation.upscalers import METHODS, Upscalers, back_projected, lanczos
+from ctgrid.evaluation.upscalers import METHODS, Upscalers, back_projected, lanczos, projected
 from ctgrid.grid import downsample
 
 
@@ -32,6 +32,15 @@ def test_back_projection_shrinks_to_what_it_was_given(full: torch.Tensor) -> Non
     once, often = back_projected(coarse, 4, 0), back_projected(coarse, 4)
     assert error(downsample(often, 4), coarse) < 0.01 * error(downsample(once, 4), coarse)
     assert error(often, full) < error(once, full)
+
+
+def test_projection_corrects_stage_2_alone_by_what_it_lacks(full: torch.Tensor, tiny_model: Path) -> None:
+    """The untrained model's slices shrink to anything; corrected they shrink to the coarse ones."""
+    upscalers = Upscalers(4, 64, Loading(str(tiny_model), "cpu", "float32"), refine_steps=1)
+    coarse = downsample(full, 4).clamp(-1, 1)
+    plain, corrected = (upscalers.get(name)(coarse, full) for name in ("stage2", "stage2-projected"))
+    assert error(downsample(corrected, 4), coarse) < 0.1 * error(downsample(plain, 4), coarse)
+    assert torch.equal(corrected, projected(plain, coarse, 4)) and not torch.equal(corrected, back_projected(coarse, 4))
 
 
 def test_lanczos_keeps_levels_and_places(full: torch.Tensor) -> None:
