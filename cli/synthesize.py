@@ -21,6 +21,7 @@ from .options import (
 )
 from .output import check_new_folder, check_suffix, cost, describe, finish
 from .progress import progress_bar
+from .synthesis_options import checked_memory, checked_settings
 
 if TYPE_CHECKING:
     from ctgrid.pipelines.ranks import Ranks
@@ -182,28 +183,6 @@ def synthesize(
     if skipped := record.results["already_there"]:
         lines.append(f"{series.targets[0].path.parent}: {skipped} volumes were there already")
     return lines
-
-
-def checked_settings(**options: Any) -> Settings:
-    """Return the settings that options ask for; what they get wrong together is a usage error."""
-    from ctgrid.errors import CtgridError
-    from ctgrid.pipelines.settings import Settings
-
-    try:
-        return Settings(**options)
-    except CtgridError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def checked_memory(text: str | None) -> int | None:
-    """Return bytes for an amount of memory as people write it."""
-    from ctgrid.errors import CtgridError
-    from ctgrid.pipelines.memory import parse_memory
-
-    try:
-        return None if text is None else parse_memory(text)
-    except CtgridError as error:
-        raise typer.BadParameter(f"--max-memory {error}") from error
 
 
 def picture_path(path: Path) -> Path:

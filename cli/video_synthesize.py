@@ -97,7 +97,7 @@ def from_command_line(ctx: typer.Context) -> None:
 
     from ctgrid.pipelines.settings import Settings
 
-    from .synthesize import checked_memory, checked_settings
+    from .synthesis_options import checked_memory, checked_settings
 
     given = dict(ctx.params)
     typed = {name: value for name, value in given.items() if _typed(ctx, name)}

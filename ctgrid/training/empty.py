@@ -13,12 +13,11 @@ from ctgrid.data.pairs import NoisyPair
 from ctgrid.data.video.clips import Clip
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.errors import CtgridError
-from ctgrid.models.bundle import StageFacts
+from ctgrid.models.bundle import StageFacts, part_folder
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.training.codec import CodecTask
 from ctgrid.training.config import CodecRecipe, DetailRecipe, DiffusionRecipe, GridRecipe, TrainConfig
 from ctgrid.training.detail import DetailTask
-from ctgrid.training.inputs import codec_folder
 from ctgrid.training.stage1 import GridTask
 from ctgrid.training.stage2 import RefineTask
 from ctgrid.training.task import Task
@@ -75,7 +74,7 @@ def empty_clip(size: int, gray: bool) -> Clip:
 def codec_or_stand_in(recipe: DiffusionRecipe) -> Codec:
     """Load a recipe's codec, or build one of the SD VAE's sizes where it is not here."""
     try:
-        return load_codec(codec_folder(recipe.codec))
+        return load_codec(part_folder(Path(recipe.codec)))
     except CtgridError:
         from diffusers import AutoencoderKL
 

@@ -16,7 +16,7 @@ from ctgrid.data.store.latents import Of, StoredLatents
 from ctgrid.data.stored import CoarseVolumes, StoreSlices, in_parallel
 from ctgrid.data.volumes import SliceSource, VolumeSlices
 from ctgrid.errors import CtgridError
-from ctgrid.models.bundle import EMBEDDED, EMBEDDED_FOLDER, StageFacts
+from ctgrid.models.bundle import StageFacts
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.progress import Progress
 from ctgrid.training.config import DiffusionRecipe, GridRecipe, RefineRecipe
@@ -27,14 +27,6 @@ from ctgrid.training.stage2_store import StoredRefineTask
 
 FACTS_FROM = 1000
 """Volumes of a store, evenly chosen, whose spacing is looked at for the stage's facts."""
-
-
-def codec_folder(name: str) -> Path:
-    """Return the folder of a recipe's codec: the embedded one, a training run's, or the folder itself."""
-    if name == EMBEDDED:
-        return EMBEDDED_FOLDER / "codec"
-    folder = Path(name)
-    return folder / "model" if (folder / "model").is_dir() else folder
 
 
 MODEL_KEYS = {"network", "prediction", "min_snr_gamma", "codec", "layout"}

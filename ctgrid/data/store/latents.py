@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctgrid.data.store.shards import NODE, Shard
+from ctgrid.data.store.names import NODE
+from ctgrid.data.store.shards import Shard
 from ctgrid.data.stored import StoreSlices, row_numbers, stored_volumes
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output

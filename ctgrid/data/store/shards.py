@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from ctgrid.data.store.names import NODE
 from ctgrid.errors import CtgridError
 
-NODE = "zarr.json"
 _CRC = 4  # bytes of a checksum, behind every chunk and behind the index
 _MISSING = 2**64 - 1
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.data.store.names import NODE, is_volume_name
 from ctgrid.data.store.settings import StoreSettings
 from ctgrid.errors import CtgridError
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _MARK = "ctgrid_store"
-_NODE = "zarr.json"
 _SHARD = ("c", "0", "0", "0")
 
 
@@ -97,8 +97,8 @@ class Store:
             raise CtgridError(f"{path} is a store of format {attributes[_MARK]}; this ctgrid reads format {FORMAT}")
         settings = attributes.get("settings")
         if not isinstance(settings, dict):
-            raise CtgridError(f"{path / _NODE} is damaged: it holds no settings")
-        return cls(path, StoreSettings.checked(settings, str(path / _NODE)))
+            raise CtgridError(f"{path / NODE} is damaged: it holds no settings")
+        return cls(path, StoreSettings.checked(settings, str(path / NODE)))
 
     def names(self) -> list[str]:
         """Return the names of the complete volumes, sorted."""
@@ -109,7 +109,7 @@ class Store:
             raise CtgridError(f"cannot read the store {self.path}: {error.strerror or error}") from error
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and is_volume_name(name) and (self.path / name / _NODE).is_file()
+        return isinstance(name, str) and is_volume_name(name) and (self.path / name / NODE).is_file()
 
     def __len__(self) -> int:
         return len(self.names())
@@ -160,7 +160,7 @@ class StoredVolume:
         """
         record = _attributes(self.path)
         if "inverse" not in record:
-            raise CtgridError(f"{self.path / _NODE} is damaged or missing; remove {self.path} and prepare it again")
+            raise CtgridError(f"{self.path / NODE} is damaged or missing; remove {self.path} and prepare it again")
         return record
 
     @property
@@ -260,19 +260,10 @@ class StoredVolume:
             raise CtgridError(f"{self.path} is damaged ({error}); remove it and prepare it again") from error
 
 
-def is_volume_name(name: str) -> bool:
-    """Tell whether a volume may bear this name: a plain, visible folder name that Zarr accepts.
-
-    Args:
-        name: The name.
-    """
-    return bool(name) and not name.startswith((".", "__")) and not set(name) & set("/\\\0") and name != _NODE
-
-
 def _attributes(path: Path) -> dict[str, Any]:
     """Return the attributes of a Zarr group, read as plain JSON; none where there is no group."""
     try:
-        node = json.loads((path / _NODE).read_text(encoding="utf-8"))
+        node = json.loads((path / NODE).read_text(encoding="utf-8"))
         attributes = node["attributes"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.data.store.locks import held
-from ctgrid.data.store.store import is_volume_name
+from ctgrid.data.store.names import is_volume_name
 from ctgrid.errors import CtgridError
 
 if TYPE_CHECKING:

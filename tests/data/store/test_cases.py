@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ctgrid import CtgridError
 from ctgrid.data.store.cases import Case, find_cases, named
-from ctgrid.data.store.store import is_volume_name
+from ctgrid.data.store.names import is_volume_name
 
 DICOM = bytes(128) + b"DICM" + bytes(50)
 
