@@ -12,6 +12,7 @@ from typing import Any
 from ctgrid.denoising.methods import Loading, check_settings, default_method, find_method
 from ctgrid.denoising.result import Denoiser, DenoisingResult, Strength
 from ctgrid.formats import is_dicom
+from ctgrid.pipelines.lean import import_diffusers
 from ctgrid.preprocess.hu import require_ct
 from ctgrid.preprocess.metadata import MetadataTable
 from ctgrid.progress import Progress
@@ -61,12 +62,14 @@ class Bench:
     """A method that is loaded when the first good case asks for it, once."""
 
     def __init__(self, request: Request) -> None:
-        """Check the request; load nothing yet.
+        """Check the request; load nothing yet but, for a method with networks, the library that they are made with.
 
         Raises:
             CtgridError: where there is no such method, or it has no such setting.
         """
         check_settings(request.name, dict(request.settings))
+        if not find_method(request.name).classical:
+            import_diffusers()
         self.request, self.seconds = request, 0.0
         self._loaded: Denoiser | None = None
 

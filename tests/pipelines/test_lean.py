@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SCRIPT = """
-import sys
+import pytest
+
+SYNTHESIS = """
 from ctgrid.pipelines.lean import import_diffusers
 import_diffusers()
 from ctgrid.pipelines.synthesize import SynthesisPipeline
@@ -14,6 +15,16 @@ from ctgrid.diffusion.solvers import SAMPLERS, build_solver
 from ctgrid.diffusion.schedule import Schedule
 for sampler in SAMPLERS:
     build_solver(sampler, Schedule.linear(), "v")
+"""
+
+DENOISING = """
+from ctgrid.denoising.bench import Bench, Request
+bench = Bench(Request())
+bench.identity, bench.method
+"""
+
+CHECK = """
+import sys
 names = ("torch._dynamo", "sympy", "scipy.stats", "monai", "nibabel", "skimage")
 heavy = [name for name in names if name in sys.modules]
 import torch._dynamo
@@ -21,7 +32,8 @@ print(heavy, callable(torch._dynamo.optimize))
 """
 
 
-def test_no_compiler_is_loaded_until_somebody_asks() -> None:
-    """Pipeline and samplers do without torch's compiler, which is there afterwards."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize("script", [SYNTHESIS, DENOISING], ids=["synthesis", "denoising"])
+def test_no_compiler_is_loaded_until_somebody_asks(script: str) -> None:
+    """Pipelines and samplers do without torch's compiler, which is there afterwards."""
+    done = subprocess.run([sys.executable, "-c", script + CHECK], capture_output=True, text=True, check=True)
     assert done.stdout == "[] True\n"
