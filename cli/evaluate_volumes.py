@@ -30,7 +30,7 @@ ProtocolOption = Annotated[
     str, typer.Option("--protocol", metavar="NAME@VERSION|FILE", help="stylegan-v@1, stylegan-v-ct@1 or a YAML file.")
 ]
 FramesOption = Annotated[
-    str, typer.Option("--frames", metavar="N,...", help="Slices of a clip; the protocol's where left out.")
+    str | None, typer.Option("--frames", metavar="N,...", help="Slices of a clip; the protocol's where left out.")
 ]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results.json, table and pictures.")]
 MeasuresOption = Annotated[
@@ -61,7 +61,7 @@ def command(
     out: OutOption,
     train: TrainOption = None,
     protocol: ProtocolOption = "stylegan-v@1",
-    frames: FramesOption = "",
+    frames: FramesOption = None,
     measures: MeasuresOption = "",
     detectors: DetectorsOption = None,
     pin: PinOption = None,
@@ -88,7 +88,8 @@ def command(
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")
     if out.exists():
-        check_output(out / "results.json", overwrite)
+        for name in ("results.json", "table.md"):
+            check_output(out / name, overwrite)
     record = RunRecord("evaluate volumes", out / "run.json", ctx.obj, seed)
     record.settings = settings_of(plan, real, fake, train)
     with recorded(record), progress_bar() as progress:
@@ -101,8 +102,9 @@ def command(
         out.mkdir(exist_ok=True)
         save(out / "results.json", json.dumps(results, indent=1))
         save(out / "table.md", text)
-        for path in sorted({out / "results.json", out / "table.md", *out.glob("*.png")}):
-            record.add_output(path)
+        picture = (results["memorisation"] or {}).get("picture")
+        for name in ("results.json", "table.md", *([picture] if picture else [])):
+            record.add_output(out / name)
         for role in ("real", "fake"):
             record.inputs += [{"set": role, **volume} for volume in results["volumes"][role]]
     for line in remarks(results):
@@ -116,7 +118,7 @@ def command(
 
 def make_plan(
     protocol: str,
-    frames: str,
+    frames: str | None,
     measures: str,
     detectors: Path | None,
     pin: Sequence[str] | None,
@@ -128,7 +130,8 @@ def make_plan(
     """Turn options into a plan.
 
     Raises:
-        CtgridError: where one cannot be read.
+        CtgridError: where a folder or a protocol is not there.
+        typer.BadParameter: where an option cannot be read, or asks for what there is not.
     """
     from ctgrid.evaluation.fidelity.detectors import parse_pins
     from ctgrid.evaluation.fidelity.evaluate import Plan
@@ -137,21 +140,38 @@ def make_plan(
 
     if detectors is not None and not detectors.is_dir():
         raise CtgridError(f"{detectors} is not a folder; --detectors names the folder of the TorchScript files")
+    loaded = load_protocol(protocol)
     try:
-        lengths = tuple(int(part) for part in frames.split(",") if part.strip())
-    except ValueError as error:
-        raise CtgridError(f"--frames {frames!r}: write whole numbers such as 16,128,201") from error
-    return Plan(
-        loaded=load_protocol(protocol),
-        frames=lengths,
-        measures=tuple(dict.fromkeys(part.strip() for part in measures.split(",") if part.strip())),
-        detectors=detectors,
-        pins=parse_pins(list(pin or [])),
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        cache=None if no_cache else cache_folder(),
-    )
+        return Plan(
+            loaded=loaded,
+            frames=parse_frames(frames),
+            measures=tuple(dict.fromkeys(part.strip() for part in measures.split(",") if part.strip())),
+            detectors=detectors,
+            pins=parse_pins(list(pin or [])),
+            seed=seed,
+            device=device,
+            batch_size=batch_size,
+            cache=None if no_cache else cache_folder(),
+        )
+    except CtgridError as error:  # nothing was opened yet: it is how the command was called
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_frames(text: str | None) -> tuple[int, ...]:
+    """Read clip lengths as users type them; none given leaves them to the protocol.
+
+    Raises:
+        CtgridError: where one is no whole number, or there is none in the text.
+    """
+    if text is None:
+        return ()
+    try:
+        lengths = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        lengths = ()
+    if not lengths:
+        raise CtgridError(f"--frames {text!r}: write whole numbers such as 16,128,201")
+    return lengths
 
 
 def settings_of(plan: Plan, real: Path, fake: Path, train: Path | None) -> dict[str, Any]:

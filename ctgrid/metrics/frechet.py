@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.errors import CtgridError
+from ctgrid.metrics.numbers import as_float64
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,7 +127,7 @@ def frechet_from_statistics(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.nd
         shapes = ", ".join(str(x.shape) for x in stats)
         raise CtgridError(f"statistics are mean (d,), covariance (d, d) of a, then of b; got {shapes}")
     if not all(np.isfinite(x).all() for x in stats):
-        raise CtgridError("statistics hold NaN or infinite values")
+        raise CtgridError("statistics hold NaN or infinite values; features beyond 1e100 cannot be squared and summed")
     mu_a, A, mu_b, B = stats
     overlap = np.linalg.svd(_root(A).T @ _root(B), compute_uv=False).sum()
     distance = np.square(mu_a - mu_b).sum() + np.trace(A) + np.trace(B) - 2 * overlap
@@ -168,11 +169,9 @@ def checked_features(features: np.ndarray | Tensor | Any, name: str) -> np.ndarr
     Raises:
         CtgridError: where they are not numbers in two non-empty dimensions, or not finite.
     """
-    if hasattr(features, "detach"):
-        features = features.detach().cpu().double().numpy()
     try:
-        array = np.asarray(features, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = as_float64(features)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise CtgridError(f"{name}: features must be numbers (n, d): {error}") from error
     if array.ndim != 2 or 0 in array.shape:
         raise CtgridError(f"{name}: features must have shape (n, d), samples by features; got {array.shape}")

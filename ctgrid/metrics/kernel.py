@@ -48,7 +48,7 @@ def kernel_distance(a: np.ndarray | Tensor, b: np.ndarray | Tensor) -> float:
         CtgridError: other shapes, fewer than two samples, or values that are not finite.
     """
     x, y = checked_pair(a, b)
-    return _Sums.of(x, y).distance()
+    return _finite(_Sums.of(x, y).distance())
 
 
 def kernel_distance_with_confidence(
@@ -76,7 +76,7 @@ def kernel_distance_with_confidence(
     x, y = checked_pair(a, b)
     labels_a, labels_b = _labels(groups_a, len(x), "groups_a"), _labels(groups_b, len(y), "groups_b")
     sums = _Sums.of(x, y, labels_a, labels_b)
-    value, count_a, count_b = sums.distance(), int(labels_a.max()) + 1, int(labels_b.max()) + 1
+    value, count_a, count_b = _finite(sums.distance()), int(labels_a.max()) + 1, int(labels_b.max()) + 1
     if min(count_a, count_b) < 3:
         return KernelDistance(value)
     variance = 0.0
@@ -90,6 +90,12 @@ def kernel_distance_with_confidence(
     error = math.sqrt(variance)
     reach = float(t.ppf((1 + level) / 2, count_a + count_b - 2)) * error
     return KernelDistance(value, error, (value - reach, value + reach))
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise CtgridError("features are too large for the cubic kernel, whose sums overflow; scale both sets down")
+    return value
 
 
 @dataclass(frozen=True, eq=False)

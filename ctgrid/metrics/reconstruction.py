@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from numbers import Real
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ctgrid.errors import CtgridError
+from ctgrid.metrics.numbers import as_float64
 
 Window = Literal["uniform", "gaussian"]
 
@@ -30,7 +32,7 @@ def psnr(a: np.ndarray, b: np.ndarray, data_range: float) -> float:
         The ratio; infinite for equal images.
 
     Raises:
-        CtgridError: where the shapes differ or the range is not positive.
+        CtgridError: where the shapes differ, an image is empty or not finite, or the range is not positive.
     """
     a, b = _checked(a, b, data_range)
     error = float(np.mean((a - b) ** 2))
@@ -55,6 +57,8 @@ def ssim(a: np.ndarray, b: np.ndarray, data_range: float, window: Window = "unif
     from skimage.metrics import structural_similarity
 
     a, b = _checked(a, b, data_range)
+    if window not in get_args(Window):
+        raise CtgridError(f"window must be one of {', '.join(get_args(Window))}, got {window!r}")
     gaussian = {"gaussian_weights": True, "sigma": MS_SIGMA, "use_sample_covariance": False}
     settings = gaussian if window == "gaussian" else {}
     side = 2 * MS_REACH + 1 if window == "gaussian" else 7
@@ -115,10 +119,19 @@ def _ssim_parts(a: np.ndarray, b: np.ndarray, data_range: float) -> tuple[np.nda
     return luminance, (2 * shared + c2) / (spread + c2)
 
 
-def _checked(a: np.ndarray, b: np.ndarray, data_range: float) -> tuple[np.ndarray, np.ndarray]:
-    a, b = np.asarray(a), np.asarray(b)
+def _checked(a: Any, b: Any, data_range: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return both images as float64, with a positive and finite range."""
+    try:
+        a, b = as_float64(a), as_float64(b)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CtgridError(f"images to compare must hold real numbers: {error}") from error
     if a.shape != b.shape:
         raise CtgridError(f"images to compare must have one shape, got {a.shape} and {b.shape}")
-    if not data_range > 0:
-        raise CtgridError(f"data_range must be positive, got {data_range}")
-    return a.astype(np.float64), b.astype(np.float64)
+    if not a.size:
+        raise CtgridError(f"images to compare must not be empty, got {a.shape}")
+    for name, image in (("a", a), ("b", b)):
+        if not np.isfinite(image).all():
+            raise CtgridError(f"image {name} holds NaN or infinite values; fill them, or leave those slices out")
+    if not isinstance(data_range, Real) or not 0 < data_range < np.inf:
+        raise CtgridError(f"data_range must be positive, a finite number, got {data_range!r}")
+    return a, b

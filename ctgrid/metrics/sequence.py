@@ -37,7 +37,7 @@ def seam_ratio(hu: np.ndarray, joints: Iterable[int]) -> float:
             are s - 1 and s. Those outside the volume are left out.
 
     Raises:
-        CtgridError: where no step is a joint, or all are.
+        CtgridError: where no step is a joint, or all are, or all other slices are equal.
     """
     return joint_ratio(slice_steps(hu), joints)
 
@@ -50,10 +50,13 @@ def joint_ratio(steps: np.ndarray, joints: Iterable[int]) -> float:
         joints: as in :func:`seam_ratio`.
 
     Raises:
-        CtgridError: where no step is a joint, or all are.
+        CtgridError: where no step is a joint, or all are, or all others are zero.
     """
     at_joint = np.zeros(len(steps), dtype=bool)
     at_joint[[j for j in joints if 0 <= j < len(steps)]] = True
     if at_joint.all() or not at_joint.any():
         raise CtgridError(f"seam ratio needs joints and others among the {len(steps)} steps")
-    return float(steps[at_joint].mean() / steps[~at_joint].mean())
+    others = float(steps[~at_joint].mean())
+    if others == 0:
+        raise CtgridError("seam ratio needs slices that differ: away from joints all are equal")
+    return float(steps[at_joint].mean()) / others

@@ -81,24 +81,45 @@ def test_it_does_not_overwrite_unasked_and_repeats_to_the_digit(folders: dict[st
 
 
 @pytest.mark.parametrize(
-    ("more", "match"),
+    ("more", "match", "code"),
     [
-        (("--protocol", "fvd"), "no protocol 'fvd'"),
-        (("--frames", "many"), "--frames 'many'"),
-        (("--measures", "fvd"), "no detector i3d_torchscript.pt"),
-        (("--measures", "memorisation"), "--train"),
-        (("--detectors", "nowhere"), "nowhere is not a folder"),
-        (("--pin-detector", "i3d_torchscript=12"), "NAME=SHA256"),
+        (("--protocol", "fvd"), "no protocol 'fvd'", 1),
+        (("--frames", "many"), "--frames 'many'", 2),
+        (("--frames", ",,"), "--frames ',,'", 2),
+        (("--frames", "16,1"), "2 to 10000 frames, got 1", 2),
+        (("--frames", "99999999999999"), "2 to 10000 frames, got 99999999999999", 2),
+        (("--measures", "fvd"), "no detector i3d_torchscript.pt", 1),
+        (("--measures", "frechet"), "measure 'frechet' is unknown", 2),
+        (("--measures", "memorisation"), "--train", 1),
+        (("--detectors", "nowhere"), "nowhere is not a folder", 1),
+        (("--pin-detector", "i3d_torchscript=12"), "NAME=SHA256", 2),
     ],
 )
 def test_bad_options_are_one_line_and_leave_nothing(
-    folders: dict[str, Path], tmp_path: Path, more: tuple[str, ...], match: str
+    folders: dict[str, Path], tmp_path: Path, more: tuple[str, ...], match: str, code: int
 ) -> None:
     done = run(folders, tmp_path / "out", *more)
-    assert done.exit_code == 1
+    assert done.exit_code == code
     assert match in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_what_else_lies_in_the_folder_is_kept(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Another command's record is moved aside, its picture is not called ours, its table stops us."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text('{"command": "simulate"}', encoding="utf-8")
+    (out / "mine.png").write_bytes(b"picture")
+    assert run(folders, out, *SMALL).exit_code == 0
+    assert json.loads((out / "run-1.json").read_text(encoding="utf-8")) == {"command": "simulate"}
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert sorted(Path(one["path"]).name for one in record["outputs"]) == ["results.json", "table.md"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "table.md").write_text("mine", encoding="utf-8")
+    assert "--overwrite" in run(folders, other, *SMALL).stderr
+    assert [path.name for path in other.iterdir()] == ["table.md"]
 
 
 def test_bad_volumes_are_one_line(folders: dict[str, Path], tmp_path: Path) -> None:

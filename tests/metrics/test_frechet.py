@@ -91,6 +91,8 @@ def test_moments_in_parts_are_those_of_the_whole() -> None:
         (np.zeros((1, 3)), np.zeros((4, 3)), r"a has 1 sample"),
         (np.array([[1.0], [np.nan]]), np.zeros((4, 1)), "1 of 2 samples hold NaN"),
         (np.array([["x"], ["y"]]), np.zeros((4, 1)), "must be numbers"),
+        (np.zeros((4, 1)) * 1j, np.zeros((4, 1)), "a: features must be numbers .*complex"),
+        (np.zeros((4, 1)), np.ma.masked_equal(np.zeros((4, 1)), 0), "b: features must be numbers .*masked"),
     ],
 )
 def test_bad_features_are_named(a: np.ndarray, b: np.ndarray, match: str) -> None:

@@ -84,3 +84,8 @@ def test_bad_features_are_named() -> None:
         kernel_distance(np.zeros((4, 3)), np.zeros((4, 2)))
     with pytest.raises(CtgridError, match="groups_a"):
         kernel_distance_with_confidence(np.zeros((4, 3)), np.zeros((4, 3)), np.zeros(3))
+
+
+def test_sums_that_overflow_are_refused() -> None:
+    with pytest.raises(CtgridError, match="too large for the cubic kernel"), np.errstate(all="ignore"):
+        kernel_distance(features(6, 3, 0) * 1e200, features(6, 3, 1))

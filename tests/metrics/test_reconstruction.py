@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from ctgrid.errors import CtgridError
 from ctgrid.metrics import ms_ssim, psnr, ssim
@@ -81,8 +82,29 @@ def test_bad_arguments_are_refused(measure: object) -> None:
     assert callable(measure)
     with pytest.raises(CtgridError, match="one shape"):
         measure(np.zeros((8, 8)), np.zeros((8, 9)), 2000.0)
-    with pytest.raises(CtgridError, match="data_range"):
-        measure(np.zeros((8, 8)), np.zeros((8, 8)), 0.0)
+    fine = np.zeros((8, 8))
+    for wrong in (0.0, -1.0, np.inf, np.nan, None, "x", np.ones(2)):
+        with pytest.raises(CtgridError, match="data_range"):
+            measure(fine, fine, wrong)
+    for bad in (fine * 1j, np.full((8, 8), "x"), np.ma.masked_equal(fine, 0), torch.eye(8).to_sparse()):
+        with pytest.raises(CtgridError, match="real numbers"):
+            measure(bad, fine, 2000.0)
+    with pytest.raises(CtgridError, match="image b holds NaN"):
+        measure(fine, np.where(np.eye(8) > 0, np.nan, 0), 2000.0)
+    with pytest.raises(CtgridError, match="empty"):
+        measure(fine[:0], fine[:0], 2000.0)
+
+
+def test_an_unknown_window_is_refused() -> None:
+    with pytest.raises(CtgridError, match="window must be one of uniform, gaussian, got 'Gaussian'"):
+        ssim(np.zeros((16, 16)), np.zeros((16, 16)), 2000.0, window="Gaussian")  # type: ignore[arg-type]
+
+
+def test_tensors_of_any_kind_are_taken(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    clean, noisy = (torch.from_numpy(image) for image in pair)
+    wanted = psnr(*pair, 2000.0)
+    assert psnr(clean.requires_grad_(), noisy, 2000.0) == wanted
+    assert psnr(clean.bfloat16(), noisy.bfloat16(), 2000.0) == pytest.approx(wanted, abs=0.1)
 
 
 def test_small_slices_are_refused() -> None:

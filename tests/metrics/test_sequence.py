@@ -32,6 +32,8 @@ def test_too_little_is_refused() -> None:
         slice_steps(np.zeros((1, 4, 4)))
     with pytest.raises(CtgridError, match="joints"):
         seam_ratio(ramp([1, 2]), [0, 1])
+    with pytest.raises(CtgridError, match="slices that differ"):
+        seam_ratio(ramp([0, 3, 0]), [1])
 
 
 def test_a_ratio_of_steps_that_were_taken_already() -> None:

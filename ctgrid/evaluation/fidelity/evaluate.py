@@ -13,7 +13,7 @@ from ctgrid.errors import CtgridError
 from ctgrid.evaluation.fidelity.detectors import Detector, detectors_folder
 from ctgrid.evaluation.fidelity.distances import distance_rows
 from ctgrid.evaluation.fidelity.features import NAME, EmbeddedFeatures
-from ctgrid.evaluation.fidelity.protocol import DetectorSpec, LoadedProtocol
+from ctgrid.evaluation.fidelity.protocol import MOST_FRAMES, DetectorSpec, LoadedProtocol
 from ctgrid.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_set, video_set
 from ctgrid.evaluation.fidelity.statistics import FeatureCache, collect
 from ctgrid.evaluation.samples import Sample, open_samples
@@ -54,8 +54,9 @@ class Plan:
         unknown = [name for name in self.measures if name not in MEASURES]
         if unknown:
             raise CtgridError(f"measure {unknown[0]!r} is unknown; choose from {', '.join(MEASURES)}")
-        if min(self.lengths) < 2:
-            raise CtgridError(f"a clip has at least 2 frames, got {min(self.lengths)}")
+        for length in self.lengths:
+            if not 2 <= length <= MOST_FRAMES:
+                raise CtgridError(f"a clip has 2 to {MOST_FRAMES} frames, got {length}")
         files = {spec.file for spec in (self.loaded.protocol.detectors.video, self.loaded.protocol.detectors.image)}
         strange = sorted(set(self.pins) - files)
         if strange:

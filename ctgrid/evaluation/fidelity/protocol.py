@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ctgrid.errors import CtgridError
 
 DEFAULT_PROTOCOL = "stylegan-v@1"
+MOST_FRAMES = 10000
+"""Slices of the longest clip."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,7 +59,7 @@ class Window(_Part):
 class Clips(_Part):
     """Which runs of slices are shown to the video detector; see the comments in the shipped files."""
 
-    frames: tuple[Annotated[int, Field(ge=2, le=10000)], ...] = Field(min_length=1)
+    frames: tuple[Annotated[int, Field(ge=2, le=MOST_FRAMES)], ...] = Field(min_length=1)
     stride: int = Field(ge=1)
     per_volume: int = Field(ge=1)
     max_real: int | None = Field(ge=2)
