@@ -11,13 +11,16 @@ from .options import HuOption, JsonOption, OverwriteOption
 from .output import cost, finish
 from .progress import progress_bar
 
+SUFFIX = ".html"
+
 
 def command(
     ctx: typer.Context,
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IN...", help="Run folders, results.json of ctgrid evaluate, volumes, and folders of volumes."
+            metavar="IN...",
+            help="Run folders, results.json of ctgrid evaluate, prepared stores, volumes, and folders of all these.",
         ),
     ],
     out: Annotated[
@@ -37,6 +40,10 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Collect, read, draw, write, record."""
+    from ctgrid.files import full_suffix
+
+    if full_suffix(out) != SUFFIX:
+        raise typer.BadParameter(f"{str(out)!r} must end in {SUFFIX}", param_hint="--out")
     from ctgrid.report.html.report import Options, check_outputs, write_report
     from ctgrid.runs import RunRecord, recorded
 
@@ -60,5 +67,9 @@ def command(
             "notes": content.notes,
         }
     size = out.stat().st_size / 1e6
-    held = ", ".join(f"{record.results[key]} {key}" for key in ("volumes", "results", "runs"))
+    held = ", ".join(f"{_count(record.results[key], key)}" for key in ("volumes", "results", "runs"))
     finish(record, as_json, [f"{out}: {size:.1f} MB, {held}", *content.notes, cost(record)])
+
+
+def _count(number: int, things: str) -> str:
+    return f"{number} {things.removesuffix('s') if number == 1 and things != 'results' else things}"

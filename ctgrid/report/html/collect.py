@@ -1,107 +1,55 @@
-"""Find out what the inputs of a report are: run records, results, volumes, and which volumes belong together."""
+"""Find out what the inputs of a report are: runs, results, stores, volumes, and folders of all these."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from ctgrid.data.store.store import is_store
 from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix
-from ctgrid.formats import NIFTI_SUFFIXES, WRITABLE
-from ctgrid.report.html.results import Results, is_run, read_json, read_results
+from ctgrid.formats import NIFTI_SUFFIXES, READABLE, WRITABLE
+from ctgrid.report.html.found import Found, Run, Shown, some
+from ctgrid.report.html.pairs import RECORD, as_typed, denoised, output_of, paired, paths
+from ctgrid.report.html.results import is_run, read_json, read_results
 
-RECORD = "run.json"
 RESULTS = ("results.json", "nodules.json")
 PICTURES = (".png",)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run record and the folder it lies in."""
-
-    path: Path
-    record: dict[str, Any]
-
-    @property
-    def command(self) -> str:
-        """What was run."""
-        return str(self.record.get("command"))
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A volume to be shown.
-
-    Attributes:
-        name: for people.
-        path: of the file or the DICOM folder.
-        before: the scan it was made from, where the two are worth comparing.
-        given: whether it was named itself, so that it must not be left out without an error.
-        notes: what people must know of it.
-    """
-
-    name: str
-    path: Path
-    before: Path | None = None
-    given: bool = False
-    notes: tuple[str, ...] = ()
-
-
-@dataclass
-class Found:
-    """All that the inputs hold, each once, in the order given."""
-
-    runs: list[Run] = field(default_factory=list)
-    results: list[Results] = field(default_factory=list)
-    volumes: list[Shown] = field(default_factory=list)
-    pictures: list[Path] = field(default_factory=list)
-
-    def files(self) -> Iterator[Path]:
-        """Yield everything that is read, which no output may replace."""
-        yield from (run.path for run in self.runs)
-        yield from (one.path for one in self.results)
-        yield from self.pictures
-        for shown in self.volumes:
-            yield from (path for path in (shown.path, shown.before) if path is not None)
-
-
 def collect(inputs: Sequence[Path]) -> Found:
-    """Sort out the inputs.
+    """Sort out the inputs; no volume is read.
 
-    A folder with a ``run.json`` is a run: its record, its results, its pictures and the volumes it made; of a
-    denoising run each volume with its scan. A folder of such folders stands for them. Other folders and files are
-    volumes, or JSON files of results or of a run.
+    A folder with a ``run.json`` is a run: its record, its results, its pictures, the volumes and stores it made; of
+    a denoising run each volume with its scan. A store stands for its volumes. Any other folder stands for the runs,
+    results, stores and volumes in it, at whatever depth. Files are volumes, or JSON files of results or of a run.
 
     Raises:
-        CtgridError: Nothing is there, or a file is none of these.
+        CtgridError: Nothing is there, or an input itself is none of these. What is damaged inside a folder is noted.
     """
     found = Found()
     for path in inputs:
         if not path.exists():
-            raise CtgridError(f"{path} does not exist; give a run folder, volumes, or results.json")
-        for run in _runs_in(path):
-            _add_run(found, run)
-        if path.is_dir() and not _runs_in(path):
+            raise CtgridError(f"{path} does not exist; give a run folder, a store, volumes, or results.json")
+        if is_store(path):
+            _add_store(found, path)
+        elif path.is_dir() and is_store(path.parent):
+            _add_stored(found, path)
+        elif (path / RECORD).is_file():
+            _add_run(found, _run(path / RECORD))
+        elif path.is_dir():
             _add_folder(found, path)
-        elif path.is_file() and full_suffix(path) == ".json":
+        elif full_suffix(path) == ".json":
             _add_json(found, path)
-        elif path.is_file():
-            _add_volume(found, Shown(_name(path), path, given=True))
-    found.volumes = [_paired(shown, inputs) for shown in found.volumes]
-    hidden = [shown.before.resolve() for shown in found.volumes if shown.before is not None]
-    found.volumes = [s for s in found.volumes if s.before is not None or s.path.resolve() not in hidden]
+        else:
+            found.add_volume(Shown(_name(path), path, given=True))
+    named = {path.resolve() for path in inputs}
+    found.notes += [note for run in found.runs if run.path.resolve() not in named for note in _passed_over(found, run)]
+    found.volumes = _told_apart(paired(found.volumes, inputs))
     return found
-
-
-def _runs_in(path: Path) -> list[Run]:
-    """Return the run of a folder, or those of the folders in it."""
-    if not path.is_dir():
-        return []
-    own = path / RECORD
-    records = [own] if own.is_file() else sorted(path.glob(f"*/{RECORD}"))
-    return [_run(record) for record in records]
 
 
 def _run(path: Path) -> Run:
@@ -113,34 +61,126 @@ def _run(path: Path) -> Run:
 
 def _add_run(found: Found, run: Run) -> None:
     """Add a run with everything it left behind that is still there."""
-    if any(run.path.resolve() == other.path.resolve() for other in found.runs):
+    if not found.add_run(run):
         return
-    found.runs.append(run)
     for name in RESULTS:
         path = run.path.parent / name
         if path.is_file():
-            _add_results(found, path)
-    made = [output for output, _ in _denoised(run.record)] if run.command == "denoise" else None
-    for output in _paths(run.record.get("outputs")):
-        left = _output(output, run)
+            _or_note(found, _add_results, path)
+    made = [output for output, _ in denoised(run.record)] if run.command == "denoise" else None
+    for output in paths(run.record.get("outputs")):
+        left = output_of(output, run)
         if left is None:
             continue
         if full_suffix(left) in PICTURES:
-            found.pictures.append(left)
+            found.add_picture(left)
+        elif is_store(left):
+            _or_note(found, _add_store, left)
         elif (made is None or output in made) and _is_volume(left):
-            _add_volume(found, Shown(_name(left), left))
+            found.add_volume(Shown(_name(left), left))
+
+
+def _passed_over(found: Found, run: Run) -> list[str]:
+    """Say which volumes, stores and run folders in a run's folder neither its record nor another input tells of."""
+    told = {(output_of(name, run) or as_typed(name, run)).resolve() for name in paths(run.record.get("outputs"))}
+    told |= {as_typed(name, run).resolve() for name in paths(run.record.get("inputs"))}
+    told |= {as_typed(name, run).resolve() for _, name in denoised(run.record)}
+    beside = [path for path in sorted(run.path.parent.iterdir()) if not path.name.startswith(".")]
+
+    def counts(path: Path) -> bool:
+        if path.is_dir():
+            return (path / RECORD).is_file() or is_store(path)
+        return full_suffix(path) in READABLE
+
+    told |= {path.resolve() for path in (*found.files(), *found.stores, *(other.path.parent for other in found.runs))}
+    names = [path.name for path in beside if counts(path) and path.resolve() not in told]
+    return [f"{run.path.parent}: its {RECORD} tells nothing of {some(names)}; name what is wanted."] if names else []
+
+
+def _add_store(found: Found, path: Path) -> None:
+    """Add the volumes of a store by their names; nothing of them is read."""
+    from ctgrid.report.preview import volumes_of
+
+    listed = volumes_of(path, everything=True)
+    if found.add_store(path):
+        for one in listed:
+            found.add_volume(Shown(one.name, one.path, in_store=True))
+
+
+def _add_stored(found: Found, path: Path) -> None:
+    """Add one volume of a store, named itself."""
+    from ctgrid.report.preview import volumes_of
+
+    (one,) = volumes_of(path.parent, [path.name])
+    found.add_volume(Shown(one.name, one.path, given=True, in_store=True))
+
+
+@dataclass
+class _Inside:
+    """What lies in a folder besides volumes."""
+
+    runs: list[Run] = field(default_factory=list)
+    results: list[Path] = field(default_factory=list)
+    stores: list[Path] = field(default_factory=list)
 
 
 def _add_folder(found: Found, path: Path) -> None:
-    """Add the volumes below a folder, or its results where it holds some without a run record."""
+    """Add the runs, results, stores and volumes below a folder; a run's folder is the run's and not searched."""
     from ctgrid.data.store.cases import find_cases, named
 
-    results = [path / name for name in RESULTS if (path / name).is_file()]
-    for file in results:
-        _add_results(found, file)
-    if not results:
-        for case in named(find_cases([path])):
-            _add_volume(found, Shown(case.name, case.path))
+    inside = _search(found, Path(os.path.abspath(path)))  # noqa: PTH100 (as find_cases: resolve() would follow links)
+    for run in inside.runs:
+        _add_run(found, run)
+    for file in inside.results:
+        _or_note(found, _add_results, file)
+    for store in inside.stores:
+        _or_note(found, _add_store, store)
+    own = {run.path.parent for run in inside.runs}
+    try:
+        cases = [case for case in find_cases([path]) if own.isdisjoint((case.path, *case.path.parents))]
+    except CtgridError:  # no scan: the search above would have met a folder that cannot be searched
+        cases = []
+    for case in named(cases):
+        found.add_volume(Shown(case.name, case.path))
+    if not (cases or inside.runs or inside.results or inside.stores):
+        raise CtgridError(
+            f"{path} holds nothing to report: no {RECORD} of a run, no {' or '.join(RESULTS)}, no store, no scan"
+        )
+
+
+def _search(found: Found, top: Path) -> _Inside:
+    """List runs, results and stores below a folder; records that are none are noted."""
+    inside = _Inside()
+    for folder, folders, files in os.walk(top, onerror=_raise):
+        here = Path(folder)
+        if RECORD in files:
+            try:
+                inside.runs.append(_run(here / RECORD))
+                folders.clear()
+                continue
+            except CtgridError as error:
+                found.notes.append(f"Left out: {error}")
+        inside.results += [here / name for name in RESULTS if name in files]
+        kept = []
+        for name in sorted(name for name in folders if not name.startswith(".")):
+            if is_store(here / name):
+                inside.stores.append(here / name)
+            elif not name.endswith(".zarr"):
+                kept.append(name)
+        folders[:] = kept
+    return inside
+
+
+def _raise(error: OSError) -> None:
+    raise CtgridError(f"cannot search {error.filename}: {error.strerror or error}") from error
+
+
+def _or_note(found: Found, add: Callable[[Found, Path], None], path: Path) -> None:
+    """Add what was not named itself; where it is damaged or empty, the report does without and says so."""
+    try:
+        add(found, path)
+    except CtgridError as error:
+        found.notes.append(f"Left out: {error}")
 
 
 def _add_json(found: Found, path: Path) -> None:
@@ -148,72 +188,20 @@ def _add_json(found: Found, path: Path) -> None:
     if is_run(content):
         _add_run(found, Run(path, content))
     else:
-        _add_results(found, path, content)
+        found.add_results(read_results(path, content))
 
 
-def _add_results(found: Found, path: Path, content: Any = None) -> None:
-    if all(path.resolve() != other.path.resolve() for other in found.results):
-        found.results.append(read_results(path, content))
+def _add_results(found: Found, path: Path) -> None:
+    found.add_results(read_results(path))
 
 
-def _add_volume(found: Found, shown: Shown) -> None:
-    if all(shown.path.resolve() != other.path.resolve() for other in found.volumes):
-        found.volumes.append(shown)
-
-
-def _paired(shown: Shown, inputs: Iterable[Path]) -> Shown:
-    """Give a denoised volume the scan it was made from, where the run record beside it names it."""
-    record = shown.path.parent / RECORD
-    if not record.is_file():
-        return shown
-    content = read_json(record)
-    if not is_run(content) or content["command"] != "denoise":
-        return shown
-    run = Run(record, content)
-    for output, source in _denoised(content):
-        made = _output(output, run)
-        if made is None or made.resolve() != shown.path.resolve():
-            continue
-        before = _source(source, run, inputs, made)
-        if before is None:
-            note = f"the scan it was made from is no longer at {source}, so there is no before and after"
-            return replace(shown, notes=(*shown.notes, note))
-        return replace(shown, before=before)
-    return shown
-
-
-def _denoised(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (result, scan) of every case of a denoising run."""
-    cases = (record.get("results") or {}).get("cases") or []
-    for case in cases if isinstance(cases, list) else []:
-        outputs = _paths(case.get("outputs")) if isinstance(case, dict) else []
-        if outputs and isinstance(case.get("source"), str):
-            yield outputs[0], case["source"]
-
-
-def _paths(listed: Any) -> list[str]:
-    """Return the paths of a record's inputs or outputs."""
-    items = listed if isinstance(listed, list) else []
-    return [item["path"] for item in items if isinstance(item, dict) and isinstance(item.get("path"), str)]
-
-
-def _output(name: str, run: Run) -> Path | None:
-    """Return where an output of a run is now: beside its record, or else where it was written."""
-    folder = run.path.parent
-    tried = (folder / Path(name).name, _as_typed(name, run))
-    return next((path for path in tried if path.exists() and path.resolve() != folder.resolve()), None)
-
-
-def _source(name: str, run: Run, inputs: Iterable[Path], made: Path) -> Path | None:
-    """Return where an input of a run is now: where it was, or among the report's own inputs; never its output."""
-    tried = (_as_typed(name, run), *(path for path in inputs if path.name == Path(name).name))
-    return next((path for path in tried if path.exists() and path.resolve() != made.resolve()), None)
-
-
-def _as_typed(name: str, run: Run) -> Path:
-    """Return a path of a record, relative ones from the folder that the command was run in."""
-    start = run.record.get("working_folder")
-    return Path(start) / name if isinstance(start, str) else Path(name)
+def _told_apart(volumes: Sequence[Shown]) -> list[Shown]:
+    """Name the folder of volumes that are called alike."""
+    count = Counter(shown.name for shown in volumes)
+    return [
+        replace(shown, name=f"{shown.path.resolve().parent.name}/{shown.name}") if count[shown.name] > 1 else shown
+        for shown in volumes
+    ]
 
 
 def _is_volume(path: Path) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ctgrid.report.html.collect import Run
+from ctgrid.report.html.found import MOST_NAMES, Run
 from ctgrid.report.html.markup import Markup, element, join
 from ctgrid.report.html.page import Part, page, part
 from ctgrid.report.html.pictures import Pictures
@@ -31,6 +31,7 @@ class Content:
         runs: run records.
         pictures: of the runs.
         notes: what is not shown, and why.
+        left_out: names of the volumes that were too many.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Content:
     runs: Sequence[Run]
     pictures: Pictures
     notes: list[str]
+    left_out: Sequence[str] = field(default_factory=list)
 
     def groups(self) -> list[tuple[str, str, list[Table], list[Chart]]]:
         """Return title, kind, tables and charts of every file of results and of what runs tell of themselves."""
@@ -65,8 +67,15 @@ class Content:
             parts.append(part("runs", "Run records", *(record_view(run) for run in self.runs)))
         if self.notes:
             items = [element("li", note) for note in self.notes]
-            parts.append(part("notes", "What is not shown", element("ul", *items, class_="warning")))
+            parts.append(part("notes", "What is not shown", element("ul", *items, class_="warning"), self._left_out()))
         return page(self.title, parts, self.facts)
+
+    def _left_out(self) -> Markup | None:
+        """Return the names of volumes that were too many, folded."""
+        if len(self.left_out) <= MOST_NAMES:  # the note has them all
+            return None
+        summary = element("summary", f"{len(self.left_out)} volumes by name")
+        return element("details", summary, element("p", ", ".join(self.left_out), class_="names"))
 
     def markdown(self) -> str:
         """Return titles and tables as Markdown."""
@@ -92,6 +101,8 @@ class Content:
             ]
         if self.notes:
             lines += ["", "## What is not shown", "", *(f"- {_plain(note)}" for note in self.notes)]
+        if len(self.left_out) > MOST_NAMES:
+            lines += ["", f"Volumes left out: {', '.join(_plain(name) for name in self.left_out)}"]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,6 +119,7 @@ class Content:
             "published": published().model_dump(),
             "runs": [{"path": str(run.path), "record": run.record} for run in self.runs],
             "notes": self.notes,
+            "left_out": list(self.left_out),
         }
 
 

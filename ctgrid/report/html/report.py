@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output, check_output, full_suffix
 from ctgrid.progress import Progress, silent
 from ctgrid.report.html.block import MAX_SIDE
-from ctgrid.report.html.collect import RECORD, RESULTS, Found, collect
+from ctgrid.report.html.collect import RESULTS, collect
 from ctgrid.report.html.content import Content
+from ctgrid.report.html.found import Found, Shown, some
+from ctgrid.report.html.pairs import RECORD
 from ctgrid.report.html.pictures import embed_pictures
-from ctgrid.report.html.scenes import make_scenes
+from ctgrid.report.html.scenes import choose, make_scenes
 from ctgrid.runs import plain, version_of
 
 MAX_VOLUMES = 8
@@ -41,7 +43,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Written:
-    """What :func:`write_report` made: page, Markdown and JSON, and what they hold."""
+    """What :func:`write_report` made.
+
+    Attributes:
+        paths: page, Markdown and JSON.
+        found: what was read for them; volumes that were too many are not in it.
+        content: what they hold.
+        notes: what they do not hold, and why.
+    """
 
     paths: list[Path]
     found: Found
@@ -67,7 +76,9 @@ def write_report(
     outputs = check_outputs(out, overwrite)
     found = collect(inputs)
     check_apart(outputs, inputs, found)
-    content = gather(found, inputs, options, progress)
+    shown, too_many = choose(found.volumes, options.max_volumes)
+    found = replace(found, volumes=shown)
+    content = gather(found, too_many, inputs, options, progress)
     texts = (content.html(), content.markdown(), json.dumps(plain(content.as_dict()), indent=1, ensure_ascii=False))
     for path, text in reversed(list(zip(outputs, texts, strict=True))):
         with atomic_output(path, overwrite) as temporary:
@@ -87,23 +98,45 @@ def check_outputs(out: Path, overwrite: bool) -> list[Path]:
 
 
 def check_apart(outputs: Sequence[Path], inputs: Sequence[Path], found: Found) -> None:
-    """Refuse to write over what is read, or into a folder of volumes.
+    """Refuse to write over what is read, or into a store or a DICOM folder.
 
     Raises:
         CtgridError: naming the output.
     """
     read = {path.resolve() for path in (*found.files(), *(p for p in inputs if p.is_file()))}
+    folders = [*found.stores, *(shown.path for shown in found.volumes if shown.path.is_dir() and not shown.in_store)]
     for path in outputs:
         if path.resolve() in read:
             raise CtgridError(f"{path} is an input; the input is never written to, choose another --out")
-        for folder in (shown.path for shown in found.volumes if shown.path.is_dir()):
+        for folder in folders:
             if path.resolve().is_relative_to(folder.resolve()):
                 raise CtgridError(f"{path} lies inside the input folder {folder}; choose an --out elsewhere")
 
 
-def gather(found: Found, inputs: Sequence[Path], options: Options, progress: Progress = silent) -> Content:
-    """Read the volumes and pictures, and put everything together."""
-    scenes, notes = make_scenes(found.volumes, options.max_side, options.max_volumes, options.hu, progress)
+def gather(
+    found: Found, too_many: Sequence[Shown], inputs: Sequence[Path], options: Options, progress: Progress = silent
+) -> Content:
+    """Read the volumes and pictures, and put everything together.
+
+    Args:
+        found: all of it is read.
+        too_many: volumes that are listed only.
+        inputs: as the user named them.
+        options: how the report is made.
+        progress: told of volumes.
+
+    Raises:
+        CtgridError: as :func:`ctgrid.report.html.scenes.make_scenes`.
+    """
+    scenes, unread = make_scenes(found.volumes, options.max_side, options.hu, progress)
+    notes = [*found.notes, *unread]
+    names = [shown.name for shown in too_many]
+    if names:
+        of = len(names) + len(found.volumes)
+        notes.append(
+            f"{len(names)} of {of} volumes are not in this page, which --max-volumes limits to "
+            f"{options.max_volumes}: {some(names)}."
+        )
     pictures = embed_pictures(found.pictures)
     if pictures.left_out:
         notes.append(f"{len(pictures.left_out)} pictures of the runs are not in this page: see their folders.")
@@ -115,6 +148,7 @@ def gather(found: Found, inputs: Sequence[Path], options: Options, progress: Pro
         runs=found.runs,
         pictures=pictures,
         notes=notes,
+        left_out=names,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ctgrid.evaluation.table import COLUMNS
@@ -92,12 +93,12 @@ def _volumes(results: Results) -> list[Table]:
     notes += [str(w) for w in content.get("warnings") or []]
     left_out = content.get("left_out") or []
     notes += [f"Left out: {name}" for name in (left_out.items() if isinstance(left_out, Mapping) else left_out)]
-    first = Table("Distances of real and generated volumes", columns, rows, notes=_notes(stated, *dict.fromkeys(notes)))
-    return [
-        *([first] if rows or first.notes else []),
-        *_ct(content.get("ct")),
-        *_memorisation(content.get("memorisation")),
-    ]
+    told = _notes(*dict.fromkeys(notes))
+    others = [*_ct(content.get("ct")), *_memorisation(content.get("memorisation"))]
+    if not rows:  # no detector was asked for or at hand, and a protocol is about detectors
+        return [replace(table, notes=[*(told if table is others[0] else []), *table.notes]) for table in others]
+    first = Table("Distances of real and generated volumes", columns, rows, notes=[*_notes(stated), *told])
+    return [first, *others]
 
 
 def _ct(ct: Any) -> list[Table]:
@@ -107,8 +108,8 @@ def _ct(ct: Any) -> list[Table]:
     distances = [
         {
             "distance": name,
-            "value": item.get("value"),
-            "real": mean(item.get("real_each") or []),
+            "value": _rounded(item.get("value")),
+            "real": _rounded(mean(item.get("real_each") or [])),
             "unit": item.get("unit"),
             "meaning": item.get("meaning"),
         }
@@ -147,6 +148,11 @@ def _ct(ct: Any) -> list[Table]:
     return tables
 
 
+def _rounded(value: Any) -> Any:
+    """Return 0 for what is only the rounding error of sums that cancel, such as each real volume's bias to the rest."""
+    return round(value, 12) + 0.0 if isinstance(value, float) else value
+
+
 def _memorisation(found: Any) -> list[Table]:
     if not isinstance(found, Mapping) or not isinstance(found.get("samples"), list):
         return []
@@ -182,9 +188,16 @@ def _super_resolution(results: Results) -> list[Table]:
         Column("seconds", "s", ".1f"),
     ]
     return [
-        Table(f"{volume}: slices back from a quarter of their side", _present(columns, rows), rows)
+        Table(f"{volume}: slices back from {_share(rows)} of their side", _present(columns, rows), rows)
         for (volume,), rows in _grouped(results.rows, "volume")
     ]
+
+
+def _share(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return to what part of their side slices were shrunk."""
+    factors = {row.get("k") for row in rows}
+    k = factors.pop() if len(factors) == 1 else None
+    return {2: "half", 4: "a quarter"}.get(k, f"1/{k}") if isinstance(k, int) else "a part"
 
 
 def _ablation(results: Results) -> list[Table]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctgrid.report.html.chart import Lines
-from ctgrid.report.html.collect import Run
+from ctgrid.report.html.found import Run
 from ctgrid.report.html.markup import Markup, element, join
 from ctgrid.report.html.table import Column, Table, is_number
 

@@ -86,8 +86,8 @@ def test_too_many_volumes_are_left_out_and_told(chest_volume: Volume, tmp_path: 
     (folder / "b.nii.gz").write_bytes(b"damaged")
     written = write_report([folder], tmp_path / "x.html", Options(max_volumes=2))
     assert [scene.name for scene in written.content.scenes] == ["a"]
-    assert len(written.notes) == 2 and "b.nii.gz" in written.notes[1]
-    with pytest.raises(CtgridError, match=r"b\.nii\.gz"):  # named itself, it is an error
+    assert len(written.notes) == 2 and "b.nii.gz" in written.notes[0] and written.notes[1].endswith(": c.")
+    with pytest.raises(CtgridError, match=r"b\.nii\.gz.*no report was written"):  # named itself, it is an error
         write_report([folder / "a.nii.gz", folder / "b.nii.gz"], tmp_path / "y.html", Options())
 
 

@@ -93,3 +93,24 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> No
     with pytest.raises(CtgridError, match="holds no results") as caught:
         read_results(path)
     assert "\n" not in str(caught.value)
+
+
+def test_volumes_without_a_detector_have_no_empty_table(samples: dict[str, Any]) -> None:
+    content = {**samples["volumes"], "measures": [], "warnings": ["no detector"]}
+    ct, *_ = tables = result_tables(read_results(Path("x.json"), content))
+    assert all(table.rows for table in tables) and ct.notes[0] == "no detector"
+    assert not any("Protocol" in note for table in tables for note in table.notes)
+
+
+def test_rounding_errors_are_shown_as_zero(samples: dict[str, Any]) -> None:
+    distance = {"value": -2.4, "unit": "dB", "meaning": "m", "real_each": [1e-16, -3e-16]}
+    content = {**samples["volumes"], "ct": {"distances": {"bias": distance}}}
+    ct = result_tables(read_results(Path("x.json"), content))[1]
+    assert [ct.cell(ct.rows[0], column) for column in ct.columns][:3] == ["bias", "-2.4", "0"]
+
+
+@pytest.mark.parametrize(("k", "said"), [(2, "half"), (4, "a quarter"), (8, "1/8"), (None, "a part")])
+def test_super_resolution_tells_the_factor(samples: dict[str, Any], k: int | None, said: str) -> None:
+    rows = [{**row, "k": k} for row in samples["super-resolution"]["rows"]]
+    (table,) = result_tables(read_results(Path("x.json"), {"kind": "super-resolution", "rows": rows}))
+    assert table.title == f"scan: slices back from {said} of their side"
