@@ -49,9 +49,12 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         frequency_shift: see :func:`ctgrid.models.layers.timestep_code`; 1 only in networks from diffusers.
         norm_eps: of the normalisation before the perceptrons; 1e-5 only in networks from diffusers.
         own_embedders: every block embeds the timestep by weights of its own, as diffusers trains them.
+        skip: add shares of the noisy latent and of the condition to the output, learned by channel and timestep; for
+            ``prediction: x0``, where what blocks of little width cannot pass through need not pass. It takes a
+            condition of C channels and single slices.
 
     Raises:
-        CtgridError: if the sizes do not divide.
+        CtgridError: if the sizes do not divide, or ``skip`` has nothing to add.
     """
 
     _supports_gradient_checkpointing = True
@@ -77,6 +80,7 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         frequency_shift: int = 0,
         norm_eps: float = NORM_EPS,
         own_embedders: bool = False,
+        skip: bool = False,
     ) -> None:
         super().__init__()
         if latent_size % (patch_size * cells_per_side):
@@ -88,6 +92,11 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
             raise CtgridError(f"width {width} must be a multiple of heads {heads}")
         if absolute_z and positions != "grid":
             raise CtgridError(f"absolute_z needs positions='grid', got {positions!r}")
+        if skip and (condition_channels != in_channels or cells_per_side != 1):
+            raise CtgridError(
+                f"skip needs a condition of {in_channels} channels and 1 cell per side, got {condition_channels} and "
+                f"{cells_per_side}"
+            )
         self.latent_size = latent_size
         self.in_channels = in_channels
         self.condition_channels = condition_channels
@@ -106,6 +115,7 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         embedders = [TimestepEmbedding(width, frequency_shift) if own_embedders else None for _ in range(depth)]
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, norm_eps, own) for own in embedders)
         self.final_layer = FinalLayer(width, patch_size, self.out_channels)
+        self.shares = nn.Linear(width, 2 * in_channels) if skip else None
         if not self.final_layer.linear.weight.is_meta:  # shapes alone: weights are read next, or never come
             self.initialise()
 
@@ -128,6 +138,10 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         for linear in (*silent, self.final_layer.linear):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
+        if self.shares is not None:  # the condition alone, at every level
+            nn.init.zeros_(self.shares.weight)
+            nn.init.zeros_(self.shares.bias[: self.in_channels])
+            nn.init.ones_(self.shares.bias[self.in_channels :])
 
     def forward(
         self, latent: Tensor, timestep: Tensor, condition: Tensor | None = None, z_index: Tensor | None = None
@@ -165,6 +179,11 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         out = self.final_layer(tokens, c)
         m = self.latent_size // (k * p)
         out = rearrange(out, "b (r s) (h w) (p q c) -> b c (r h p) (s w q)", r=k, h=m, p=p, q=p)
+        if self.shares is not None and condition is not None:
+            weights = rearrange(self.shares(c), "b 1 1 c -> b c 1 1")
+            of_latent, of_condition = weights.chunk(2, dim=1)
+            first = out[:, : self.in_channels] + of_latent * latent + of_condition * condition
+            out = torch.cat([first, out[:, self.in_channels :]], dim=1)
         return out.to(latent.dtype)
 
     def _check(self, latent: Tensor, timestep: Tensor, condition: Tensor | None, z_index: Tensor | None) -> None:

@@ -129,6 +129,24 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
         assert torch.equal(again(*inputs), model(*inputs))
 
 
+def test_a_skip_adds_latent_and_condition_in_learned_shares(tmp_path: Path) -> None:
+    """A fresh network answers its condition; awake, shares by channel and timestep come on top of the plain output."""
+    options = {**TINY, "condition_channels": 2, "cells_per_side": 1}
+    x, condition, t = noise(2, 2, 16, 16), noise(2, 2, 16, 16, seed=1), torch.tensor([10, 900])
+    fresh = DiT(**options, skip=True).eval()
+    model, plain = awake(condition_channels=2, cells_per_side=1, skip=True), DiT(**options).eval()
+    plain.load_state_dict({key: value for key, value in model.state_dict().items() if not key.startswith("shares.")})
+    with torch.no_grad():
+        assert torch.equal(fresh(x, t, condition)[:, :2], condition)
+        added = model(x, t, condition) - plain(x, t, condition)
+        shares = model.shares(model.t_embedder(t))[:, :, None, None]
+    torch.testing.assert_close(added[:, :2], shares[:, :2] * x + shares[:, 2:] * condition)
+    assert added[:, 2:].abs().max() == 0 and (shares[0] - shares[1]).abs().max() > 1e-3
+    model.save_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(DiT.from_pretrained(tmp_path).eval()(x, t, condition), model(x, t, condition))
+
+
 def test_bfloat16_autocast_stays_close() -> None:
     """Autocast on the CPU works and differs by rounding only; the output keeps the latent's dtype."""
     model, x, t = awake(width=128, heads=2), noise(2, 2, 16, 16), torch.tensor([10, 900])
@@ -239,6 +257,7 @@ X, T = noise(2, 2, 16, 16), torch.zeros(2)
         (lambda: DiT(**{**TINY, "latent_size": 20}), "latent_size 20 must be a multiple"),
         (lambda: DiT(**{**TINY, "heads": 5}), "width 48 must be a multiple of heads 5"),
         (lambda: DiT(**{**TINY, "positions": "2d", "absolute_z": True}), "absolute_z needs positions='grid'"),
+        (lambda: DiT(**TINY, skip=True), "skip needs a condition of 2 channels and 1 cell per side, got 0 and 4"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(call: Callable[[], Any], message: str) -> None:
