@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ctgrid.data.video.write import check_movie, write_video
 from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix
 from ctgrid.report.drawing import CHEST_WINDOW_HU, check_window, pixels_of, place_tile, windowed
@@ -62,6 +61,8 @@ def save_animation(
     Raises:
         CtgridError: for another suffix, plane or window, no volume or too many, or a path that cannot be written.
     """
+    from ctgrid.data.video.write import check_movie, write_video  # PyTorch comes with it; pictures need none
+
     path, suffix = check_movie(path, fps=fps, overwrite=overwrite), full_suffix(path)
     if suffix not in SIDE_PX:
         raise CtgridError(f"cannot write {path}: a scrolling preview must end in {' or '.join(SIDE_PX)}")

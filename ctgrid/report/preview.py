@@ -67,7 +67,7 @@ def volumes_of(source: Path, names: Sequence[str] = (), everything: bool = False
     """List what is to be shown of a source, without reading it.
 
     Args:
-        source: a file, a DICOM folder, a folder with volume files, or a store.
+        source: a file, a DICOM folder, a folder with volume files, a store, or one volume's folder in a store.
         names: of volumes in a store or folder; none takes the first.
         everything: take all of them.
         hu: see :class:`Shown`.
@@ -169,9 +169,11 @@ class _OneByOne(Sequence[tuple[str, "Volume"]]):
 
 
 def _in_store(source: Path) -> list[Shown]:
-    """Return the volumes of a store; none where it is no store."""
+    """Return the volumes of a store, or the one whose folder in a store is given; none where it is neither."""
     from ctgrid.data.store import Store, is_store
 
+    if is_store(source.parent) and source.name in Store.open(source.parent):
+        return [Shown(source.name, source, in_store=True)]
     if not is_store(source):
         return []
     store = Store.open(source)

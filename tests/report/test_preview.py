@@ -47,6 +47,13 @@ def test_a_folder_and_a_store_give_their_first_volume_or_those_named(folder: Pat
             volumes_of(source, ["c"])
 
 
+def test_one_volumes_folder_in_a_store_is_that_volume(store: Path) -> None:
+    (named,), (one,) = volumes_of(store, ["b"]), volumes_of(store / "b")
+    assert named == one and one.in_store
+    with pytest.raises(CtgridError):
+        volumes_of(store / "nobody")[0].load()
+
+
 def test_a_stored_volume_comes_back_on_the_patients_grid(folder: Path, store: Path) -> None:
     """A store's slices are resampled; what is looked at has the scan's own shape and spacing."""
     (one,) = volumes_of(store, ["b"])
