@@ -22,8 +22,8 @@ def parse_slices(text: str) -> slice:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not A:B:STEP, such as 20:120:5, or one slice's number")
     if match[1]:
-        first = int(match[1])
-        return slice(first, first + 1 if first != -1 else None)
+        only = int(match[1])
+        return slice(only, only + 1 if only != -1 else None)
     first, last, step = (int(part) if part not in (None, "", "-") else None for part in match.groups()[1:])
     if step == 0:
         raise typer.BadParameter(f"{text!r}: the step is 0")

@@ -31,10 +31,11 @@ def command(
 ) -> None:
     """Encode what is missing or stale, record; run it again to go on where it was stopped."""
     from ctgrid.data.store import Store
+    from ctgrid.data.store.latents import Of
     from ctgrid.runs import RunRecord, recorded
 
     opened = Store.open(store)
-    which = ("slices", "coarse") if of == "both" else (of,)
+    which: tuple[Of, ...] = ("slices", "coarse") if of == "both" else (of,)
     folder = store.resolve()
     record = RunRecord("latents", folder.with_name(f"{folder.name}.latents.run.json"), ctx.obj)
     record.settings = {"store": store, "codec": codec, "of": which, "keep": keep, "clear": clear, "device": device}

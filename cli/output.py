@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -13,7 +13,6 @@ from ctgrid.errors import CtgridError
 
 if TYPE_CHECKING:
     from ctgrid.runs import RunRecord
-    from ctgrid.volume import Volume
 
 
 def finish(record: RunRecord, as_json: bool, lines: Iterable[str]) -> None:
@@ -25,7 +24,21 @@ def finish(record: RunRecord, as_json: bool, lines: Iterable[str]) -> None:
         typer.echo(line)
 
 
-def describe(volume: Volume) -> str:
+class Shaped(Protocol):
+    """A volume, or what is left to say of one."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels (z, y, x)."""
+        ...
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Spacing (z, y, x)."""
+        ...
+
+
+def describe(volume: Shaped) -> str:
     """Return shape and spacing as people write them: x, y, z."""
     shape = " x ".join(str(n) for n in reversed(volume.shape))
     spacing = " x ".join(f"{mm:.2f}" for mm in reversed(volume.spacing_mm))

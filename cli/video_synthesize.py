@@ -42,6 +42,8 @@ def synthesize_video(
         overwrite: replace what is there.
         as_json: print the record.
     """
+    from dataclasses import replace
+
     from ctgrid.data.video.write import check_movie, open_movie
     from ctgrid.metrics.flicker import FlickerMeter
     from ctgrid.pipelines.settings import Settings
@@ -50,7 +52,9 @@ def synthesize_video(
     targets = [out] if count == 1 else [out.with_name(f"{out.stem}_{i:04d}{out.suffix}") for i in range(count)]
     for path in targets:
         check_movie(path, fps=fps, overwrite=overwrite)
-    wanted = Settings(slices=frames, **({} if size is None else {"size": size}), **settings)
+    wanted = Settings(slices=frames, **settings)
+    if size is not None:
+        wanted = replace(wanted, size=size)
     record = RunRecord("synthesize", out.parent / "run.json", argv, seed)
     record.settings = {"as": "video", "frames": frames, "fps": fps, "count": count, **settings, **loading}
     lines, flickers = [], []
