@@ -35,9 +35,9 @@ stopped go on with `--resume`; `--seeds`, `--max-steps` and `--set KEY=VALUE` ch
 
 ## How far to trust these figures
 
-Not far. Networks have about two million parameters and are trained once for 250 to 400 steps on a handful of patients,
-each in one to two minutes on two CPU cores; the paper's have 675 million, and all of CT-RATE. Compared are first
-stages alone, without super-resolution. The features are `ctgrid-features`, not Inception's or I3D's: nothing here
+Not far. Networks have about two million parameters and are trained two or three times for 250 to 400 steps on a handful
+of patients, each in one to two minutes on two CPU cores; the paper's have 675 million, and all of CT-RATE. Compared are
+first stages alone, without super-resolution. The features are `ctgrid-features`, not Inception's or I3D's: nothing here
 may be set beside a published FID or FVD. With two or three held-out patients a difference smaller than the spread
 over seeds, or than the distance of real training patients to them, means nothing. What the tables can show is large
 effects, and that every comparison of the paper can be run, at any size, with other recipes and more data.
@@ -61,9 +61,10 @@ def section(name: str, folder: Path) -> str:
     chart = f"images/ablation-{name}.png"
     shutil.copy(folder / "measures.png", DOCS / chart)
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    cost = f"The whole command took {record['seconds'] / 60:.1f} minutes"
+    seconds = sum((row["train_seconds"] or 0) + row["sample_seconds"] for row in results["rows"])
+    cost = f"Training and sampling took {seconds / 60:.0f} minutes in all, with other work beside"
     memory = record.get("peak_memory_mib", {}).get("process")
-    cost += f" and {memory / 1024:.1f} GiB." if memory else "."
+    cost += f"; {memory / 1024:.1f} GiB." if memory else "."
     return f"{markdown(results)}\n{cost}\n\n![{results['title']}: a dot for each training]({chart})\n"
 
 

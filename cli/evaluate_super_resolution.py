@@ -65,14 +65,18 @@ def command(
     """
     from dataclasses import asdict
 
-    from ctgrid.evaluation.super_resolution import check_plan, evaluate_super_resolution
+    from ctgrid.evaluation.super_resolution import check_methods, evaluate_super_resolution
     from ctgrid.evaluation.super_resolution_report import draw_super_resolution, super_resolution_tables
     from ctgrid.runs import RunRecord, recorded
 
     plan = make_plan(
         methods, slices, seed, refine_steps, size, k, batch_size, through_codec, model, device, dtype, bool(train)
     )
-    full_size, factor = check_plan(plan, bool(train))
+    try:
+        check_methods(plan.methods, bool(train))
+    except CtgridError as error:
+        raise typer.BadParameter(str(error), param_hint="--methods") from error
+    full_size, factor = plan.shape()
     inputs = [*real, *(train or [])]
     check_new_folder(out)
     for path in inputs:
@@ -123,7 +127,7 @@ def make_plan(
     """Turn options into a plan.
 
     Raises:
-        CtgridError: where --methods names none.
+        typer.BadParameter: where --methods names none.
     """
     from ctgrid.denoising.methods import Loading
     from ctgrid.evaluation.super_resolution import QUICK_METHODS, Comparison
@@ -131,7 +135,7 @@ def make_plan(
 
     named = [name.strip() for text in methods or [] for name in text.split(",") if name.strip()]
     if methods and not named:
-        raise CtgridError("--methods names none")
+        raise typer.BadParameter("names none", param_hint="--methods")
     quick = (*QUICK_METHODS, FITTED) if train else QUICK_METHODS
     return Comparison(
         methods=tuple(dict.fromkeys(named)) or quick,

@@ -12,7 +12,7 @@ import typer
 from ctgrid.errors import CtgridError
 
 from .errors import say
-from .options import BatchOption, DeviceOption, JsonOption, OverwriteOption, SeedOption
+from .options import DeviceOption, JsonOption, OverwriteOption, SeedOption
 from .output import check_new_folder, cost
 from .progress import progress_bar
 
@@ -32,7 +32,7 @@ ProtocolOption = Annotated[
 FramesOption = Annotated[
     str | None, typer.Option("--frames", metavar="N,...", help="Slices of a clip; the protocol's where left out.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results.json, table and pictures.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results.json, table and picture.")]
 MeasuresOption = Annotated[
     str,
     typer.Option(
@@ -48,6 +48,12 @@ DetectorsOption = Annotated[
 PinOption = Annotated[
     list[str] | None,
     typer.Option("--pin-detector", metavar="NAME=SHA256", help="Refuse a detector file of another hash; repeatable."),
+]
+BatchOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", min=1, help="Slices at once, less needs less memory; each detector's own if not given."
+    ),
 ]
 NoCacheOption = Annotated[
     bool, typer.Option("--no-cache", help="Neither use nor keep features of volumes in CTGRID_HOME/cache.")
@@ -67,14 +73,14 @@ def command(
     pin: PinOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
-    batch_size: BatchOption = 32,
+    batch_size: BatchOption = None,
     no_cache: NoCacheOption = False,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare generated volumes with real ones: FVD, FID and KID by a protocol, ctgrid's features, CT measures.
 
-    Writes results.json, table.md, run.json and pictures. Features of volumes are kept by content hash in
+    Writes results.json, table.md, run.json, with --train a picture. Features of volumes are kept by content hash in
     CTGRID_HOME/cache: a run that was stopped goes on where it was.
     """
     from ctgrid.evaluation.fidelity.evaluate import evaluate_volumes
@@ -124,7 +130,7 @@ def make_plan(
     pin: Sequence[str] | None,
     seed: int,
     device: str,
-    batch_size: int,
+    batch_size: int | None,
     no_cache: bool,
 ) -> Plan:
     """Turn options into a plan.
@@ -199,7 +205,7 @@ def remarks(results: dict[str, Any]) -> list[str]:
         for row in results["measures"]
         if row["measure"].startswith(("FVD", "FID", "FD")) and min(row["n_real"], row["n_fake"]) < fewest
     }
-    lines = [*results["left_out"], *results["warnings"]]
+    lines = [*results["left_out"], *results["warnings"], *(results["ct"] or {}).get("warnings", [])]
     if few:
         lines.append(
             f"fewer than {fewest} samples ({min(few.values())} at the least): Fréchet distances are too large; "

@@ -61,7 +61,7 @@ class Results:
             raise CtgridError(f"{path} holds no results of this evaluation; pass --overwrite to replace it")
         return cls(path, rows, identity, kind)
 
-    def find(self, *identity_and_case: str) -> dict[str, Any] | None:
+    def find(self, *identity_and_case: Any) -> dict[str, Any] | None:
         """Return a row that needs no computing, or None.
 
         Args:

@@ -25,7 +25,7 @@ def parse_slices(text: str, count: int) -> np.ndarray:
         parts = [int(part) if part.strip() else None for part in text.split(":")]
         chosen = np.arange(count)[slice(*parts) if len(parts) > 1 or parts[0] is None else [parts[0]]]
     except (ValueError, TypeError, IndexError) as error:
-        raise CtgridError(f"slices {text!r} of {count}: write A:B:STEP, such as 10:120:10 ({error})") from error
+        raise CtgridError(f"slices {text!r} of {count}: write A:B:STEP, such as 10:120:10") from error
     if len(chosen) == 0:
         raise CtgridError(f"slices {text!r} select none of {count}")
     return np.sort(chosen)

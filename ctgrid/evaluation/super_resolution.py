@@ -33,7 +33,10 @@ TRUTH = "original"
 QUICK_METHODS = ("bicubic", "lanczos", "back-projection", "stage2", "stage2-projected", "codec")
 """Methods compared where none are named; patch regression joins them where there is something to fit it on."""
 
-IDENTITY = ("volume", "method")
+SETTING = ("size", "k", "slices", "through_codec")
+"""What rows of one table share; other settings get a table of their own."""
+
+IDENTITY = ("volume", "method", *SETTING)
 
 
 @dataclass(frozen=True)
@@ -84,26 +87,25 @@ class Comparison:
         return size, k
 
 
-def check_plan(plan: Comparison, train: bool) -> tuple[int, int]:
-    """Check what can be checked before any volume is read, and return S and K.
+def check_methods(methods: Sequence[str], train: bool) -> None:
+    """Check names of methods, and that they have what they are fitted on.
 
     Args:
-        plan: what is compared.
+        methods: what is compared.
         train: whether there are training volumes.
 
     Raises:
         CtgridError: for an unknown method, none at all, or one that lacks what it needs.
     """
-    if not plan.methods:
+    if not methods:
         raise CtgridError("super-resolution needs at least one method")
-    for method in plan.methods:
+    for method in methods:
         if method not in METHODS:
             raise CtgridError(f"no super-resolution method {method!r}; there are {', '.join(METHODS)}")
-    if FITTED in plan.methods and not train:
+    if FITTED in methods and not train:
         raise CtgridError(
             f"method {FITTED} is fitted on training volumes: name some with --train, none that are measured"
         )
-    return plan.shape()
 
 
 def evaluate_super_resolution(
@@ -117,8 +119,9 @@ def evaluate_super_resolution(
 ) -> Results:
     """Shrink slices K-fold as grids do, bring them back by every method, and measure.
 
-    What is done is kept in ``out/results.json`` after every case; the same call goes on where it stopped, and
-    computes again what other settings gave.
+    What is done is kept in ``out/results.json`` after every case; the same call goes on where it stopped. Rows of
+    another size, factor, choice of slices or way to the coarse slices stay beside the new ones; what another model,
+    seed or number of steps gave is computed again.
 
     Args:
         real: volumes at the size of :meth:`Comparison.shape`.
@@ -135,7 +138,8 @@ def evaluate_super_resolution(
     Raises:
         CtgridError: for a bad volume, method or setting, or volumes that were trained on.
     """
-    size, k = check_plan(plan, bool(train))
+    check_methods(plan.methods, bool(train))
+    size, k = plan.shape()
     names = [sample.name for sample in real]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
@@ -149,10 +153,11 @@ def evaluate_super_resolution(
     results = Results.open(out / "results.json", overwrite, IDENTITY, KIND)
     upscalers = Upscalers(k, size, plan.loading, plan.seed, plan.refine_steps, train, progress)
     facts = facts_of(plan, size, k, train)
+    setting = (size, k, plan.slices, plan.through_codec)
     total, done = len(real) * len(plan.methods), 0
     for sample in real:
         cases = {method: case_hash(source=sample.digest, method=method, **facts[method]) for method in plan.methods}
-        missing = {m: case for m, case in cases.items() if results.find(sample.name, m, case) is None}
+        missing = {m: case for m, case in cases.items() if results.find(sample.name, m, *setting, case) is None}
         done += len(cases) - len(missing)
         if not missing:
             continue
@@ -202,6 +207,7 @@ def run_cases(
             "size": upscalers.size,
             "k": upscalers.k,
             "through_codec": plan.through_codec,
+            "slices": plan.slices,
             "slices_measured": len(indices),
             "case": case,
         }

@@ -10,7 +10,7 @@ import numpy as np
 
 from ctgrid.evaluation.keep import case_folder, kept_cases
 from ctgrid.evaluation.plots import comparison, save_figure
-from ctgrid.evaluation.super_resolution import TRUTH, condition_of
+from ctgrid.evaluation.super_resolution import SETTING, TRUTH, condition_of
 from ctgrid.evaluation.table import markdown, number
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -29,25 +29,20 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 
 
 def super_resolution_tables(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a table of each volume, and of the mean over volumes where there are several.
+    """Return a table of each volume, and of the mean over volumes where there are several, setting by setting.
 
     Args:
         rows: as in ``results.json``.
     """
-    volumes = list(dict.fromkeys(row["volume"] for row in rows))
     parts = []
-    for volume in volumes:
-        chosen = [row for row in rows if row["volume"] == volume]
-        first = chosen[0]
-        low, high = first["window_hu"]
-        way = " through the codec" if first.get("through_codec") else ""
-        title = (
-            f"{volume}: {first['slices_measured']} slices of {first['size'] // first['k']} brought back to "
-            f"{first['size']} pixels{way}; PSNR and SSIM over {low:g} to {high:g} HU"
-        )
-        parts.append(f"{title}\n\n{_table(chosen)}")
-    if len(volumes) > 1:
-        parts.append(f"mean of {len(volumes)} volumes\n\n{_table(means_of(rows))}")
+    for setting in dict.fromkeys(_setting(row) for row in rows):
+        alike = [row for row in rows if _setting(row) == setting]
+        volumes = list(dict.fromkeys(row["volume"] for row in alike))
+        for volume in volumes:
+            chosen = [row for row in alike if row["volume"] == volume]
+            parts.append(f"{volume}: {_title(chosen[0])}\n\n{_table(chosen)}")
+        if len(volumes) > 1:
+            parts.append(f"mean of {len(volumes)} volumes\n\n{_table(means_of(alike))}")
     return "\n\n".join(parts)
 
 
@@ -83,8 +78,21 @@ def draw_super_resolution(rows: Sequence[dict[str, Any]], out: Path) -> list[Pat
     return paths
 
 
+def _setting(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[key] for key in SETTING)
+
+
+def _title(row: dict[str, Any]) -> str:
+    low, high = row["window_hu"]
+    way = " through the codec" if row["through_codec"] else ""
+    return (
+        f"{row['slices_measured']} slices ({row['slices']}) of {row['size'] // row['k']} brought back to {row['size']} "
+        f"pixels{way}; PSNR and SSIM over {low:g} to {high:g} HU"
+    )
+
+
 def _condition(row: dict[str, Any]) -> str:
-    return condition_of(row["k"], bool(row.get("through_codec")))
+    return condition_of(row["k"], row["through_codec"])
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

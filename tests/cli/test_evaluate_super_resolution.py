@@ -69,22 +69,24 @@ def test_bad_volumes(kind: str, bad_scan: Callable[[str], Path], fails: Callable
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "code"),
     [
-        (["--methods", "sinsr"], "no super-resolution method 'sinsr'"),
-        (["--methods", ","], "names none"),
-        (["--methods", "patch-regression"], "--train"),
-        (["--slices", "90:"], "select none of 8"),
-        (["--out", "nowhere/out"], "nowhere"),
-        (["--model", "nowhere"], "nowhere"),
+        (["--methods", "sinsr"], "no super-resolution method 'sinsr'", 2),
+        (["--methods", ","], "names none", 2),
+        (["--methods", "patch-regression"], "--train", 2),
+        (["--slices", "90:"], "select none of 8", 1),
+        (["--out", "nowhere/out"], "nowhere", 1),
+        (["--model", "nowhere"], "nowhere", 1),
     ],
 )
-def test_refusals(change: list[str], words: str, fails: Callable[..., str], volumes: Path, tmp_path: Path) -> None:
+def test_refusals(
+    change: list[str], words: str, code: int, fails: Callable[..., str], volumes: Path, tmp_path: Path
+) -> None:
     """Before any work, with nothing left behind."""
     options = {"--real": tmp_path / "c.nii.gz", "--methods": "bicubic", "--size": "64", "--out": tmp_path / "out"}
     options |= {"--k": "4"} if change[0] != "--model" else {}
     options[change[0]] = change[1]
-    assert words in fails("evaluate", "super-resolution", *[x for pair in options.items() for x in pair])
+    assert words in fails("evaluate", "super-resolution", *[x for pair in options.items() for x in pair], code=code)
 
 
 def test_an_input_folder_is_never_written_to(fails: Callable[..., str], volumes: Path) -> None:

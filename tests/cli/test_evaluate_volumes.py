@@ -122,6 +122,16 @@ def test_what_else_lies_in_the_folder_is_kept(folders: dict[str, Path], tmp_path
     assert [path.name for path in other.iterdir()] == ["table.md"]
 
 
+def test_other_spacing_along_z_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
+    """On stderr and in the table, not in results.json alone."""
+    for path in folders["fake"].glob("*.nii.gz"):
+        volume = Volume.read(path)
+        Volume(volume.hu, volume.affine @ np.diag([1, 1, 2.5, 1])).write(path, overwrite=True)
+    done = run(folders, tmp_path / "out", "--measures", "ct")
+    assert done.exit_code == 0 and "compare only at one spacing" in done.stderr
+    assert "beware: " in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+
+
 def test_bad_volumes_are_one_line(folders: dict[str, Path], tmp_path: Path) -> None:
     Volume(np.full((6, 32, 32), 50, dtype=np.int16), AFFINE).write(folders["fake"] / "p99.nii.gz")
     done = run(folders, tmp_path / "out", *SMALL)

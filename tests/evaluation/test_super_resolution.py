@@ -87,8 +87,9 @@ def test_slices_through_the_codec(make: Callable[..., Sample], tiny_model: Path,
     plan = Comparison(("bicubic",), "2:8:3", batch_size=2, loading=Loading(str(tiny_model), "cpu", "float32"))
     plain = evaluate_super_resolution([make("a", 0)], plan, tmp_path / "out").rows[0]
     coded = replace(plan, through_codec=True)
-    row = evaluate_super_resolution([make("a", 0)], coded, tmp_path / "out").rows[0]
-    assert (plain["through_codec"], row["through_codec"]) == (False, True) and row["case"] != plain["case"]
+    first, row = evaluate_super_resolution([make("a", 0)], coded, tmp_path / "out").rows
+    assert first == plain and (plain["through_codec"], row["through_codec"]) == (False, True)
+    assert super_resolution_tables([plain, row]).count("| bicubic |") == 2
     full = torch.from_numpy(make("a", 0).load().hu[2:8:3].astype(np.float32) / 1000)[:, None]
     codec = Upscalers(4, 64, plan.loading).pipeline.bundle.codec
     made = enlarge(codec.decode(codec.encode(downsample(full, 4).clamp(-1, 1))), 4)
@@ -112,8 +113,9 @@ def test_resuming(make: Callable[..., Sample], tmp_path: Path, calls: list[str])
     assert calls == ["back-projection", "bicubic", "back-projection"] and len(results.rows) == 5
     calls.clear()
     evaluate_super_resolution([make("a", 7)], PLAN, out)
-    evaluate_super_resolution([make("a", 7)], replace(PLAN, slices="2"), out)
+    kept = evaluate_super_resolution([make("a", 7)], replace(PLAN, slices="2"), out)
     assert calls == ["bicubic", "lanczos"] * 2
+    assert [row["slices"] for row in kept.rows if row["volume"] == "a"] == ["1:8:3"] * 3 + ["2"] * 2
     fresh = evaluate_super_resolution([make("a", 0)], PLAN, out, overwrite=True)
     assert len(fresh.rows) == 2 and fresh.rows[0]["psnr"] == json.loads(first)["rows"][0]["psnr"]
 
@@ -129,7 +131,7 @@ def test_results_of_another_kind_are_not_touched(make: Callable[..., Sample], tm
 def test_table_and_picture(make: Callable[..., Sample], tmp_path: Path) -> None:
     results = evaluate_super_resolution([make("a", 0), make("b", 1)], PLAN, tmp_path)
     table = super_resolution_tables(results.rows)
-    assert "a: 3 slices of 16 brought back to 64 pixels; PSNR and SSIM over -1000 to 1000 HU" in table
+    assert "a: 3 slices (1:8:3) of 16 brought back to 64 pixels; PSNR and SSIM over -1000 to 1000 HU" in table
     assert table.count("| lanczos |") == 3 and "mean of 2 volumes" in table
     mean = means_of(results.rows)[1]["psnr"]
     assert mean == pytest.approx(np.mean([r["psnr"] for r in results.rows if r["method"] == "lanczos"]))

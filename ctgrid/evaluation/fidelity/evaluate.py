@@ -12,7 +12,7 @@ from typing import Any
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.fidelity.detectors import Detector, detectors_folder
 from ctgrid.evaluation.fidelity.distances import distance_rows
-from ctgrid.evaluation.fidelity.features import NAME, EmbeddedFeatures
+from ctgrid.evaluation.fidelity.features import BATCH, NAME, EmbeddedFeatures
 from ctgrid.evaluation.fidelity.protocol import MOST_FRAMES, DetectorSpec, LoadedProtocol
 from ctgrid.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_set, video_set
 from ctgrid.evaluation.fidelity.statistics import FeatureCache, collect
@@ -76,7 +76,7 @@ class Plan:
         """ctgrid's own features."""
         from ctgrid.pipelines.device import choose_device
 
-        return EmbeddedFeatures(device=choose_device(self.device))
+        return EmbeddedFeatures(device=choose_device(self.device), batch_size=self.batch_size or BATCH)
 
     def feature_sets(self) -> tuple[list[FeatureSet], list[str]]:
         """Return the kinds of features to compute, and what is left out because a detector is not here.

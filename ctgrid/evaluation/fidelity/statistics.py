@@ -60,7 +60,7 @@ class FeatureCache:
         try:
             with np.load(self._path(key)) as file:
                 return file["features"], int(file["slices"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # of zipfile, all of them
             return None
 
     def put(self, key: str, features: np.ndarray, slices: int) -> None:

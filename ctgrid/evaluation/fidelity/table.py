@@ -32,6 +32,7 @@ def volume_tables(results: Mapping[str, Any]) -> str:
             for name, one in distances.items()
         ]
         parts.append(markdown(("CT measure", "unit", "distance", "mean of generated", "mean of real"), rows))
+        parts += [f"beware: {warning}" for warning in results["ct"].get("warnings", [])]
     if results.get("memorisation"):
         parts.append(f"memorisation: {results['memorisation'].get('verdict', '-')}")
     return "\n\n".join(parts)

@@ -93,7 +93,12 @@ def _axis(curve: Any) -> list[float] | None:
 
 
 def _super_resolution(results: Results) -> list[Chart]:
-    return [Bars("PSNR in dB, mean of volumes", _means(results.rows, "psnr"))]
+    charts: list[Chart] = []
+    for coded, way in ((False, ""), (True, ", through the codec")):
+        rows = [row for row in results.rows if bool(row.get("through_codec")) == coded]
+        if rows:
+            charts.append(Bars(f"PSNR in dB, mean of volumes{way}", _means(rows, "psnr")))
+    return charts
 
 
 def _ablation(results: Results) -> list[Chart]:

@@ -187,10 +187,14 @@ def _super_resolution(results: Results) -> list[Table]:
         Column("ms_ssim", "MS-SSIM", ".4f", "high"),
         Column("seconds", "s", ".1f"),
     ]
-    return [
-        Table(f"{volume}: slices back from {_share(rows)} of their side", _present(columns, rows), rows)
-        for (volume,), rows in _grouped(results.rows, "volume")
-    ]
+    tables = []
+    every = [{"slices": ":", "through_codec": False, "k": None, **row} for row in results.rows]
+    for (volume, slices, coded, _), rows in _grouped(every, "volume", "slices", "through_codec", "k"):
+        chosen = "slices" if slices == ":" else f"slices {slices}"
+        way = ", through the codec" if coded == str(True) else ""
+        title = f"{volume}: {chosen} back from {_share(rows)} of their side{way}"
+        tables.append(Table(title, _present(columns, rows), rows))
+    return tables
 
 
 def _share(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -10,7 +10,9 @@ from scipy.ndimage import gaussian_filter
 
 from ctgrid.data.simulate import phantom
 from ctgrid.errors import CtgridError
+from ctgrid.evaluation.fidelity.evaluate import Plan
 from ctgrid.evaluation.fidelity.features import EmbeddedFeatures, slice_features
+from ctgrid.evaluation.fidelity.protocol import load_protocol
 from ctgrid.metrics import frechet_distance
 
 
@@ -33,6 +35,13 @@ def test_slices_do_not_depend_on_their_batch(embedded: EmbeddedFeatures, hu: np.
     assert whole.shape == (6, 18 * embedded.codec.latent_channels + 64)
     assert whole.dtype == np.float64
     np.testing.assert_allclose(single, whole[:5], rtol=1e-4, atol=1e-4)
+
+
+def test_a_plans_batch_size_is_the_features_own() -> None:
+    """Smaller batches are asked for where memory is short."""
+    loaded = load_protocol("stylegan-v@1")
+    assert Plan(loaded=loaded, device="cpu", batch_size=3).embedded.batch_size == 3
+    assert Plan(loaded=loaded, device="cpu").embedded.batch_size == 8
 
 
 def test_noise_moves_features_the_more_the_stronger_it_is(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:

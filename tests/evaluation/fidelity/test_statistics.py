@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,23 @@ def test_a_damaged_entry_is_computed_again(
         path.write_bytes(path.read_bytes()[:50])
     assert collect(samples, sets[:1], "real", plan, cache)[0].count == 36
     assert not list((tmp_path / "cache").rglob(".*"))
+
+
+@pytest.mark.parametrize(("place", "value"), [(6, 0xFF), (8, 0x01)], ids=["made by a zip of the future", "encrypted"])
+def test_an_entry_that_no_zip_reader_takes_is_none(tmp_path: Path, place: int, value: int) -> None:
+    """What Python's zipfile says to these is no BadZipFile."""
+    cache = FeatureCache(tmp_path)
+    cache.put("ab", np.ones((2, 3)), 7)
+    path = next(tmp_path.rglob("*.npz"))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02")
+    while at >= 0:
+        content[at + place] = value
+        at = content.find(b"PK\x01\x02", at + 1)
+    path.write_bytes(content)
+    with pytest.raises(RuntimeError):
+        zipfile.ZipFile(path).read("features.npy")
+    assert cache.get("ab") is None
 
 
 def test_keys_tell_apart_all_that_matters(
