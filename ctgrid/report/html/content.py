@@ -130,15 +130,19 @@ _LEAD = (
 
 
 def _group(title: str, kind: str, tables: Sequence[Table], charts: Sequence[Chart]) -> Markup:
-    """Return one file's charts and tables, published ones beside them."""
+    """Return one file's charts and tables, published ones beside them; below, those whose words take all the width."""
     drawn = [figure for chart in charts if (figure := chart.html()) is not None]
-    ours = [table.html() for table in tables]
-    theirs = [table.html() for table in published_tables(kind)]
-    columns = [element("div", *column) for column in (ours, theirs) if column]
+    sides = (list(tables), published_tables(kind))
+    columns = [
+        element("div", *(table.html() for table in side if not table.wide))
+        for side in sides
+        if any(not table.wide for table in side)
+    ]
     return join(
         element("h3", title),
         element("div", *drawn, class_="charts") if drawn else None,
         element("div", *columns, class_="beside compared" if len(columns) > 1 else None),
+        *(table.html() for side in sides for table in side if table.wide),
     )
 
 

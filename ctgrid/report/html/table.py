@@ -13,6 +13,7 @@ NOT_AT_HAND = "not at hand"
 """Stands where something was published that could not be looked up."""
 
 SHORT = 26  # letters that a cell keeps on one line
+LONG = 48  # letters of a sentence, which wants the page's whole width
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ class Table:
     def holds_words(self, column: Column) -> bool:
         """Tell whether a column holds words rather than numbers."""
         return any(isinstance(v, str) and v != NOT_AT_HAND for v in (row.get(column.key) for row in self.rows))
+
+    @property
+    def wide(self) -> bool:
+        """Whether a column holds sentences."""
+        return any(
+            len(self.cell(row, column)) > LONG
+            for column in self.columns
+            if self.holds_words(column)
+            for row in self.rows
+        )
 
     def best_of(self, column: Column) -> Any:
         """Return a column's best value, or None where none is marked or there is nothing to choose from."""

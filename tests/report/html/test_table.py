@@ -46,3 +46,11 @@ def test_markdown_stays_a_table() -> None:
 def test_json_holds_the_numbers() -> None:
     made = TABLE.as_dict()
     assert made["rows"][0]["psnr"] == 30.456 and made["columns"][1]["best"] == "high"
+
+
+def test_a_table_with_sentences_is_wide() -> None:
+    """It stands below the tables that are compared, not in half of the page."""
+    columns = [Column("name", "name"), Column("what", "what")]
+    rows = [{"name": "step_wasserstein_hu", "what": "slices"}]
+    assert not Table("", columns, rows).wide
+    assert Table("", columns, [*rows, {"name": "step", "what": "mean difference of power at " * 2}]).wide
