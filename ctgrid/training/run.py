@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from dataclasses import dataclass
@@ -205,7 +206,11 @@ def check_network(recipe: TrainConfig) -> None:
     try:
         task = empty_task(recipe)
         with torch.device("meta"):  # shapes alone, no weights
-            task.build()
+            network = task.build()
+        wanted = inspect.signature(type(network)).parameters
+        for name, value in recipe.recipe.network.items():
+            if isinstance(wanted[name].default, bool) and not isinstance(value, bool):
+                raise CtgridError(f"{name} is true or false, got {value!r}")
     except (TypeError, CtgridError) as error:
         raise CtgridError(f"{recipe.kind}.network: {error}") from error
 

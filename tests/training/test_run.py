@@ -170,6 +170,7 @@ def test_a_run_goes_on_with_its_own_recipe_only(run: Run, log_of: Read) -> None:
         ("stage1", {"stage1.network.patch_size": 4}, "stage1.network: latent_size 8 must be a multiple"),
         ("stage1", {"stage1.codec": "nowhere"}, "nowhere: no "),
         ("stage2", {"stage2.network.latent_size": 8}, "stage2.network: .*latent_size"),
+        ("stage2", {"stage2.network.skip": "maybe"}, "stage2.network: skip is true or false, got 'maybe'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_at_once(
