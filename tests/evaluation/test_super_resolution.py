@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from ctgrid.data.degrade import enlarge
 from ctgrid.denoising.methods import Loading
 from ctgrid.errors import CtgridError
-from ctgrid.evaluation.keep import kept_case
+from ctgrid.evaluation.keep import Kept, kept_case
 from ctgrid.evaluation.samples import Sample, Slices
 from ctgrid.evaluation.super_resolution import Comparison, evaluate_super_resolution
 from ctgrid.evaluation.super_resolution_report import draw_super_resolution, means_of, super_resolution_tables
@@ -141,6 +142,23 @@ def test_table_and_picture(make: Callable[..., Sample], tmp_path: Path) -> None:
     ]
     kept = kept_case(tmp_path, "a", "x4", "original")
     assert kept is not None and kept.index == 4 and np.array_equal(kept.hu, make("a", 0).load().hu[4])
+
+
+def test_a_picture_shows_one_slice_by_every_method(
+    make: Callable[..., Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method that was measured on other slices only has no part in the picture of these."""
+    shown: list[dict[str, int]] = []
+
+    def draw(kept: dict[str, Kept], *args: object, **options: object) -> Figure:
+        shown.append({name: case.index for name, case in kept.items()})
+        return Figure()
+
+    monkeypatch.setattr("ctgrid.evaluation.super_resolution_report.comparison", draw)
+    evaluate_super_resolution([make("a", 0)], PLAN, tmp_path)
+    other = replace(PLAN, slices="2", methods=("bicubic",))
+    draw_super_resolution(evaluate_super_resolution([make("a", 0)], other, tmp_path).rows, tmp_path)
+    assert shown == [{"original": 2, "bicubic": 2}]
 
 
 @pytest.mark.parametrize(

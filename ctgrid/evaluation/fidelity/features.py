@@ -90,9 +90,7 @@ class EmbeddedFeatures:
         """Return features (n, 18 c + w) float64 of slices (n, S, S) in HU, c latent channels and w fine ones."""
         encoded = self.encoded(hu)
         z = encoded.z
-        coarse = _coarse(z)
-        fine = z - coarse.repeat_interleave(COARSE, 2).repeat_interleave(COARSE, 3)
-        structure = [coarse.std(dim=(2, 3), correction=0), fine.square().mean(dim=(2, 3)).sqrt()]
+        structure = [_coarse(z).std(dim=(2, 3), correction=0), _detail(z, COARSE).square().mean(dim=(2, 3)).sqrt()]
         logs = [torch.log(part + 0.01) for part in structure]
         texture = torch.log(encoded.texture + 0.003)
         return torch.cat([WEIGHT * _cells(z), *logs, WEIGHT * texture], dim=1).numpy()
@@ -161,12 +159,17 @@ def _texture(fine: Tensor, images: Tensor) -> Tensor:
     """Return the lower quartile (B, w) of the grain of fine stages (B, w, h, h) over the soft tissue of images."""
     tissue = avg_pool2d(images, images.shape[-1] // fine.shape[-1])
     inside = ((tissue > TISSUE[0]) & (tissue < TISSUE[1])).flatten(1)
-    grain = (fine - avg_pool2d(fine, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)).abs().flatten(2)
+    grain = _detail(fine, 2).abs().flatten(2)
     rows = []
     for one, where in zip(grain, inside, strict=True):
         chosen = one[:, where] if int(where.sum()) >= FEWEST_TISSUE else one
         rows.append(chosen.kthvalue(1 + int(QUARTILE * (chosen.shape[1] - 1)), dim=1).values)
     return torch.stack(rows)
+
+
+def _detail(x: Tensor, side: int) -> Tensor:
+    """Return what x (n, c, h, w) differs from its means over squares of ``side``."""
+    return x - avg_pool2d(x, side).repeat_interleave(side, 2).repeat_interleave(side, 3)
 
 
 def _cells(z: Tensor) -> Tensor:

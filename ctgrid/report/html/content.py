@@ -132,12 +132,9 @@ _LEAD = (
 def _group(title: str, kind: str, tables: Sequence[Table], charts: Sequence[Chart]) -> Markup:
     """Return one file's charts and tables, published ones beside them; below, those whose words take all the width."""
     drawn = [figure for chart in charts if (figure := chart.html()) is not None]
-    sides = (list(tables), published_tables(kind))
-    columns = [
-        element("div", *(table.html() for table in side if not table.wide))
-        for side in sides
-        if any(not table.wide for table in side)
-    ]
+    sides = (tables, published_tables(kind))
+    narrow = [[table for table in side if not table.wide] for side in sides]
+    columns = [element("div", *(table.html() for table in side)) for side in narrow if side]
     return join(
         element("h3", title),
         element("div", *drawn, class_="charts") if drawn else None,

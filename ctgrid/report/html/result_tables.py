@@ -189,9 +189,9 @@ def _super_resolution(results: Results) -> list[Table]:
     ]
     tables = []
     every = [{"slices": ":", "through_codec": False, "k": None, **row} for row in results.rows]
-    for (volume, slices, coded, _), rows in _grouped(every, "volume", "slices", "through_codec", "k"):
+    for (volume, slices, *_), rows in _grouped(every, "volume", "slices", "through_codec", "k"):
         chosen = "slices" if slices == ":" else f"slices {slices}"
-        way = ", through the codec" if coded == str(True) else ""
+        way = ", through the codec" if rows[0]["through_codec"] else ""
         title = f"{volume}: {chosen} back from {_share(rows)} of their side{way}"
         tables.append(Table(title, _present(columns, rows), rows))
     return tables
