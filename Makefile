@@ -44,7 +44,7 @@ demo: install
 	@echo "volume: demo/volume.nii.gz   picture: demo/volume.png   record: demo/run.json"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
