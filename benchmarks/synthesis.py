@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from ctgrid.devices import choose_device
 from ctgrid.metrics import frechet_distance, psnr, seam_ratio, slice_steps
 from ctgrid.models.bundle import Bundle, StageFacts
 from ctgrid.models.codecs import Codec
 from ctgrid.pipelines.base import prepare
-from ctgrid.pipelines.device import autocast, choose_device, choose_dtype
 from ctgrid.pipelines.series import Series, Target
 from ctgrid.pipelines.settings import Settings
 from ctgrid.pipelines.stages import decode_cells, refine, sample_cells, tokens
 from ctgrid.pipelines.synthesize import SynthesisPipeline
+from ctgrid.precision import autocast, choose_dtype
 from ctgrid.runs import peak_memory_mib
 
 HU = 1000.0

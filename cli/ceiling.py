@@ -81,9 +81,9 @@ def command(
         record.decisions = {"hu": volume.record.get("hu")}
         bar("loading the codec", 0, 1)
         with record.timed("load"):
+            from ctgrid.devices import choose_device
             from ctgrid.models.codecs import codec_source, load_codec
             from ctgrid.pipelines.ceiling import codec_ceiling
-            from ctgrid.pipelines.device import choose_device
 
             network = load_codec(codec).to(choose_device(device))
         record.model = {"name": network.name, "source": codec_source(codec), "device": str(network.device)}

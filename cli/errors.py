@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ctgrid.errors import CtgridError
+from ctgrid.errors import CtgridError, CtgridWarning
 
 FAILURE, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 UsageError: Any = typer.BadParameter.__base__  # public under this name only in click, which typer may vendor
@@ -104,12 +104,21 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep warnings and log lines of the libraries off the terminal; errors come as exceptions."""
+    """Keep the libraries' warnings and log lines off the terminal, errors come as exceptions; ctgrid warns once."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("always", CtgridWarning)
+            said: set[str] = set()
+
+            def show(message: Warning | str, *_: Any) -> None:
+                if str(message) not in said:
+                    said.add(str(message))
+                    say(f"warning: {message}")
+
+            warnings.showwarning = show
             yield
     finally:
         logging.disable(before)

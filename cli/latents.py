@@ -56,8 +56,9 @@ def command(
             line = f"{store}: latents removed from {record.results['removed']} volumes"
         else:
             from ctgrid.data.store.latents import write_latents
+            from ctgrid.devices import choose_device
             from ctgrid.models.codecs import load_codec
-            from ctgrid.pipelines.device import choose_device, choose_dtype
+            from ctgrid.precision import choose_dtype
 
             chosen = choose_device(device)
             compute = choose_dtype("float32" if dtype == "auto" else dtype, chosen)

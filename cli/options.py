@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-Device = Literal["auto", "cpu", "cuda"]
-Dtype = Literal["auto", "float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 HuMode = Literal["auto", "stored", "header", "sidecar"]
 
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same bytes.")]
@@ -18,7 +18,6 @@ RefineStepsOption = Annotated[int, typer.Option("--refine-steps", min=1, help="S
 BatchOption = Annotated[
     int, typer.Option("--batch-size", min=1, help="Slices or grids at once; less needs less memory.")
 ]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of the networks.")]
 ModelOption = Annotated[
     str,
@@ -33,6 +32,24 @@ HuOption = Annotated[HuMode, typer.Option("--hu", help="How stored values become
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]
 InputArgument = Annotated[Path, typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage file, or a DICOM folder.")]
+
+
+def parse_device(text: str) -> str:
+    """Check a device's name; whether it is there is seen where it is used."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise typer.BadParameter(f"{text!r} is none of auto, cpu, cuda, cuda:N and mps")
+    return text
+
+
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        parser=parse_device,
+        help="Where to compute; mps is an Apple GPU.",
+    ),
+]
 
 
 def parse_strength(text: str) -> float | Literal["auto"]:

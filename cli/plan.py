@@ -40,7 +40,7 @@ def command(
         typer.echo(json.dumps(result.as_dict()))
         return
     parts = ", ".join(f"{name} {value:.2f}" for name, value in result.memory.items())
-    typer.echo(f"{config}: {result.kind}, {result.parameters:,} parameters")
+    typer.echo(f"{config}: {result.kind}, {result.parameters:,} parameters, precision {result.precision}")
     typer.echo(f"memory of a process, data aside: {result.memory_gb:.2f} GB ({parts})")
     typer.echo(
         f"an optimizer step: {result.examples_per_step} examples, {result.flops_per_step:.3g} operations each process"

@@ -1,4 +1,4 @@
-"""The one exception that ctgrid raises for bad input."""
+"""The one exception that ctgrid raises for bad input, and the one warning."""
 
 
 class CtgridError(ValueError):
@@ -7,3 +7,7 @@ class CtgridError(ValueError):
     The command line prints the message as one line and exits with code 1, so a message
     must make sense without a traceback.
     """
+
+
+class CtgridWarning(UserWarning):
+    """Something that goes on as asked and that the user should know of; the command line prints it as one line."""

@@ -18,15 +18,16 @@ from ctgrid.ablation.measures import Reference, held_out_loss
 from ctgrid.ablation.samples import first_stage, joints, sample_volumes, through_codec
 from ctgrid.ablation.spec import Ablation, Variant, grid_of
 from ctgrid.ablation.table import reference_row, summary_of
+from ctgrid.devices import choose_device
 from ctgrid.files import atomic_output
 from ctgrid.models.bundle import Bundle
 from ctgrid.models.codecs import load_codec
-from ctgrid.pipelines.device import choose_device
 from ctgrid.progress import Progress
 from ctgrid.runs import plain
 from ctgrid.training.config import TrainConfig
 from ctgrid.training.inputs import facts
 from ctgrid.training.run import Opened, make_task, train
+from ctgrid.training.settled import settled
 
 SAMPLE_SEEDS = 1000
 """Seeds of samples of one training seed; the same for every variant."""
@@ -117,7 +118,7 @@ class Bench:
         save_sample(self.out, name, made[0])
         progress("measuring", 0, 1)
         facts1 = bundle.facts1
-        held_out = make_task(recipe, self.volumes.kept_back(), self.out / "cache", progress)
+        held_out = make_task(settled(recipe, self.device, run), self.volumes.kept_back(), self.out / "cache", progress)
         loss = held_out_loss(held_out, bundle.stage1, self.ablation.measuring.loss_examples)
         return dict(
             plain(

@@ -82,7 +82,7 @@ class GenerateCT:
 
         Args:
             weights: ``superres_pretrained.pt`` as its authors publish it; averaged weights are used where there.
-            device: ``auto``, ``cpu`` or ``cuda``.
+            device: see :func:`ctgrid.devices.choose_device`.
 
         Raises:
             CtgridError: the package or the checkpoint is missing or another one.
@@ -91,7 +91,7 @@ class GenerateCT:
             raise CtgridError("method 'generatect' needs --weights FILE: GenerateCT's superres_pretrained.pt")
         if not weights.is_file():
             raise CtgridError(f"{weights} does not exist; GenerateCT's checkpoint is called superres_pretrained.pt")
-        from ctgrid.pipelines.device import choose_device
+        from ctgrid.devices import choose_device
 
         cascade = build()
         fill(cascade, weights)

@@ -19,6 +19,7 @@ from ctgrid.draws import uniform
 from ctgrid.files import atomic_output
 from ctgrid.grid import downsample
 from ctgrid.models.codecs import Codec
+from ctgrid.precision import autocast, available
 from ctgrid.progress import Progress, silent
 
 BATCH_PIXELS = 8 * 512 * 512
@@ -54,13 +55,24 @@ def coarse_volumes(
     return torch.stack(coarse)
 
 
-def encode(codec: Codec, images: Tensor, progress: Progress = silent, phase: str = "encoding") -> Tensor:
-    """Encode images (n, H, W) in [-1, 1] to normalised latents (n, c, H/8, W/8), float16, batch by batch."""
+def encode(
+    codec: Codec, images: Tensor, compute: torch.dtype, progress: Progress = silent, phase: str = "encoding"
+) -> Tensor:
+    """Encode images (n, H, W) in [-1, 1] to normalised latents (n, c, H/8, W/8), float16, batch by batch.
+
+    Args:
+        codec: on the device to compute on.
+        images: to encode.
+        compute: number format of the codec's arithmetic; float32 stands in for one that its device lacks.
+        progress: called after every batch.
+        phase: its name.
+    """
+    compute = available(compute, codec.device)
     size = max(1, BATCH_PIXELS // (images.shape[-1] * images.shape[-2]))
     latents = []
     for first in range(0, len(images), size):
         batch = images[first : first + size, None].float().to(codec.device)
-        with torch.autocast(batch.device.type, torch.bfloat16):
+        with autocast(codec.device, compute):
             latents.append(codec.encode(batch).half().cpu())
         progress(phase, min(first + size, len(images)), len(images))
     return torch.cat(latents)
@@ -78,6 +90,7 @@ def refine_pairs(
     blur_share: float,
     fov_mm: float,
     generator: torch.Generator,
+    compute: torch.dtype,
     progress: Progress = silent,
 ) -> tuple[Tensor, Tensor]:
     """Encode every slice twice over (as scanned, and framed in a drawn pose) with its coarse versions.
@@ -93,6 +106,7 @@ def refine_pairs(
         blur_share: likewise.
         fov_mm: the frame's field of view.
         generator: source of all draws.
+        compute: see :func:`encode`.
         progress: called while encoding.
 
     Returns:
@@ -102,19 +116,19 @@ def refine_pairs(
     images = torch.cat(
         [part for v in volumes for part in (v.unit(slice(None)).half(), framed_half(v, fov_mm, size, generator))]
     )
-    fine = encode(codec, images, progress, "encoding slices")
+    fine = encode(codec, images, compute, progress, "encoding slices")
     coarse = torch.empty(len(images), degradations, *fine.shape[1:], dtype=torch.float16)
     batch = 8
     for first in range(0, len(images), batch):
         part = images[first : first + batch, None].float()
         small = downsample(part, k).clamp(-1, 1)
-        with torch.autocast(codec.device.type, torch.bfloat16):
+        with autocast(codec.device, available(compute, codec.device)):
             again = codec.decode(codec.encode(small.to(codec.device))).cpu()
         for version in range(degradations):
             through = torch.tensor([uniform(generator) < codec_share for _ in part]).view(-1, 1, 1, 1)
             large = enlarge(torch.where(through, again, small), k)
             degraded = [degrade(image, draw_degradation(generator, noise_levels, blur_share)) for image in large]
-            coarse[first : first + batch, version] = encode(codec, torch.cat(degraded))
+            coarse[first : first + batch, version] = encode(codec, torch.cat(degraded), compute)
         progress("encoding conditions", min(first + batch, len(images)), len(images))
     return fine, coarse
 

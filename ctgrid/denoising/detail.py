@@ -18,6 +18,7 @@ from torch import Tensor
 from ctgrid.denoising.diffusion import check_counts
 from ctgrid.denoising.noise import estimate_noise_per_slice, smoothed
 from ctgrid.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
+from ctgrid.devices import choose_device
 from ctgrid.errors import CtgridError
 from ctgrid.files import sha256_of
 from ctgrid.geometry import reorient
@@ -26,7 +27,7 @@ from ctgrid.models.detail import DetailNet
 from ctgrid.models.own import moved
 from ctgrid.models.sources import resolve_model
 from ctgrid.pipelines.base import Stopwatch
-from ctgrid.pipelines.device import autocast, choose_device, choose_dtype
+from ctgrid.precision import autocast, choose_dtype
 from ctgrid.preprocess.hu import require_ct
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume, cast_hu
@@ -158,8 +159,8 @@ class DetailDenoiser:
 
         Args:
             model: ``embedded`` or a folder.
-            device: ``auto``, ``cpu`` or ``cuda``.
-            dtype: ``auto``, ``float32`` or ``bfloat16``.
+            device: see :func:`ctgrid.devices.choose_device`.
+            dtype: see :func:`ctgrid.precision.choose_dtype`.
 
         Raises:
             CtgridError: where the model has no such part.

@@ -25,8 +25,8 @@ class Loading:
 
     Attributes:
         model: ``embedded`` or a folder, for methods with networks of ctgrid's.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        dtype: ``auto``, ``float32`` or ``bfloat16``.
+        device: see :func:`ctgrid.devices.choose_device`.
+        dtype: see :func:`ctgrid.precision.choose_dtype`.
         weights: a checkpoint from elsewhere.
     """
 
@@ -241,8 +241,8 @@ def denoise(
         method: one of :data:`METHODS`; None takes :func:`default_method`.
         strength: the noise's standard deviation in HU, or "auto" to estimate it.
         model: ``embedded`` or a folder, for methods with networks of ctgrid's.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        dtype: ``auto``, ``float32`` or ``bfloat16``.
+        device: see :func:`ctgrid.devices.choose_device`.
+        dtype: see :func:`ctgrid.precision.choose_dtype`.
         weights: a checkpoint, for the methods that come without.
         settings: of the method's own ``run``: ``progress``, ``seed`` where it draws numbers, and what switches its
             parts off (``phases``, ``refine``, ``detail``).

@@ -12,9 +12,9 @@ from ctgrid.denoising.grids import denoise_cells, shrunk
 from ctgrid.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
 from ctgrid.denoising.starts import start_timestep
 from ctgrid.pipelines.base import ModelPipeline, Stopwatch
-from ctgrid.pipelines.device import autocast
 from ctgrid.pipelines.settings import REFINE_STEPS
 from ctgrid.pipelines.stages import batches, decode_cells, refine
+from ctgrid.precision import autocast
 from ctgrid.preprocess.canonical import from_canonical, to_canonical
 from ctgrid.preprocess.hu import require_ct
 from ctgrid.preprocess.resample import SCALE_HU

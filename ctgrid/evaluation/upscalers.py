@@ -120,9 +120,9 @@ class Upscalers:
 
     @torch.no_grad()
     def _refined(self, pipeline: ModelPipeline, rounds: int, coarse: Tensor, full: Tensor) -> Tensor:
-        from ctgrid.pipelines.device import autocast
         from ctgrid.pipelines.settings import REFINE_STEPS
         from ctgrid.pipelines.stages import refine
+        from ctgrid.precision import autocast
 
         with autocast(pipeline.device, pipeline.dtype):
             steps = self.refine_steps or REFINE_STEPS
@@ -135,7 +135,7 @@ class Upscalers:
 
     @torch.no_grad()
     def _coded(self, pipeline: ModelPipeline, images: Tensor) -> Tensor:
-        from ctgrid.pipelines.device import autocast
+        from ctgrid.precision import autocast
 
         codec = pipeline.bundle.codec
         with autocast(pipeline.device, pipeline.dtype):

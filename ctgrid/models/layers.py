@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ctgrid.models.attention import attend
+from ctgrid.precision import multiplies_in
 
 FREQUENCY_WIDTH = 256
 NORM_EPS = 1e-6
@@ -47,7 +48,8 @@ def linear_gelu(x: Tensor, layer: nn.Linear) -> Tensor:
     """Apply a linear layer and a GELU (tanh form); in bf16 on a CPU, without gradients, in one pass over the memory."""
     fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     plain = torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling()
-    if fused is None or plain or x.device.type != "cpu" or not x.dtype == layer.weight.dtype == torch.bfloat16:
+    plain = plain or x.device.type != "cpu" or not x.dtype == layer.weight.dtype == torch.bfloat16
+    if fused is None or plain or not multiplies_in(torch.bfloat16, x.device):  # elsewhere the fused call raises
         return F.gelu(layer(x), approximate="tanh")
     return cast(Tensor, fused(x, layer.weight, layer.bias, "gelu", [], "tanh"))
 

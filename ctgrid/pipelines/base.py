@@ -12,10 +12,11 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import nn
 
+from ctgrid.devices import check_compiler, choose_device, wait_for
 from ctgrid.errors import CtgridError
 from ctgrid.models.bundle import Bundle, load_bundle
 from ctgrid.models.own import moved
-from ctgrid.pipelines.device import check_compiler, choose_device, choose_dtype
+from ctgrid.precision import choose_dtype
 
 Pipeline = TypeVar("Pipeline", bound="ModelPipeline")
 
@@ -39,8 +40,8 @@ class Stopwatch:
         try:
             yield
         finally:
-            if self.device is not None and self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)
+            if self.device is not None:
+                wait_for(self.device)
             self.phases[phase] += time.perf_counter() - started
 
     def rounded(self) -> dict[str, float]:
@@ -71,8 +72,8 @@ class ModelPipeline:
 
         Args:
             model: ``embedded`` or a folder with ``codec``, ``stage1`` and ``stage2``.
-            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-            dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+            device: see :func:`ctgrid.devices.choose_device`.
+            dtype: see :func:`ctgrid.precision.choose_dtype`.
             compile: compile the networks, which takes a minute and makes every further step faster.
 
         Raises:
@@ -103,7 +104,7 @@ def prepare(bundle: Bundle, device: torch.device, dtype: torch.dtype, compile: b
     Args:
         bundle: the model; changed in place.
         device: where it runs.
-        dtype: in which it runs, see :func:`ctgrid.pipelines.device.autocast`.
+        dtype: in which it runs, see :func:`ctgrid.precision.autocast`.
         compile: compile it, the transformers block by block.
 
     Raises:

@@ -17,9 +17,9 @@ from ctgrid.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of,
 from ctgrid.denoising.starts import Start, latent_noise
 from ctgrid.errors import CtgridError
 from ctgrid.pipelines.base import ModelPipeline, Stopwatch
-from ctgrid.pipelines.device import autocast
 from ctgrid.pipelines.stages import batches, decode_cells, encode_cells
 from ctgrid.pipelines.stages import refine as run_stage2
+from ctgrid.precision import autocast
 from ctgrid.preprocess.canonical import from_canonical, to_canonical
 from ctgrid.preprocess.hu import require_ct
 from ctgrid.progress import Progress, silent

@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ctgrid.errors import CtgridError
-from ctgrid.pipelines.device import autocast
 from ctgrid.pipelines.settings import Settings
 from ctgrid.pipelines.stages import coarse_slices, refine, sample_cells
+from ctgrid.precision import autocast
 
 if TYPE_CHECKING:
     from ctgrid.pipelines.synthesize import SynthesisPipeline

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.devices import Arrival
 from ctgrid.files import check_output
 from ctgrid.geometry import spacing_mm
 from ctgrid.pipelines.background import Background
-from ctgrid.pipelines.device import Arrival
 from ctgrid.pipelines.glance import Glance
 from ctgrid.pipelines.manifest import Manifest, in_the_way, is_done, unlisted
 from ctgrid.pipelines.nifti_stream import NiftiStream, remove_stale

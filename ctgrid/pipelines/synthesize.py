@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ctgrid.devices import Arrival, to_host
 from ctgrid.diffusion.schedule import Spacing
 from ctgrid.models.bundle import Bundle
 from ctgrid.pipelines.base import ModelPipeline, Stopwatch
-from ctgrid.pipelines.device import Arrival, autocast, to_host
 from ctgrid.pipelines.settings import REFINE_START, REFINE_STEPS, ScheduleName, Settings
 from ctgrid.pipelines.stages import batches, coarse_slices, refine, sample_cells
+from ctgrid.precision import autocast
 from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume

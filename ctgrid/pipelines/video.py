@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ctgrid.pipelines.device import Arrival
+from ctgrid.devices import Arrival
 from ctgrid.pipelines.settings import Settings
 from ctgrid.pipelines.synthesize import SynthesisPipeline, Work, hu_of
 from ctgrid.progress import Progress, silent

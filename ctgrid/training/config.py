@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
@@ -14,8 +14,26 @@ from ctgrid.errors import CtgridError
 Kind = Literal["codec", "stage1", "stage2", "detail"]
 
 
+YAML_WORDS = {True: {"yes", "on", "true", "y"}, False: {"no", "off", "false", "n"}}
+"""What YAML reads as true and false."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words_that_yaml_took_for_switches(cls, values: Any) -> Any:
+        """Give choices such as ``no`` their word back, which YAML reads as false unless it stands in quotes."""
+        if not isinstance(values, dict):
+            return values
+        words = {
+            name: YAML_WORDS[value] & set(get_args(cls.model_fields[name].annotation))
+            for name, value in values.items()
+            if isinstance(value, bool) and name in cls.model_fields
+            if get_origin(cls.model_fields[name].annotation) is Literal
+        }
+        return {**values, **{name: min(found) for name, found in words.items() if len(found) == 1}}
 
 
 class Optimisation(_Frozen):
@@ -32,7 +50,9 @@ class Optimisation(_Frozen):
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float = Field(1.0, gt=0)
     ema_decay: float = Field(0.9999, ge=0, lt=1)
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "no", description="mixed precision; auto by what the hardware multiplies in, see ctgrid.precision"
+    )
     sharding: Literal["none", "fsdp"] = Field("none", description="share the weights out over the processes")
     gradient_checkpointing: bool = Field(False, description="compute activations twice rather than keep them")
     compile: bool = Field(False, description="compile the network, block by block")

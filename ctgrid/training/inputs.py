@@ -36,10 +36,17 @@ DRAWING_KEYS = {"strides", "keyframe_share", "window_share", "unknown_share"}
 """Keys that say which grids are drawn from cached volumes."""
 
 
-def identity(recipe: DiffusionRecipe, data: TrainingData, codec: Codec, seed: int) -> dict[str, object]:
-    """Return everything that cached tensors depend on."""
+def identity(
+    recipe: DiffusionRecipe, data: TrainingData, codec: Codec, seed: int, compute: torch.dtype
+) -> dict[str, object]:
+    """Return everything that cached tensors depend on.
+
+    ``compute`` is the format that the run decided on, wherever it goes on, so that a run moved to other hardware keeps
+    its latents. It is left out for bfloat16, in which all latents were made before there was a choice.
+    """
     settings = recipe.model_dump(mode="json", exclude=MODEL_KEYS | DRAWING_KEYS)
-    return {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}
+    content = {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}
+    return content if compute == torch.bfloat16 else {**content, "compute": str(compute).removeprefix("torch.")}
 
 
 def facts(recipe: DiffusionRecipe, data: TrainingData, **more: str) -> StageFacts:
@@ -60,8 +67,24 @@ def facts(recipe: DiffusionRecipe, data: TrainingData, **more: str) -> StageFact
     )
 
 
-def grid_task(recipe: GridRecipe, data: TrainingData, cache: Path, seed: int, progress: Progress) -> GridTask:
-    """Return stage 1's task: coarse volumes as latents of cells or as images, in memory or in a store."""
+def grid_task(
+    recipe: GridRecipe,
+    data: TrainingData,
+    cache: Path,
+    seed: int,
+    progress: Progress,
+    compute: torch.dtype = torch.float32,
+) -> GridTask:
+    """Return stage 1's task: coarse volumes as latents of cells or as images, in memory or in a store.
+
+    Args:
+        recipe: the kind's part of the config.
+        data: what to draw from.
+        cache: file or folder that keeps what is made of a folder's volumes.
+        seed: of what is made.
+        progress: called meanwhile.
+        compute: see :func:`ctgrid.data.latents.encode`.
+    """
     if recipe.video is not None:
         from ctgrid.training.video import video_grid_task
 
@@ -96,15 +119,31 @@ def grid_task(recipe: GridRecipe, data: TrainingData, cache: Path, seed: int, pr
         )
         if recipe.cell_encoding == "grid":
             return {"coarse": coarse[:, :, None]}
-        cells = encode(codec, rearrange(coarse, "v z h w -> (v z) h w"), progress, "encoding cells")
+        cells = encode(codec, rearrange(coarse, "v z h w -> (v z) h w"), compute, progress, "encoding cells")
         return {"coarse": rearrange(cells, "(v z) c h w -> v z c h w", z=recipe.slices)}
 
-    tensors = cached(cache, identity(recipe, data, codec, seed), make)
+    tensors = cached(cache, identity(recipe, data, codec, seed, compute), make)
     return GridTask(recipe, tensors["coarse"], codec, known)
 
 
-def refine_task(recipe: RefineRecipe, data: TrainingData, cache: Path, seed: int, progress: Progress) -> RefineTask:
-    """Return stage 2's task: slices and their coarse versions, encoded ahead or, from a store, as they are drawn."""
+def refine_task(
+    recipe: RefineRecipe,
+    data: TrainingData,
+    cache: Path,
+    seed: int,
+    progress: Progress,
+    compute: torch.dtype = torch.float32,
+) -> RefineTask:
+    """Return stage 2's task: slices and their coarse versions, encoded ahead or, from a store, as they are drawn.
+
+    Args:
+        recipe: the kind's part of the config.
+        data: what to draw from.
+        cache: file or folder that keeps what is made of a folder's volumes.
+        seed: of what is made.
+        progress: called meanwhile.
+        compute: see :func:`ctgrid.data.latents.encode`.
+    """
     if recipe.video is not None:
         from ctgrid.training.video import video_refine_task
 
@@ -128,11 +167,12 @@ def refine_task(recipe: RefineRecipe, data: TrainingData, cache: Path, seed: int
             blur_share=recipe.blur_share,
             fov_mm=recipe.fov_mm,
             generator=torch.Generator().manual_seed(seed),
+            compute=compute,
             progress=progress,
         )
         return {"fine": fine, "coarse": coarse}
 
-    tensors = cached(cache, identity(recipe, data, codec, seed), make)
+    tensors = cached(cache, identity(recipe, data, codec, seed, compute), make)
     return RefineTask(recipe, tensors["fine"], tensors["coarse"], codec, known)
 
 

@@ -50,10 +50,12 @@ class Trainer:
             out: the run's folder; must exist.
         """
         from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
         from accelerate.utils import set_seed
         from diffusers.training_utils import EMAModel
 
         self.task, self.settings, self.seed, self.out = task, settings, seed, out
+        AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate
         )

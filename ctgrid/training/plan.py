@@ -15,14 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ctgrid.devices import choose_device, wait_for
 from ctgrid.draws import generator_for
 from ctgrid.errors import CtgridError
+from ctgrid.precision import autocast, recipe_dtype
 from ctgrid.runs import peak_memory_mib
 from ctgrid.training.batches import Batches
 from ctgrid.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.training.empty import empty_task
 from ctgrid.training.loop import prepare_network
 from ctgrid.training.meter import MemoryMeter, imagined, no_data
+from ctgrid.training.settled import settled
 from ctgrid.training.task import Task
 
 CUDA_CONTEXT_GB = 0.6
@@ -41,6 +44,7 @@ class TrainingPlan:
 
     Attributes:
         kind: ``codec``, ``stage1`` or ``stage2``.
+        precision: the recipe's, ``auto`` decided.
         parameters: of the network.
         memory_gb: peak of one process in 10^9 bytes, data aside: on the GPU, or with it the process on a CPU.
         memory: its parts in 10^9 bytes.
@@ -52,6 +56,7 @@ class TrainingPlan:
     """
 
     kind: str
+    precision: str
     parameters: int
     memory_gb: float
     memory: dict[str, float]
@@ -73,14 +78,15 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
         config: the recipe.
         processes: how many share the work; they share the weights too where ``sharding`` is ``fsdp``.
         flops_per_second: rate that a process sustains elsewhere; None measures it here, on the device that
-            training would use.
+            training would use. Precision ``auto`` is then taken for bf16.
 
     Raises:
         CtgridError: for a recipe whose network cannot be built.
     """
+    device = choose_device()
+    config = settled(config, device, elsewhere=flops_per_second is not None)
     settings = config.optimisation
     task = empty_task(config)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     parameters, flops, memory = imagine(task, settings, config.seed)
     if settings.sharding == "fsdp":
         for part in ("weights", "gradients", "optimizer", "average"):
@@ -102,6 +108,7 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
         basis = f"networks of {SHALLOW[0]} and {SHALLOW[1]} blocks timed on this {device.type}"
     return TrainingPlan(
         kind=config.kind,
+        precision=settings.precision,
         parameters=parameters,
         memory_gb=round(sum(memory.values()), 3),
         memory={name: round(value, 3) for name, value in memory.items()},
@@ -205,8 +212,7 @@ class Trial:
 def _clock(work: Callable[[], object], device: torch.device) -> float:
     started = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait_for(device)
     return time.perf_counter() - started
 
 
@@ -216,9 +222,7 @@ def _pass(
     """Run forward and backward; return the peak that the meter saw."""
     if meter is not None:
         meter.restart()
-    types = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    device = next(iter(batch.values())).device.type
-    with torch.autocast(device, types[settings.precision], enabled=settings.precision != "no"):
+    with autocast(next(iter(batch.values())).device, recipe_dtype(settings.precision)):
         loss = task.loss(network, batch)["loss"]
     loss.backward()
     return meter.peak if meter is not None else 0

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from ctgrid.devices import choose_device
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
+from ctgrid.precision import recipe_dtype
 from ctgrid.progress import Progress, silent
 from ctgrid.training.config import (
     CodecRecipe,
@@ -25,6 +27,7 @@ from ctgrid.training.config import (
 )
 from ctgrid.training.data import Selection, TrainingData, check_apart, check_same_data, open_data, write_data_record
 from ctgrid.training.loop import fit
+from ctgrid.training.settled import settled
 from ctgrid.training.task import Task
 
 if TYPE_CHECKING:
@@ -103,6 +106,7 @@ def train(
     if max_steps is not None and max_steps > recipe.optimisation.steps:
         recipe = load_config(config, kind, {**changes, "optimisation.steps": max_steps})
     out = Path(out)
+    recipe = settled(recipe, choose_device(), out if resume else None)
     selection = Selection(Path(data), recipe.exclude, split, fraction)
     check_apart(out, selection.path)
     check_run_folder(out, recipe, resume)
@@ -145,7 +149,7 @@ def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Pr
     """Return the task of a recipe on data.
 
     Args:
-        recipe: the whole recipe.
+        recipe: the whole recipe, its precision decided.
         data: see :func:`ctgrid.training.data.open_data`.
         cache: file that keeps what is made ahead of a folder's volumes.
         progress: called with (phase, done, total).
@@ -157,10 +161,11 @@ def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Pr
         return CodecTask(part, data.volumes)
     from ctgrid.training.inputs import grid_task, refine_task
 
+    compute = recipe_dtype(recipe.optimisation.precision)
     if isinstance(part, GridRecipe):
-        return grid_task(part, data, cache, recipe.seed, progress)
+        return grid_task(part, data, cache, recipe.seed, progress, compute)
     if isinstance(part, RefineRecipe):
-        return refine_task(part, data, cache, recipe.seed, progress)
+        return refine_task(part, data, cache, recipe.seed, progress, compute)
     from ctgrid.training.detail import detail_task
 
     volumes = cast("Sequence[VolumeSlices]", data.volumes)  # a store's are read into memory for this kind

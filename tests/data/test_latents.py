@@ -55,13 +55,17 @@ def test_slices_are_resampled_as_cells_along_z() -> None:
     assert made[0, :, 4, 4].float().numpy() == pytest.approx(expected, abs=1e-3)
 
 
-def test_encoding_batch_by_batch_changes_nothing(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.precision
+@pytest.mark.parametrize("compute", [torch.float32, torch.bfloat16])
+def test_encoding_batch_by_batch_changes_nothing(
+    compute: torch.dtype, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the last batch is short."""
     images = torch.rand(5, 32, 32, generator=generator_for(3)) * 2 - 1
     expected = codec.encode(images[:, None])
     monkeypatch.setattr(latents, "BATCH_PIXELS", 2 * 32 * 32)
     calls: list[tuple[str, int, int]] = []
-    made = encode(codec, images, lambda *call: calls.append(call), "cells")
+    made = encode(codec, images, compute, lambda *call: calls.append(call), "cells")
     assert made.shape == (5, 4, 4, 4) and made.dtype == torch.float16
     assert torch.allclose(made.float(), expected, atol=0.02 * float(expected.abs().max()))
     assert calls == [("cells", 2, 5), ("cells", 4, 5), ("cells", 5, 5)]
@@ -70,7 +74,7 @@ def test_encoding_batch_by_batch_changes_nothing(codec: Codec, monkeypatch: pyte
 def pairs(volumes: list[VolumeSlices], codec: Codec, **changes: Any) -> tuple[Tensor, Tensor]:
     """Make pairs, by default without noise, blur or a second pass through the codec."""
     options: dict[str, Any] = {"size": 64, "k": 4, "degradations": 2, "codec_share": 0.0, "fov_mm": 60.0}
-    options |= {"noise_levels": (0, 0), "blur_share": 0.0}
+    options |= {"noise_levels": (0, 0), "blur_share": 0.0, "compute": torch.float32}
     return refine_pairs(volumes, codec, **(options | changes), generator=generator_for(4))
 
 

@@ -111,6 +111,7 @@ def test_padding_is_a_constant_in_corners() -> None:
     assert len(padding_values(np.full((4, 16, 16), -1024, np.int16))) == 0
 
 
+@pytest.mark.precision
 def test_the_network_alone(detailed_model: Path, chest: Callable[..., np.ndarray]) -> None:
     """As a method: settings, a hash of its weights, bf16 within rounding of float32."""
     volume = Volume(chest((4, 128, 128), noise_hu=60), AFFINE)

@@ -147,6 +147,7 @@ def test_a_skip_adds_latent_and_condition_in_learned_shares(tmp_path: Path) -> N
         assert torch.equal(DiT.from_pretrained(tmp_path).eval()(x, t, condition), model(x, t, condition))
 
 
+@pytest.mark.precision
 def test_bfloat16_autocast_stays_close() -> None:
     """Autocast on the CPU works and differs by rounding only; the output keeps the latent's dtype."""
     model, x, t = awake(width=128, heads=2), noise(2, 2, 16, 16), torch.tensor([10, 900])
@@ -158,6 +159,7 @@ def test_bfloat16_autocast_stays_close() -> None:
     assert 0 < (rounded - exact).abs().max() < 0.05 * exact.abs().max()
 
 
+@pytest.mark.precision
 @pytest.mark.parametrize(("tokens", "width"), [(64, 64), (64, 128), (640, 64), (64, 32)])
 def test_written_out_attention_is_attention(tokens: int, width: int) -> None:
     """Both paths in bf16 agree with float32 attention."""
@@ -183,6 +185,7 @@ def test_gradients_of_written_out_attention_are_those_of_attention(tokens: int) 
     assert all(ours < 2.5 * theirs for ours, theirs in zip(error("ours"), error("torch"), strict=True))
 
 
+@pytest.mark.precision
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_linear_with_gelu_in_one_pass_is_both_in_turn(dtype: torch.dtype) -> None:
     layer = torch.nn.Linear(48, 96).to(dtype)

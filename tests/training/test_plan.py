@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from ctgrid.devices import choose_device
 from ctgrid.errors import CtgridError
 from ctgrid.models.dit import SIZES, build_dit
+from ctgrid.precision import choose_precision
 from ctgrid.training.config import TrainConfig, load_config
 from ctgrid.training.empty import empty_task
 from ctgrid.training.meter import imagined
@@ -131,6 +133,14 @@ def test_time_is_measured_where_no_rate_is_given(recipe: Callable[..., Path]) ->
     result = plan(load_config(recipe("stage2"), "stage2"))
     assert result.seconds_per_step is not None and 0 < result.seconds_per_step < 60
     assert "timed on this" in result.basis
+
+
+def test_a_plan_is_made_for_the_precision_that_training_would_decide_on(recipe: Callable[..., Path]) -> None:
+    """For another machine, whose rate is given, bf16."""
+    auto = load_config(recipe("codec"), "codec", {"optimisation.precision": "auto"})
+    assert plan(auto).precision == choose_precision("auto", choose_device())
+    assert plan(auto, flops_per_second=1e9).precision == "bf16"
+    assert plan(config(), flops_per_second=1e9).precision == "no"
 
 
 def test_recipes_extend_each_other(tmp_path: Path) -> None:

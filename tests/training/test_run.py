@@ -6,13 +6,16 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from ctgrid.errors import CtgridError
+from ctgrid import precision
+from ctgrid.errors import CtgridError, CtgridWarning
 from ctgrid.models.bundle import load_bundle, pack
 from ctgrid.training.config import Kind
 from ctgrid.training.run import train
@@ -223,4 +226,39 @@ def test_folders_and_steps_that_cannot_be(
     kind: Kind = "codec"
     with pytest.raises(CtgridError, match=words):
         train(kind, recipe(kind), scans, tmp_path / out, **options)
+    assert not (tmp_path / "run").exists()
+
+
+def precision_of(folder: Path) -> str:
+    return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["optimisation"]["precision"])
+
+
+@pytest.mark.precision
+def test_precision_is_decided_recorded_and_kept(run: Run, log_of: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the hardware at hand; a run that is moved to other hardware keeps its own, and its latents, with a warning."""
+    auto = {"optimisation.precision": "auto"}
+    logs = {}
+    for there, decided in ((True, "bf16"), (False, "no")):
+        monkeypatch.setattr(precision, "_processor_multiplies_in", lambda dtype, there=there: there)
+        out = run("stage1", decided, max_steps=1, changes=auto)
+        assert precision_of(out) == decided
+        logs[decided] = log_of(out)
+        latents = out / "latents.safetensors"
+        before = latents.stat().st_mtime_ns
+        monkeypatch.setattr(precision, "_processor_multiplies_in", lambda dtype, there=there: not there)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run("stage1", decided, max_steps=2, resume=True, changes=auto)
+        assert [e.category for e in caught].count(CtgridWarning) == (decided == "bf16")
+        assert precision_of(out) == decided and len(log_of(out)) == 2
+        assert latents.stat().st_mtime_ns == before
+    assert logs["bf16"] != logs["no"]
+
+
+def test_precision_that_cannot_be_trained_in_is_refused(run: Run, tmp_path: Path) -> None:
+    """Before anything is read or written."""
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA GPU trains in fp16")
+    with pytest.raises(CtgridError, match=r"optimisation\.precision 'fp16' trains on CUDA GPUs only"):
+        run("codec", "run", changes={"optimisation.precision": "fp16"})
     assert not (tmp_path / "run").exists()

@@ -29,6 +29,7 @@ from ctgrid.data.store.shards import Shard
 from ctgrid.data.stored import StoreSlices, row_numbers, stored_volumes
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
+from ctgrid.precision import autocast
 from ctgrid.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def _encode(
     for first in range(0, len(volume), batch):
         part = slice(first, first + batch)
         images = read(part)[:, None].to(codec.device)
-        with torch.autocast(codec.device.type, compute, enabled=compute != torch.float32):
+        with autocast(codec.device, compute):
             values, variance = codec.posterior(images)
         mean[part], log_variance[part] = values.float().cpu().numpy(), variance.float().log().cpu().numpy()
     if not np.isfinite(mean).all():

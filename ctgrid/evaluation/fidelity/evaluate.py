@@ -74,7 +74,7 @@ class Plan:
     @cached_property
     def embedded(self) -> EmbeddedFeatures:
         """ctgrid's own features."""
-        from ctgrid.pipelines.device import choose_device
+        from ctgrid.devices import choose_device
 
         return EmbeddedFeatures(device=choose_device(self.device), batch_size=self.batch_size or BATCH)
 
@@ -99,7 +99,7 @@ class Plan:
 
     def _detector(self, measure: str, spec: DetectorSpec, left_out: list[str]) -> Detector | None:
         """Return a measure's detector; None where it is not wanted, or missing and not asked for by name."""
-        from ctgrid.pipelines.device import choose_device
+        from ctgrid.devices import choose_device
 
         folder = self.detectors or detectors_folder()
         if not self.wants(measure):
