@@ -47,11 +47,23 @@ def beside(source: Path, addition: str, suffix: str | None = None) -> Path:
 
 
 def model_word(model: str | Path) -> str:
-    """Return a model's name as one word of a file name: ``embedded``, a folder's own name, ``owner-name`` of a hub's."""
+    """Return a model as one word of a file name: ``embedded``, a folder's own name, ``owner-name`` of a hub's."""
     text = str(model)
     name = text.removeprefix("hub:") if text.startswith("hub:") else Path(text).resolve().name
     word = re.sub(r"[^\w.-]+", "-", name).strip("-._")
     return word[:_LONGEST_WORD] or "model"
+
+
+def made_by(
+    model: str | Path,
+    stage1: str | Path | None = None,
+    stage2: str | Path | None = None,
+    codec: str | Path | None = None,
+) -> str:
+    """Return one word for a model some of whose parts may be replaced; one with both stages replaced is theirs."""
+    replaced = [each for each in (stage1, stage2, codec) if each is not None]
+    own = [model] if stage1 is None or stage2 is None else []
+    return "-".join(model_word(each) for each in (*own, *replaced))
 
 
 def numbered_name(word: str, count: int, what: str, seed: int | None = None) -> str:

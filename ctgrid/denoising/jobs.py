@@ -69,7 +69,7 @@ def plan_jobs(
 
     A name with a volume's suffix takes one scan. Any other name is a folder: of one DICOM series where one is given
     by itself, else of results that keep their inputs' names. Where no name is given, the result of every input lies
-    beside it: that of ``scan.nii.gz`` is ``scan_denoised.nii.gz``, that of a folder or a zip a folder ``NAME_denoised``.
+    beside it: that of ``scan.nii.gz`` is ``scan_denoised.nii.gz``, that of a folder or zip ``NAME_denoised``, a folder.
 
     Args:
         inputs: scans, and folders that are searched for them.

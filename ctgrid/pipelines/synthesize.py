@@ -72,7 +72,7 @@ class SynthesisPipeline(ModelPipeline):
         steps: int = 20,
         refine_steps: int = REFINE_STEPS,
         fill_steps: int | None = None,
-        size: int = 512,
+        size: int | None = None,
         batch_size: int = 8,
         sampler: str = "dpm++",
         schedule: ScheduleName = "auto",
@@ -91,7 +91,7 @@ class SynthesisPipeline(ModelPipeline):
             steps: network calls per grid in stage 1.
             fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical`` only).
             refine_steps: network calls per slice in stage 2.
-            size: pixels of a slice's side; resized where the model's own size differs.
+            size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
             batch_size: grids or slices at once.
             sampler: ``dpm++``, ``ddim`` or ``ddpm``.
             schedule: ``hierarchical`` needs a model with absolute z and is then the default;
@@ -107,7 +107,7 @@ class SynthesisPipeline(ModelPipeline):
         """
         asked = {k: v for k, v in locals().items() if k in Settings.__dataclass_fields__}
         settings = Settings(**asked).resolved(self.bundle)
-        hu = np.empty((slices, size, size), dtype=np.int16)
+        hu = np.empty((slices, settings.pixels, settings.pixels), dtype=np.int16)
 
         def receive(_: int, first: int, arrival: Arrival) -> None:
             block = arrival()
@@ -134,8 +134,8 @@ class SynthesisPipeline(ModelPipeline):
         return fitting(self, settings, max_memory)
 
     def affine(self, settings: Settings) -> np.ndarray:
-        """Return the affine (4, 4) of the volumes that settings ask for."""
-        return synthetic_affine(self.bundle, (settings.slices, settings.size, settings.size))
+        """Return the affine (4, 4) of the volumes that resolved settings ask for."""
+        return synthetic_affine(self.bundle, (settings.slices, settings.pixels, settings.pixels))
 
     def finish(self, images: Tensor, size: int) -> Tensor:
         """Turn slices (B, C, S, S) in [-1, 1] into what :meth:`stream` hands out."""
@@ -193,7 +193,7 @@ class SynthesisPipeline(ModelPipeline):
                     )
                 work.dit_token_passes += spent
                 with watch("assemble"):
-                    hu = self.finish(images, settings.size)
+                    hu = self.finish(images, settings.pixels)
                 done = 0
                 for owner, run in groupby(owners):
                     size = len(list(run))
