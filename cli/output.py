@@ -31,13 +31,15 @@ def finish(record: RunRecord, as_json: bool, lines: Iterable[str]) -> None:
 
 
 def wrote(record: RunRecord) -> str:
-    """Return the line that names what a run wrote: a few files each by name, many by folder; empty where it wrote none.
+    """Return the line that names what a run wrote, a few files each by name, many by folder; empty where it wrote none.
 
     The first path is as it was given, what lies beside it follows by name alone.
     """
     made = [Path(output["path"]) for output in record.outputs if not output.get("kept")]
-    if not (made and record.written):
-        return f"wrote {record.path}" if record.written else ""
+    if not record.written:
+        return ""
+    if not made:
+        return f"wrote {record.path}"
     if len(made) > _NAMED:
         counts = Counter(path.parent for path in made)
         return f"wrote {', '.join(f'{count} files in {folder}' for folder, count in counts.items())}; {record.path}"
@@ -103,3 +105,24 @@ def check_new_folder(path: Path) -> None:
         raise CtgridError(f"cannot write into {path}: it is a file, not a folder")
     if not path.exists():
         check_output(path)
+
+
+def default_outputs(word: str, slices: int, seed: int, count: int | None) -> tuple[list[Path], bool]:
+    """Name the volumes by what they are: one in the working folder, several in a folder there.
+
+    The folder's name holds no seed, so that a longer series, or one of other seeds, goes on in it.
+
+    Args:
+        word: for what makes them, such as :func:`ctgrid.names.made_by`.
+        slices: of a volume.
+        seed: of the first.
+        count: of volumes; None for one.
+    """
+    from ctgrid.names import numbered_name
+
+    names = [numbered_name(word, slices, "slices", seed + i) + ".nii.gz" for i in range(count or 1)]
+    if count in (None, 1):
+        return [Path(names[0])], False
+    folder = Path(numbered_name(word, slices, "slices"))
+    check_new_folder(folder)
+    return [folder / name for name in names], True

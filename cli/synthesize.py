@@ -23,7 +23,7 @@ from .options import (
     Stage2Option,
     StepsOption,
 )
-from .output import check_new_folder, check_suffix, cost, describe, finish
+from .output import check_new_folder, check_suffix, cost, default_outputs, describe, finish
 from .progress import progress_bar
 from .synthesis_options import checked_memory, checked_settings
 
@@ -210,27 +210,6 @@ def synthesize(
 def picture_path(path: Path) -> Path:
     """Return the picture's path: the volume's with ``.png`` for ``.nii`` or ``.nii.gz``."""
     return path.with_name(stem_and_suffix(path)[0] + ".png")
-
-
-def default_outputs(word: str, slices: int, seed: int, count: int | None) -> tuple[list[Path], bool]:
-    """Name the volumes by what they are: one in the working folder, several in a folder there.
-
-    The folder's name holds no seed, so that a longer series, or one of other seeds, goes on in it.
-
-    Args:
-        word: for the model, see :func:`ctgrid.names.made_by`.
-        slices: of a volume.
-        seed: of the first.
-        count: of volumes; None for one.
-    """
-    from ctgrid.names import numbered_name
-
-    names = [numbered_name(word, slices, "slices", seed + i) + ".nii.gz" for i in range(count or 1)]
-    if count in (None, 1):
-        return [Path(names[0])], False
-    folder = Path(numbered_name(word, slices, "slices"))
-    check_new_folder(folder)
-    return [folder / name for name in names], True
 
 
 def plan_outputs(out: Path, count: int | None) -> tuple[list[Path], bool]:

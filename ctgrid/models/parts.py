@@ -38,7 +38,7 @@ def model_folder(name: str | Path) -> Path:
         kind = _recipe(folder).get("kind")
         raise CtgridError(
             f"{folder}: this is {f'a training run of {kind}' if kind else 'a single part'}, not a whole model; put the "
-            "parts together with ctgrid model pack, or give runs as they are: --stage1 RUN --stage2 RUN"
+            "parts together with ctgrid model pack, or give ctgrid synthesize the runs: --stage1 RUN --stage2 RUN"
         )
     if missing:
         raise CtgridError(f"{folder}: this model lacks {', '.join(missing)} (a folder with config.json and weights)")

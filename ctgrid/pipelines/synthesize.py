@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ class SynthesisPipeline(ModelPipeline):
 
         work = self.stream([seed], settings, receive, progress)
         recorded = {**settings.as_dict(), "seed": seed}
-        record = {"source": "ctgrid synthesize", "model": self.bundle.name, "settings": recorded}
+        record = {"source": "ctgrid synthesize", "model": self.describe(), "settings": recorded}
         volume = Volume(hu, self.affine(settings), record)
         return Synthesis(volume, work.phases, work.dit_token_passes, recorded)
 
@@ -203,6 +204,42 @@ class SynthesisPipeline(ModelPipeline):
                 title("stage 2", first + len(part), len(members) * slices)
         work.phases = watch.rounded()
         return work
+
+
+def synthesize(
+    slices: int = 201,
+    seed: int = 0,
+    *,
+    model: str = "embedded",
+    device: str = "auto",
+    dtype: str = "auto",
+    codec: str | Path | None = None,
+    stage1: str | Path | None = None,
+    stage2: str | Path | None = None,
+    **settings: Any,
+) -> Volume:
+    """Make one volume in a single call: what ``ctgrid synthesize`` does, by default to the voxel.
+
+    Args:
+        slices: axial slices.
+        seed: the same seed gives the same voxels on the same machine.
+        model: see :meth:`ctgrid.pipelines.base.ModelPipeline.load`; likewise the next five.
+        device: where to compute.
+        dtype: number format of the networks.
+        codec: in place of the model's.
+        stage1: likewise.
+        stage2: likewise.
+        settings: of :meth:`SynthesisPipeline.generate`, such as ``steps``, ``size`` and ``progress``.
+
+    Returns:
+        The volume; its record tells the model, the settings and seconds by phase.
+
+    Raises:
+        CtgridError: for settings out of range, or that the model cannot follow.
+    """
+    pipeline = SynthesisPipeline.load(model, device, dtype, codec=codec, stage1=stage1, stage2=stage2)
+    made = pipeline.generate(slices, seed, **settings)
+    return replace(made.volume, record={**made.volume.record, "phases": made.phases})
 
 
 def hu_of(images: Tensor, size: int) -> Tensor:
