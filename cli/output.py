@@ -15,7 +15,7 @@ from ctgrid.errors import CtgridError
 if TYPE_CHECKING:
     from ctgrid.runs import RunRecord
 
-_NAMED = 6
+_NAMED = 4
 """Files that are named one by one."""
 
 

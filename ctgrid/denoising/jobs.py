@@ -46,7 +46,7 @@ class Plan:
     """All cases of one call.
 
     Attributes:
-        jobs: the cases, sorted by path.
+        jobs: the cases, in the order of the inputs and sorted by path within each.
         many: whether several were asked for: their results are listed in a journal beside them, and one that fails
             does not stop the others.
         earlier: scans that are left out as results of an earlier call, see :func:`earlier_results`.
@@ -146,7 +146,7 @@ def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | Non
     if residual is not None:
         rests = {case.path: _residual(case, residual) for case in named(c for _, cases in groups for c in cases)}
         jobs = [replace(job, residual=rests[job.source]) for job in jobs]
-    return Plan(sorted(jobs, key=lambda job: job.source), many=True)
+    return Plan(jobs, many=True)
 
 
 def _plan_into(inputs: Sequence[Path], cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> Plan:
