@@ -29,8 +29,13 @@ def command(
     ctx: typer.Context,
     source: InputArgument,
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A .nii, .nii.gz, .nrrd or .mha file; else a DICOM folder.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="A .nii, .nii.gz, .nrrd or .mha file; else a DICOM folder. If not given: IN.nii.gz beside the input, "
+            "where that is no NIfTI file.",
+        ),
+    ] = None,
     dtype: Annotated[
         StoredDtype, typer.Option("--dtype", help="Number format; keep takes the input's where it can hold HU.")
     ] = "keep",
@@ -48,6 +53,7 @@ def command(
     from ctgrid.runs import RunRecord, recorded
     from ctgrid.volume import Volume, fitting_dtype
 
+    out = default_output(source) if out is None else out
     kind = output_kind(out)
     if kind == "dicom" and dtype not in ("keep", "int16"):
         raise CtgridError(f"cannot write {out} as {dtype}: a DICOM CT series has 16-bit integers; drop --dtype")
@@ -69,6 +75,21 @@ def command(
     how = volume.record["hu"]
     what = f"HU as {how['source']}, slope {how['slope']:g}, intercept {how['intercept']:g}"
     finish(record, as_json, [f"{out}: {describe(volume)}, {volume.orientation}, {what}"])
+
+
+def default_output(source: Path) -> Path:
+    """Return the NIfTI file beside a scan of another format.
+
+    Raises:
+        typer.BadParameter: where it is NIfTI already.
+    """
+    from ctgrid.files import full_suffix
+    from ctgrid.formats import NIFTI_SUFFIXES
+    from ctgrid.names import beside
+
+    if full_suffix(source) in NIFTI_SUFFIXES and not source.is_dir():
+        raise typer.BadParameter(f"missing: {source} is NIfTI already; say what it is to become", param_hint="OUT")
+    return beside(source, "", ".nii.gz")
 
 
 def check_apart(source: Path, out: Path) -> None:

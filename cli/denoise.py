@@ -1,4 +1,4 @@
-"""Denoise chest CT volumes; each result lies on its input's own grid, in its own number format."""
+"""Denoise chest CT volumes: IN becomes IN_denoised beside it, on its own grid, in its own number format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctgrid.denoising.bench import Bench
     from ctgrid.runs import RunRecord
 
-Start = Literal["noised", "matched"]
+Start = Literal["matched", "noised"]
 
 
 def command(
@@ -29,7 +29,8 @@ def command(
         typer.Option(
             "--out",
             metavar="OUT|DIR",
-            help="A volume's file; a folder for one DICOM series; or a folder for results named as their inputs.",
+            help="A volume's file; a folder for one DICOM series; or a folder for results named as their inputs. "
+            "If not given: beside each input, as IN_denoised.",
         ),
     ] = None,
     method: Annotated[
@@ -68,7 +69,9 @@ def command(
     ] = None,
     start: Annotated[
         Start | None,
-        typer.Option("--start", help="Stage 1 starts from the noisy latents as they are, or with noise added."),
+        typer.Option(
+            "--start", help="Stage 1 starts from the noisy latents as they are (matched), or with noise added."
+        ),
     ] = None,
     refine_start: Annotated[Start | None, typer.Option("--refine-start", help="Likewise of stage 2.")] = None,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Leave stage 2 out.")] = False,
@@ -102,8 +105,6 @@ def command(
     from ctgrid.preprocess.metadata import MetadataTable
     from ctgrid.runs import RunRecord
 
-    if out is None and preview is None:
-        raise typer.BadParameter("missing; name a file or a folder (or --preview PNG)", param_hint="--out")
     if out is not None and preview is not None:
         raise typer.BadParameter("a preview writes no volume; leave --out away", param_hint="--preview")
     given = {
@@ -151,7 +152,7 @@ def command(
     }
     if preview is not None:
         _preview(sources, preview, bench, record, as_json)
-    elif out is not None:
+    else:
         _volumes(sources, out, residual, picture, bench, record, as_json)
 
 
@@ -184,7 +185,7 @@ def _preview(sources: list[Path], path: Path, bench: Bench, record: RunRecord, a
 
 def _volumes(
     sources: list[Path],
-    out: Path,
+    out: Path | None,
     residual: Path | None,
     picture: bool,
     bench: Bench,
@@ -197,8 +198,10 @@ def _volumes(
     from ctgrid.runs import recorded
 
     plan = plan_jobs(sources, out, residual=residual, picture=picture)
-    record.path = (out.parent if plan.folder is None else plan.folder) / "run.json"
     total, entries = len(plan.jobs), []
+    if plan.earlier and not as_json:
+        names = ", ".join(path.name for path in plan.earlier[:3]) + (", ..." if len(plan.earlier) > 3 else "")
+        typer.echo(f"left out as results of an earlier call: {names} (by itself, such a scan is denoised)")
 
     def note(entry: dict[str, Any]) -> None:
         entries.append(entry)
@@ -211,7 +214,9 @@ def _volumes(
             denoise_cases(plan, bench.request, bench=bench, on_case=note, progress=progress)
         finally:
             _note(record, entries, bench)
-    lines = [_line(entries[0])] if total == 1 else [f"{out}: {_count(entries)}"]
+            record.results["left_out"] = plan.earlier
+            record.path = next((f for f in plan.folders if f.exists()), plan.folders[0]) / "run.json"
+    lines = [_line(entries[0])] if total == 1 else [f"{out or 'beside the inputs'}: {_count(entries)}"]
     finish(record, as_json, [*lines, cost(record)])
 
 

@@ -170,7 +170,7 @@ def make_plan(
     """
     from ctgrid.denoising.choice import split_choices
     from ctgrid.denoising.methods import Loading
-    from ctgrid.evaluation.denoising import QUICK_METHODS, Evaluation
+    from ctgrid.evaluation.denoising import Evaluation, quick_methods
     from ctgrid.evaluation.noise import parse_noise
 
     named = [name for text in methods or [] for name in split_choices(text)]
@@ -179,7 +179,7 @@ def make_plan(
     noises = dict.fromkeys(item for text in noise for item in parse_noise(text))
     return Evaluation(
         noises=tuple(noises),
-        methods=tuple(dict.fromkeys(named)) or QUICK_METHODS,
+        methods=tuple(dict.fromkeys(named)) or quick_methods(),
         slices=slices,
         seed=seed,
         strength=strength,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .output import wrote
+
 if TYPE_CHECKING:
     from ctgrid.runs import RunRecord
 
@@ -51,5 +53,5 @@ def report(record: RunRecord, rows: Sequence[dict[str, Any]], as_json: bool, lin
     if as_json:
         typer.echo(json.dumps({**record.as_dict(), "results": list(rows)}))
         return
-    for line in lines:
+    for line in (*lines, wrote(record)):
         typer.echo(line)

@@ -13,7 +13,7 @@ from ctgrid.errors import CtgridError
 
 from .errors import say
 from .options import DeviceOption, JsonOption, OverwriteOption, SeedOption
-from .output import check_new_folder, cost
+from .output import check_new_folder, cost, wrote
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def command(
     if as_json:
         typer.echo(json.dumps({**record.as_dict(), "results": results}))
         return
-    for line in (text, "", f"{out / 'results.json'}: {len(results['measures'])} distances", cost(record)):
+    summary = f"{out / 'results.json'}: {len(results['measures'])} distances"
+    for line in (text, "", summary, cost(record), wrote(record)):
         typer.echo(line)
 
 

@@ -15,7 +15,14 @@ from .progress import progress_bar
 def command(
     ctx: typer.Context,
     store: Annotated[Path, typer.Argument(metavar="STORE", help="A store made by ctgrid prepare.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the pictures; made if missing.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder of the pictures; made if missing. If not given: STORE_grids beside the store.",
+        ),
+    ] = None,
     volumes: Annotated[
         list[str] | None, typer.Option("--volumes", metavar="NAME", help="Only this volume; may be repeated.")
     ] = None,
@@ -38,14 +45,16 @@ def command(
     from ctgrid.data.store import Store
     from ctgrid.data.store.export import export_grids
     from ctgrid.data.store.splits import select_volumes
+    from ctgrid.names import beside
     from ctgrid.runs import RunRecord, recorded
 
     if volumes and (split is not None or fraction is not None):
         raise typer.BadParameter("give --volumes, or --split and --fraction, not both", param_hint="--volumes")
+    opened = Store.open(store)
+    out = beside(store, "_grids", "") if out is None else out
     record = RunRecord("grids", out / "run.json", ctx.obj)
     record.settings = {"store": store, "volumes": volumes, "split": split, "fraction": fraction, "stride": stride}
     record.settings |= {"window_hu": window, "workers": workers, "overwrite": overwrite}
-    opened = Store.open(store)
     names = volumes or select_volumes(opened.names(), split, fraction)
     with recorded(record), progress_bar() as bar:
 
@@ -64,6 +73,7 @@ def command(
                 workers=workers,
                 progress=progress,
             )
+        record.outputs.append({"path": str(out)})
         record.decisions = {"bits": 8, "hu_per_gray": (window[1] - window[0]) / 255}
         record.results = {
             "volumes": len(made.volumes),

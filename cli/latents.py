@@ -72,4 +72,5 @@ def command(
                 f"{store}: latents of {len(made.made)} volumes made, {len(made.renewed)} stale ones made anew, "
                 f"{len(made.kept)} were there (codec {made.codec[:16]}, {keep})"
             )
+        record.outputs.append({"path": str(store)})
     finish(record, as_json, [line, cost(record)])

@@ -27,7 +27,19 @@ ModelOption = Annotated[
         help="The model inside the package, a folder, or one that ctgrid model fetch brought.",
     ),
 ]
+Stage1Option = Annotated[
+    Path | None,
+    typer.Option("--stage1", metavar="RUN", help="Take stage 1 from a training run, or a folder, not from the model."),
+]
+Stage2Option = Annotated[Path | None, typer.Option("--stage2", metavar="RUN", help="Likewise stage 2.")]
+CodecOption = Annotated[
+    str | None,
+    typer.Option("--codec", metavar="RUN|NAME", help="Likewise the codec; else the one that those were trained with."),
+]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Use no network; only ctgrid model fetch ever does.")]
+SizeOption = Annotated[
+    int | None, typer.Option("--size", min=1, help="Pixels of a slice's side; the model's own if not given.")
+]
 HuOption = Annotated[HuMode, typer.Option("--hu", help="How stored values become HU; auto decides by evidence.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]

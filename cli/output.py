@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,14 +15,37 @@ from ctgrid.errors import CtgridError
 if TYPE_CHECKING:
     from ctgrid.runs import RunRecord
 
+_NAMED = 4
+"""Files that are named one by one."""
+
 
 def finish(record: RunRecord, as_json: bool, lines: Iterable[str]) -> None:
-    """Print the run record as one JSON object, or the lines meant for people."""
+    """Print the run record as one JSON object, or the lines meant for people, the last of which names the files."""
     if as_json:
         typer.echo(json.dumps(record.as_dict()))
         return
     for line in lines:
         typer.echo(line)
+    if line := wrote(record):
+        typer.echo(line)
+
+
+def wrote(record: RunRecord) -> str:
+    """Return the line that names what a run wrote, a few files each by name, many by folder; empty where it wrote none.
+
+    The first path is as it was given, what lies beside it follows by name alone.
+    """
+    made = [Path(output["path"]) for output in record.outputs if not output.get("kept")]
+    if not record.written:
+        return ""
+    if not made:
+        return f"wrote {record.path}"
+    if len(made) > _NAMED:
+        counts = Counter(path.parent for path in made)
+        return f"wrote {', '.join(f'{count} files in {folder}' for folder, count in counts.items())}; {record.path}"
+    first, *others = [*made, record.path]
+    names = [path.name if path.parent == first.parent else str(path) for path in others]
+    return f"wrote {', '.join([str(first), *names[:-1]])} and {names[-1]}"
 
 
 class Shaped(Protocol):
@@ -81,3 +105,24 @@ def check_new_folder(path: Path) -> None:
         raise CtgridError(f"cannot write into {path}: it is a file, not a folder")
     if not path.exists():
         check_output(path)
+
+
+def default_outputs(word: str, slices: int, seed: int, count: int | None) -> tuple[list[Path], bool]:
+    """Name the volumes by what they are: one in the working folder, several in a folder there.
+
+    The folder's name holds no seed, so that a longer series, or one of other seeds, goes on in it.
+
+    Args:
+        word: for what makes them, such as :func:`ctgrid.names.made_by`.
+        slices: of a volume.
+        seed: of the first.
+        count: of volumes; None for one.
+    """
+    from ctgrid.names import numbered_name
+
+    names = [numbered_name(word, slices, "slices", seed + i) + ".nii.gz" for i in range(count or 1)]
+    if count in (None, 1):
+        return [Path(names[0])], False
+    folder = Path(numbered_name(word, slices, "slices"))
+    check_new_folder(folder)
+    return [folder / name for name in names], True

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ctgrid.errors import CtgridError
+
 from .options import HuOption, JsonOption, OverwriteOption, parse_window
 from .output import describe, finish
 
@@ -19,7 +21,14 @@ def command(
         Path,
         typer.Argument(metavar="IN", help="A volume file, a DICOM folder, a folder of volumes, or a prepared store."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Ends in .png, .gif, .mp4 or .html.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Ends in .png, .gif, .mp4 or .html. If not given: IN_preview.png beside the input.",
+        ),
+    ] = None,
     window: Annotated[
         Any,
         typer.Option("--window", metavar="LO,HI", parser=parse_window, help="HU shown black and white (not .html)."),
@@ -44,8 +53,10 @@ def command(
 ) -> None:
     """Choose, read, draw, write, record."""
     from ctgrid.files import check_output, full_suffix
+    from ctgrid.names import beside
     from ctgrid.runs import RunRecord, recorded
 
+    out = beside(source, "_preview", ".png") if out is None else out
     suffix = full_suffix(out)
     if suffix not in SUFFIXES:
         raise typer.BadParameter(f"{str(out)!r} must end in {', '.join(SUFFIXES)}", param_hint="--out")
@@ -55,6 +66,8 @@ def command(
                 raise typer.BadParameter("belongs to a .gif or .mp4", param_hint=option)
     if names and everything:
         raise typer.BadParameter("give --name or --all, not both", param_hint="--name")
+    if not source.exists():
+        raise CtgridError(f"{source} does not exist")
     check_output(out, overwrite)
     from ctgrid.report.preview import save_preview, volumes_of
 

@@ -25,7 +25,7 @@ def command(
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="HTML", help="The page; .md and .json of that name are written beside it.")
-    ],
+    ] = Path("report.html"),
     title: Annotated[
         str | None, typer.Option("--title", help="Of the page; made of the inputs' names if not given.")
     ] = None,

@@ -11,7 +11,7 @@ from ctgrid.errors import CtgridError
 
 from .convert import MetadataOption, SeriesOption, check_apart
 from .options import HuOption, InputArgument, JsonOption, OverwriteOption, SeedOption
-from .output import check_new_folder, cost, describe, finish
+from .output import check_new_folder, cost, default_outputs, describe, finish
 from .progress import progress_bar, titled
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
@@ -53,8 +53,13 @@ def parse_dose(text: str) -> float:
 def phantom_command(
     ctx: typer.Context,
     out: Annotated[
-        Path, typer.Option("--out", help="A .nii, .nii.gz, .nrrd or .mha file; else a folder for phantom_0000.nii.gz …")
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            help="A .nii, .nii.gz, .nrrd or .mha file; else a folder for phantom_0000.nii.gz … If not given: in the "
+            "working folder, named by slices and seed.",
+        ),
+    ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Phantoms; number i uses seed + i.")] = 1,
     seed: SeedOption = 0,
     size: Annotated[int, typer.Option("--size", min=1, max=4096, help="Pixels of a slice's side.")] = 512,
@@ -77,7 +82,7 @@ def phantom_command(
     from ctgrid.files import check_output
     from ctgrid.runs import RunRecord, recorded
 
-    targets, numbered = plan_outputs(out, count)
+    targets, numbered = default_outputs("phantom", slices, seed, count) if out is None else plan_outputs(out, count)
     folder, shape = targets[0].parent, (slices, size, size)
     voxel = check_grid(seed, shape, spacing_mm, noise)
     if not numbered:
@@ -116,7 +121,13 @@ def phantom_command(
 def low_dose_command(
     ctx: typer.Context,
     source: InputArgument,
-    out: Annotated[Path, typer.Option("--out", help="A .nii, .nii.gz, .nrrd or .mha file, or a DICOM folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="A .nii, .nii.gz, .nrrd or .mha file, or a DICOM folder. If not given: IN_dose0.25 beside the input.",
+        ),
+    ] = None,
     dose: Annotated[
         Any,
         typer.Option("--dose", metavar="FRACTION", parser=parse_dose, help="Of the scan's own dose: 0 < dose <= 1."),
@@ -146,10 +157,12 @@ def low_dose_command(
     """Read, check, simulate, write, record."""
     from ctgrid.data.simulate.dose import low_dose
     from ctgrid.formats import check_writable, output_kind
+    from ctgrid.names import beside
     from ctgrid.preprocess.metadata import MetadataTable
     from ctgrid.runs import RunRecord, recorded
     from ctgrid.volume import Volume, fitting_dtype
 
+    out = beside(source, f"_dose{dose:g}") if out is None else out
     kind = output_kind(out)
     check_apart(source, out)
     check_writable(out, overwrite)

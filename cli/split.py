@@ -14,7 +14,14 @@ from .output import finish
 def command(
     ctx: typer.Context,
     data: Annotated[Path, typer.Argument(metavar="STORE|DIR", help="A store, or a folder of CT volumes.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .yaml or .json file to write.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="The .yaml or .json file to write. If not given: IN_split.yaml beside the data.",
+        ),
+    ] = None,
     valid: Annotated[float, typer.Option("--valid", metavar="PERCENT", help="Share of patients to validate on.")] = 10,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed gives another split.")] = 0,
     patient: Annotated[
@@ -29,10 +36,12 @@ def command(
     from ctgrid.data.store.splits import by_patient, make_split
     from ctgrid.data.volumes import find_volumes, volume_name
     from ctgrid.files import check_output
+    from ctgrid.names import beside
     from ctgrid.runs import RunRecord, recorded
 
     from .output import check_suffix
 
+    out = beside(data, "_split", ".yaml") if out is None else out
     check_suffix(out, (".yaml", ".yml", ".json"), "a split file")
     check_output(out, overwrite)
     record = RunRecord("split", out.with_name(f"{out.stem}.split.run.json"), ctx.obj, seed)

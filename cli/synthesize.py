@@ -10,6 +10,7 @@ import typer
 
 from .options import (
     BatchOption,
+    CodecOption,
     DeviceOption,
     DtypeOption,
     JsonOption,
@@ -17,9 +18,12 @@ from .options import (
     OverwriteOption,
     RefineStepsOption,
     SeedOption,
+    SizeOption,
+    Stage1Option,
+    Stage2Option,
     StepsOption,
 )
-from .output import check_new_folder, check_suffix, cost, describe, finish
+from .output import check_new_folder, check_suffix, cost, default_outputs, describe, finish
 from .progress import progress_bar
 from .synthesis_options import checked_memory, checked_settings
 
@@ -36,7 +40,14 @@ ScheduleName = Literal["auto", "autoregressive", "hierarchical"]
 
 def command(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", help="A .nii or .nii.gz file; with --count also a folder for them.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="A .nii or .nii.gz file; with --count also a folder for them. If not given: in the working folder, "
+            "named by model, slices and seed.",
+        ),
+    ] = None,
     slices: Annotated[int, typer.Option("--slices", min=1, help="Axial slices of a volume.")] = 201,
     seed: SeedOption = 0,
     count: Annotated[
@@ -68,7 +79,7 @@ def command(
         float,
         typer.Option("--refine-start", min=0, max=1, help="Noise stage 2 starts from, a share of the schedule."),
     ] = 1.0,
-    size: Annotated[int, typer.Option("--size", min=1, help="Pixels of a slice's side.")] = 512,
+    size: SizeOption = None,
     batch_size: BatchOption = 8,
     max_memory: Annotated[
         str | None,
@@ -80,6 +91,9 @@ def command(
         bool, typer.Option("--compile", help="Compile the networks: slow to start, then faster.")
     ] = False,
     model: ModelOption = "embedded",
+    stage1: Stage1Option = None,
+    stage2: Stage2Option = None,
+    codec: CodecOption = None,
     kind: Annotated[
         Literal["volume", "video"], typer.Option("--as", help="CT volumes, or movies (--out .mp4, .gif, .webp).")
     ] = "volume",
@@ -94,9 +108,18 @@ def command(
         from .video_synthesize import from_command_line
 
         return from_command_line(ctx)
+    from ctgrid.names import made_by
     from ctgrid.runs import RunRecord, recorded
 
-    paths, many = plan_outputs(out, count)
+    parts = {"stage1": stage1, "stage2": stage2, "codec": codec}
+    loading: dict[str, Any] = {"model": model, "device": device, "dtype": dtype} | {
+        part: path for part, path in parts.items() if path is not None
+    }
+    loading |= {"compile": True} if compile_ else {}
+    if out is None:
+        paths, many = default_outputs(made_by(model, stage1, stage2, codec), slices, seed, count)
+    else:
+        paths, many = plan_outputs(out, count)
     folder = paths[0].parent
     record = RunRecord("synthesize", folder / "run.json", ctx.obj, seed)
     with record.timed("load"):  # torch, for one
@@ -130,8 +153,7 @@ def command(
         overwrite,
     )
     series.check()
-    loading: dict[str, Any] = {"model": model, "device": ranks.device(device), "dtype": dtype}
-    loading |= {"compile": True} if compile_ else {}
+    loading["device"] = ranks.device(device)
     record.settings = {"count": len(paths), **settings.as_dict(), **loading, "max_memory": max_memory}
     with recorded(record) if ranks.first else nullcontext(record):
         lines = synthesize(series, settings, limit, loading, ranks, record)

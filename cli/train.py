@@ -74,6 +74,7 @@ def command(
             progress=progress,
         )
         record.results = summary
+        record.outputs.append({"path": str(out)})
     figures = ", ".join(f"{key} {value:.4g}" for key, value in summary.items() if isinstance(value, int | float))
     skipped = record.results.get("data", {}).get("skipped") or {}
     lines = [f"{len(skipped)} clips skipped, such as {name}: {reason}" for name, reason in [*skipped.items()][:1]]

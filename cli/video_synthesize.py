@@ -12,7 +12,7 @@ from .progress import progress_bar, titled
 
 
 def synthesize_video(
-    out: Path,
+    out: Path | None,
     frames: int,
     fps: float,
     *,
@@ -29,7 +29,8 @@ def synthesize_video(
     """Check the outputs, load, and write one movie after the other.
 
     Args:
-        out: a .mp4, .gif or .webp file; with ``count`` > 1 the name is numbered.
+        out: a .mp4, .gif or .webp file; with ``count`` > 1 the name is numbered. None names .mp4 files in the working
+            folder.
         frames: of a movie.
         fps: frames per second.
         argv: the command line, for the record.
@@ -37,25 +38,24 @@ def synthesize_video(
         count: movies.
         size: pixels of a frame's side; None takes the model's own.
         settings: further fields of :class:`ctgrid.pipelines.settings.Settings`.
-        loading: model, device, dtype, and whether to compile.
+        loading: model and parts in place of its own, device, dtype, and whether to compile.
         max_memory: bytes that batches must fit into; None takes ``batch_size`` as it is.
         overwrite: replace what is there.
         as_json: print the record.
     """
-    from dataclasses import replace
-
     from ctgrid.data.video.write import check_movie, open_movie
     from ctgrid.metrics.flicker import FlickerMeter
     from ctgrid.pipelines.settings import Settings
     from ctgrid.runs import RunRecord, recorded
 
-    targets = [out] if count == 1 else [out.with_name(f"{out.stem}_{i:04d}{out.suffix}") for i in range(count)]
+    if out is None:
+        targets = default_movies(loading, frames, seed, count)
+    else:
+        targets = [out] if count == 1 else [out.with_name(f"{out.stem}_{i:04d}{out.suffix}") for i in range(count)]
     for path in targets:
         check_movie(path, fps=fps, overwrite=overwrite)
-    wanted = Settings(slices=frames, **settings)
-    if size is not None:
-        wanted = replace(wanted, size=size)
-    record = RunRecord("synthesize", out.parent / "run.json", argv, seed)
+    wanted = Settings(slices=frames, size=size, **settings)
+    record = RunRecord("synthesize", targets[0].parent / "run.json", argv, seed)
     record.settings = {"as": "video", "frames": frames, "fps": fps, "count": count, **settings, **loading}
     lines, flickers = [], []
     with recorded(record), progress_bar() as bar:
@@ -65,7 +65,6 @@ def synthesize_video(
 
             pipeline = VideoPipeline.load(**loading)
         record.model = pipeline.describe()
-        wanted = Settings(slices=frames, size=size or pipeline.size, **settings)
         resolved = pipeline.resolve(wanted, max_memory)
         record.settings |= {k: v for k, v in resolved.as_dict().items() if k != "slices"}
         for i, path in enumerate(targets):
@@ -91,6 +90,15 @@ def synthesize_video(
     finish(record, as_json, [*lines, cost(record)])
 
 
+def default_movies(loading: dict[str, Any], frames: int, seed: int, count: int) -> list[Path]:
+    """Name movies in the working folder by what they are."""
+    from ctgrid.names import made_by, numbered_name
+
+    parts = {name: loading.get(name) for name in ("stage1", "stage2", "codec")}
+    word = made_by(loading["model"], **parts)
+    return [Path(numbered_name(word, frames, "frames", seed + i) + ".mp4") for i in range(count)]
+
+
 def from_command_line(ctx: typer.Context) -> None:
     """Run :func:`synthesize_video` with the options of ``ctgrid synthesize``, whatever they are besides the usual.
 
@@ -106,6 +114,7 @@ def from_command_line(ctx: typer.Context) -> None:
     given = dict(ctx.params)
     typed = {name: value for name, value in given.items() if _typed(ctx, name)}
     loading = {name: given[name] for name in ("model", "device", "dtype")}
+    loading |= {part: given[part] for part in ("stage1", "stage2", "codec") if given[part] is not None}
     loading |= {"compile": True} if given["compile_"] else {}
     if given["kind"] != "video":
         raise typer.BadParameter("goes with --as video only; volumes have --slices", param_hint="--frames")
@@ -117,7 +126,7 @@ def from_command_line(ctx: typer.Context) -> None:
         asked_frames(given["frames"], typed.get("slices")),
         given["fps"],
         argv=ctx.obj,
-        size=typed.get("size"),
+        size=given["size"],
         settings=settings,
         loading=loading,
         max_memory=checked_memory(given["max_memory"]),

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ctgrid.denoising.methods import denoise
     from ctgrid.errors import CtgridError
+    from ctgrid.pipelines.synthesize import synthesize
     from ctgrid.volume import Volume
 
     __version__: str
 
-__all__ = ["CtgridError", "Volume", "__version__", "denoise"]
+__all__ = ["CtgridError", "Volume", "__version__", "denoise", "synthesize"]
 
 _HOME = {
     "CtgridError": "ctgrid.errors",
     "Volume": "ctgrid.volume",
     "denoise": "ctgrid.denoising.methods",
+    "synthesize": "ctgrid.pipelines.synthesize",
 }
 
 

@@ -46,7 +46,7 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     if path.exists() and not overwrite:
         raise CtgridError(f"{path} exists; pass --overwrite to replace it")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise CtgridError(f"cannot write {path}: no permission to write in {parent}")
+        raise CtgridError(f"cannot write {path}: no permission to write in {parent}; name another place with --out")
     return path
 
 

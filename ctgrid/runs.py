@@ -37,6 +37,7 @@ class RunRecord:
         results: the run's own figures, such as ``noise_hu``.
         dit_token_passes: tokens times calls of the diffusion transformers; None where none was called.
         worth_keeping: write the record even when the run fails, because it left something behind.
+        written: whether the record lies on the disk.
     """
 
     command: str
@@ -53,6 +54,7 @@ class RunRecord:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     status: str = "running"
     worth_keeping: bool = False
+    written: bool = False
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     _clock: float = field(default_factory=time.perf_counter, repr=False)
@@ -92,6 +94,7 @@ class RunRecord:
         move_aside(self.path)
         with atomic_output(self.path, overwrite=True) as temporary:
             temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        self.written = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""

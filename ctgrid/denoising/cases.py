@@ -47,22 +47,25 @@ def denoise_cases(
             single case, where one failed.
     """
     bench = bench or Bench(request)
-    journal = None if plan.folder is None else Manifest(plan.folder / JOURNAL)
-    kept = _check_outputs(plan, bench, journal)
+    journals = {folder: Manifest(folder / JOURNAL) for folder in plan.folders} if plan.many else {}
+    kept = _check_outputs(plan, bench, journals)
     entries: list[Entry] = []
-    waiting: list[Entry] = []  # failures before anything succeeded leave nothing behind
+    waiting: list[tuple[Manifest, Entry]] = []  # failures before anything succeeded leave nothing behind
     for number, job in enumerate(plan.jobs):
         entry = kept.get(job.out)
         if entry is None:
             entry = _tried(job, bench, plan, progress)
         entries.append(entry)
-        if journal is not None and entry["status"] != KEPT:
-            waiting.append(entry)
+        if plan.many and entry["status"] != KEPT:
+            waiting.append((journals[job.out.parent], entry))
             if any(e["status"] != FAILED for e in entries):
-                check_folder(journal.path.parent)
-                for waited in waiting:
-                    journal.append(plain(waited))
-                waiting.clear()
+                left = []
+                for journal, waited in waiting:
+                    if journal.path.parent.exists():
+                        journal.append(plain(waited))
+                    else:
+                        left.append((journal, waited))
+                waiting = left
         on_case(entry)
         progress("cases", number + 1, len(plan.jobs))
     if all(entry["status"] == FAILED for entry in entries):
@@ -71,16 +74,16 @@ def denoise_cases(
     return entries
 
 
-def _check_outputs(plan: Plan, bench: Bench, journal: Manifest | None) -> dict[Path, Entry]:
+def _check_outputs(plan: Plan, bench: Bench, journals: Mapping[Path, Manifest]) -> dict[Path, Entry]:
     """Return the entries of results that are kept; refuse what is in the way."""
     request = bench.request
     kept: dict[Path, Entry] = {}
-    listed = journal.entries() if journal is not None and request.resume else {}
-    if plan.folder is not None:
-        check_folder(plan.folder)
+    listed = {folder: journal.entries() for folder, journal in journals.items() if request.resume}
+    for folder in journals:
+        check_folder(folder)
     for job in plan.jobs:
         if request.resume and job.out.exists():
-            entry = listed.get(job.out.name)
+            entry = listed.get(job.out.parent, {}).get(job.out.name)
             if entry is not None and _is_done(job, entry, bench):
                 kept[job.out] = {**entry, "status": KEPT}
                 continue
@@ -90,9 +93,9 @@ def _check_outputs(plan: Plan, bench: Bench, journal: Manifest | None) -> dict[P
                 )
                 raise CtgridError(f"{job.out} exists and {why}; pass --overwrite to make it anew")
         try:
-            check_job(job, plan.folder, request.overwrite)
+            check_job(job, plan.many, request.overwrite)
         except CtgridError as error:
-            hint = ", or --resume to keep what is done" if plan.folder is not None and not request.resume else ""
+            hint = ", or --resume to keep what is done" if plan.many and not request.resume else ""
             raise CtgridError(f"{error}{hint if '--overwrite' in str(error) else ''}") from error
     return kept
 
@@ -116,9 +119,9 @@ def _tried(job: Job, bench: Bench, plan: Plan, progress: Progress) -> Entry:
     """Denoise one of several cases; return its entry, also where that failed."""
     started = time.perf_counter()
     try:
-        return denoise_case(job, bench, many=plan.folder is not None, progress=progress)
+        return denoise_case(job, bench, many=plan.many, progress=progress)
     except Exception as error:
-        if bench.request.strict or plan.folder is None:
+        if bench.request.strict or not plan.many:
             raise
         known = isinstance(error, CtgridError | OSError | MemoryError)
         reason = reason_of(error) if known else f"unexpected {type(error).__name__}: {reason_of(error)}"

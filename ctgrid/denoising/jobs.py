@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ctgrid.data.store.cases import find_cases, named
+from ctgrid.data.store.cases import Case, find_cases, named
 from ctgrid.errors import CtgridError
 from ctgrid.files import check_output, full_suffix
 from ctgrid.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES, WRITABLE, check_writable, is_dicom, output_kind
+from ctgrid.names import DENOISED, beside, written_suffix
+from ctgrid.names import stem_of as name_of
 
 PICTURE = "_compared.png"
 JOURNAL = "denoise.jsonl"
@@ -43,19 +46,30 @@ class Plan:
     """All cases of one call.
 
     Attributes:
-        jobs: the cases, sorted by path.
-        folder: where the results of several cases go, and their journal; None for a single one.
+        jobs: the cases, in the order of the inputs and sorted by path within each.
+        many: whether several were asked for: their results are listed in a journal beside them, and one that fails
+            does not stop the others.
+        earlier: scans that are left out as results of an earlier call, see :func:`earlier_results`.
     """
 
     jobs: list[Job]
-    folder: Path | None = None
+    many: bool = False
+    earlier: list[Path] = field(default_factory=list)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where results go; the record of the call lies in the first."""
+        return list(dict.fromkeys(job.out.parent for job in self.jobs))
 
 
-def plan_jobs(inputs: Sequence[Path], out: Path, *, residual: Path | None = None, picture: bool = True) -> Plan:
+def plan_jobs(
+    inputs: Sequence[Path], out: Path | None = None, *, residual: Path | None = None, picture: bool = True
+) -> Plan:
     """Decide what goes where.
 
     A name with a volume's suffix takes one scan. Any other name is a folder: of one DICOM series where one is given
-    by itself, else of results that keep their inputs' names.
+    by itself, else of results that keep their inputs' names. Where no name is given, the result of every input lies
+    beside it: that of ``scan.nii.gz`` is ``scan_denoised.nii.gz``, that of a folder or zip ``NAME_denoised``, a folder.
 
     Args:
         inputs: scans, and folders that are searched for them.
@@ -66,6 +80,77 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, residual: Path | None = None
     Raises:
         CtgridError: where nothing is found, an output is an input or in the way, or several scans would get one name.
     """
+    cases, earlier = earlier_results(find_cases(inputs))
+    if out is not None:
+        plan = _plan_into(inputs, cases, out, residual, picture)
+    else:
+        groups = _by_input(inputs, cases)
+        if len(groups) == 1:
+            plan = _plan_into([groups[0][0]], groups[0][1], beside(groups[0][0], DENOISED), residual, picture)
+        else:
+            plan = _plan_beside(groups, residual, picture)
+    taken: set[Path] = set()
+    for job in plan.jobs:
+        for path in job.outputs:
+            check_apart(job.source, path)
+            if path.resolve() in taken:
+                raise CtgridError(f"{path} would be written twice; choose another --residual or --out")
+            taken.add(path.resolve())
+    return replace(plan, earlier=earlier)
+
+
+def earlier_results(cases: Sequence[Case]) -> tuple[list[Case], list[Path]]:
+    """Part scans from results of earlier calls, which lie beside them under names of their own.
+
+    ``a_denoised.nii.gz`` is one where ``a``, of any format, is among the scans too, and so is everything in a folder
+    ``b_denoised`` where a scan is in ``b``, or is ``b``. Alone it is a scan like any other.
+
+    Returns:
+        The scans, and the paths of the results.
+    """
+    places = {place for case in cases for place in (case.path.with_name(name_of(case.path)), *case.path.parents)}
+    own: list[Case] = []
+    results: list[Path] = []
+    for case in cases:
+        ways = (case.path.with_name(name_of(case.path)), *case.path.parents)
+        made = any(
+            way.name.endswith(DENOISED) and way.with_name(way.name.removesuffix(DENOISED)) in places
+            for way in ways
+            if way.name != DENOISED
+        )
+        if made:
+            results.append(case.path)
+        else:
+            own.append(case)
+    return own, results
+
+
+def _by_input(inputs: Sequence[Path], cases: Sequence[Case]) -> list[tuple[Path, list[Case]]]:
+    """Return every input that has scans, with its own; one that two inputs hold belongs to the first."""
+    left, groups = list(cases), []
+    for source in inputs:
+        whole = Path(os.path.abspath(source))  # noqa: PTH100 (as find_cases does: resolve() would follow links)
+        own = [case for case in left if case.path.is_relative_to(whole)]
+        if own:
+            groups.append((source, own))
+            left = [case for case in left if case not in own]
+    return groups
+
+
+def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | None, picture: bool) -> Plan:
+    """Return the plan of several inputs, the results of each beside it."""
+    _check_residual_folder(residual)
+    jobs: list[Job] = []
+    for source, cases in groups:
+        jobs += _plan_into([source], cases, beside(source, DENOISED), None, picture).jobs
+    if residual is not None:
+        rests = {case.path: _residual(case, residual) for case in named(c for _, cases in groups for c in cases)}
+        jobs = [replace(job, residual=rests[job.source]) for job in jobs]
+    return Plan(jobs, many=True)
+
+
+def _plan_into(inputs: Sequence[Path], cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> Plan:
+    """Return the plan of scans that go into one file or folder."""
     for source in inputs:
         check_apart(source, out)
     suffix = full_suffix(out)
@@ -75,46 +160,34 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, residual: Path | None = None
             f"cannot write {out}: a volume must end in {' or '.join(WRITABLE)}; a DICOM series, or the results of "
             "several scans, go into a folder, whose name has no such suffix"
         )
-    cases = [case.path for case in find_cases(inputs)]
     if is_file and len(cases) > 1:
         raise CtgridError(f"{len(cases)} scans cannot go into one file {out}; name a folder with --out")
-    one_series = len(cases) == 1 and cases[0].exists() and is_dicom(cases[0])
+    one_series = len(cases) == 1 and cases[0].path.exists() and is_dicom(cases[0].path)
     if is_file or one_series:
         if residual is not None and full_suffix(residual) not in WRITABLE:
             raise CtgridError(f"cannot write {residual}: a residual must end in {' or '.join(WRITABLE)}")
-        plan = Plan([Job(cases[0], out, residual, out.with_name(stem_of(out) + PICTURE) if picture else None)])
-    else:
-        plan = Plan(_into_folder(inputs, cases, out, residual, picture), out)
-    taken: set[Path] = set()
-    for job in plan.jobs:
-        for path in job.outputs:
-            check_apart(job.source, path)
-            if path.resolve() in taken:
-                raise CtgridError(f"{path} would be written twice; choose another --residual or --out")
-            taken.add(path.resolve())
-    return plan
+        return Plan([Job(cases[0].path, out, residual, out.with_name(stem_of(out) + PICTURE) if picture else None)])
+    _check_residual_folder(residual)
+    jobs = [
+        Job(
+            case.path,
+            out / f"{case.name}{written_suffix(case.path)}",
+            None if residual is None else _residual(case, residual),
+            out / f"{case.name}{PICTURE}" if picture else None,
+        )
+        for case in named(cases)
+    ]
+    return Plan(jobs, many=True)
 
 
-def _into_folder(
-    inputs: Sequence[Path], cases: list[Path], out: Path, residual: Path | None, picture: bool
-) -> list[Job]:
-    """Return the jobs of a folder of results."""
+def _check_residual_folder(residual: Path | None) -> None:
     if residual is not None and full_suffix(residual) in WRITABLE:
         raise CtgridError(f"{residual} is a file; the residuals of several scans go into a folder")
-    jobs = []
-    for case in named(find_cases(inputs)):
-        suffix = full_suffix(case.path) if not case.path.is_dir() else ""
-        kept = suffix if suffix in WRITABLE else {".nhdr": ".nrrd", ".mhd": ".mha"}.get(suffix, "")
-        jobs.append(
-            Job(
-                case.path,
-                out / f"{case.name}{kept}",
-                None if residual is None else residual / f"{case.name}{kept or '.nii.gz'}",
-                out / f"{case.name}{PICTURE}" if picture else None,
-            )
-        )
-    assert len(jobs) == len(cases)
-    return jobs
+
+
+def _residual(case: Case, folder: Path) -> Path:
+    """Return where a named case's residual goes, in a folder of them."""
+    return folder / f"{case.name}{written_suffix(case.path) or '.nii.gz'}"
 
 
 def stem_of(path: Path) -> str:
@@ -134,19 +207,19 @@ def check_apart(source: Path, out: Path) -> None:
         raise CtgridError(f"{out} lies inside the input folder {source}; choose an --out elsewhere")
 
 
-def check_job(job: Job, folder: Path | None, overwrite: bool) -> None:
+def check_job(job: Job, many: bool, overwrite: bool) -> None:
     """Make sure that a case's outputs can be written, before any work.
 
     Args:
         job: the case.
-        folder: of several results; it is made where its parent exists.
+        many: it is one of several, whose folder is made where its parent exists.
         overwrite: whether what is there may be replaced.
 
     Raises:
         CtgridError: where they cannot.
     """
     for path in job.outputs:
-        if folder is not None and not path.parent.exists():
+        if many and not path.parent.exists():
             check_folder(path.parent)
         elif path == job.picture:
             check_output(path, overwrite)

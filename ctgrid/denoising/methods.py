@@ -184,10 +184,6 @@ METHODS: dict[str, Method] = {
 }
 
 
-DEFAULT_METHOD = default_method()
-"""Of the model inside the package."""
-
-
 def find_method(name: str) -> Method:
     """Return a method by its name.
 
@@ -234,10 +230,10 @@ def denoise(
     weights: str | Path | None = None,
     **settings: Any,
 ) -> Volume:
-    """Denoise one volume in a single call.
+    """Denoise one volume in a single call: what ``ctgrid denoise`` does, by default to the voxel.
 
     Args:
-        volume: a volume or the path of one.
+        volume: a volume or the path of one; :meth:`ctgrid.Volume.read` has more ways to read it.
         method: one of :data:`METHODS`; None takes :func:`default_method`.
         strength: the noise's standard deviation in HU, or "auto" to estimate it.
         model: ``embedded`` or a folder, for methods with networks of ctgrid's.

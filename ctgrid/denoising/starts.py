@@ -13,9 +13,9 @@ from ctgrid.draws import generator_for, normal
 from ctgrid.errors import CtgridError
 from ctgrid.preprocess.resample import SCALE_HU
 
-Start = Literal["noised", "matched"]
-"""``noised``: the scan's latent, diffused to the starting timestep (Algorithm 3). ``matched``: the latent's own noise
-stands for that of the timestep, and none is added."""
+Start = Literal["matched", "noised"]
+"""``matched``: the latent's own noise stands for that of the timestep, and none is added. ``noised``: the scan's
+latent, diffused to the starting timestep (Algorithm 3)."""
 
 LOWEST, HIGHEST = 20, 700
 """Timesteps between which the start is kept."""

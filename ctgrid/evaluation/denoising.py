@@ -14,7 +14,7 @@ import numpy as np
 from ctgrid.data.volumes import volume_name
 from ctgrid.denoising.choice import Choice
 from ctgrid.denoising.diffusion import diffusion_identity
-from ctgrid.denoising.methods import DEFAULT_METHOD, METHODS, Loading
+from ctgrid.denoising.methods import METHODS, Loading, default_method
 from ctgrid.denoising.result import Denoiser
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.keep import keep_case
@@ -30,8 +30,11 @@ from ctgrid.volume import Volume
 NOISY = "noisy"
 """The method that does nothing: what the others start from."""
 
-QUICK_METHODS = (NOISY, *(m.name for m in METHODS.values() if m.classical and m.name != "patch-based"), DEFAULT_METHOD)
-"""Methods compared where none are named."""
+
+def quick_methods() -> tuple[str, ...]:
+    """Return the methods compared where none are named: all filters but the slowest, and the embedded model's best."""
+    return (NOISY, *(m.name for m in METHODS.values() if m.classical and m.name != "patch-based"), default_method())
+
 
 PROTOCOL = "denoising@1"
 """Version of what is measured; part of every case's hash."""
@@ -54,7 +57,7 @@ class Evaluation:
     """
 
     noises: tuple[Noise, ...]
-    methods: tuple[str, ...] = QUICK_METHODS
+    methods: tuple[str, ...] = field(default_factory=quick_methods)
     slices: str = ":"
     seed: int = 0
     strength: Given = "known"

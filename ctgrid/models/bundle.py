@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,13 +15,12 @@ import torch
 
 from ctgrid.diffusion.schedule import Prediction
 from ctgrid.errors import CtgridError
-from ctgrid.files import sha256_of
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.models.dit import DiT
 from ctgrid.models.load import load_dit
-from ctgrid.models.manifest import digest_of
 from ctgrid.models.own import load_own, moved
-from ctgrid.models.sources import EMBEDDED, EMBEDDED_FOLDER, describe_source, resolve_model
+from ctgrid.models.parts import DETAIL, PARTS, Parts, digest_of_model, find_parts, model_folder, part_folder
+from ctgrid.models.sources import EMBEDDED, EMBEDDED_FOLDER
 from ctgrid.models.stacked import Layout, network_sizes
 
 if TYPE_CHECKING:
@@ -45,10 +43,6 @@ __all__ = [
     "pack",
     "part_folder",
 ]
-
-PARTS = ("codec", "stage1", "stage2")
-DETAIL = "detail"
-"""The optional part."""
 
 STAGE_FILE = "stage.json"
 """Facts beside a stage's weights."""
@@ -140,37 +134,6 @@ class Bundle:
         }
 
 
-def model_folder(name: str | Path) -> Path:
-    """Return the folder of a model with all its parts.
-
-    Args:
-        name: ``embedded``, a folder, or ``hub:owner/name[@revision]`` of a model fetched before.
-
-    Raises:
-        CtgridError: where it is not here or lacks a part.
-    """
-    folder = resolve_model(name)
-    if not folder.is_dir():
-        raise CtgridError(f"{folder}: no such model folder; use 'embedded' or a folder with {', '.join(PARTS)}")
-    missing = [part for part in PARTS if not (folder / part / "config.json").exists()]
-    if missing:
-        raise CtgridError(f"{folder}: this model lacks {', '.join(missing)} (a folder with config.json and weights)")
-    return folder
-
-
-def digest_of_model(name: str | Path, without: Sequence[str] = ()) -> str:
-    """Return one hash over the configs and weights of a model, whichever parts it has.
-
-    Args:
-        name: as :func:`ctgrid.models.sources.resolve_model` takes it.
-        without: parts left out.
-    """
-    folder = resolve_model(name)
-    files = [path for kind in ("*.safetensors", "*.json") for path in folder.glob(f"*/{kind}")]
-    kept = [path for path in files if path.parent.name not in without and path.name != "run.json"]
-    return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in kept})
-
-
 def load_stage(folder: Path) -> DiT:
     """Load one stage from a folder as saved by training, float32, in evaluation mode.
 
@@ -182,31 +145,37 @@ def load_stage(folder: Path) -> DiT:
     return load_dit(folder).float().eval().requires_grad_(False)
 
 
-def load_bundle(name: str | Path, device: torch.device | str = "cpu") -> Bundle:
+def load_bundle(name: str | Path | Parts, device: torch.device | str = "cpu") -> Bundle:
     """Load a model by name.
 
     Args:
-        name: as :func:`model_folder` takes it; nothing is downloaded.
+        name: as :func:`model_folder` takes it, or what :func:`ctgrid.models.parts.find_parts` found; nothing is
+            downloaded.
         device: where the weights go.
 
     Raises:
         CtgridError: where a part is missing or unreadable, or the parts do not fit together.
     """
-    folder = model_folder(name)
-    codec, stage1, stage2, facts1, facts2 = load_parts(*(folder / part for part in PARTS))
-    weights = sorted(folder.glob("*/*.safetensors"))
-    hashes = {path.relative_to(folder).as_posix(): sha256_of(path) for path in weights}
+    parts = name if isinstance(name, Parts) else find_parts(name)
+    codec, stage1, stage2, facts1, facts2 = load_parts(parts.codec, parts.stage1, parts.stage2)
+    for run, identity in parts.trained_on:
+        if identity != codec.identity:
+            raise CtgridError(
+                f"{run}: it was trained with another codec than {parts.codec}, whose latents it does not know; "
+                "name its own with --codec"
+            )
+    hashes = parts.hashes()
     return Bundle(
-        name=str(name),
-        folder=folder,
+        name=parts.name,
+        folder=parts.stage1.parent,
         codec=codec.to(device),
         stage1=moved(stage1, device),
         stage2=moved(stage2, device),
         facts1=facts1,
         facts2=facts2,
         hashes=hashes,
-        source=describe_source(name, hashes),
-        detail=moved(load_detail(folder), device) if (folder / DETAIL / "config.json").exists() else None,
+        source=parts.describe(hashes),
+        detail=None if parts.detail is None else moved(read_detail(parts.detail), device),
     )
 
 
@@ -262,20 +231,6 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
         if one != other:
             raise CtgridError(f"{stage1.parent}: the parts do not fit together: {what} differ, {one} and {other}")
     return network.colour() if facts1.channels == 3 else network, *models, facts1, facts2
-
-
-def part_folder(folder: Path, part: str = "codec") -> Path:
-    """Return where a part's weights lie: in a named model, in ``model`` inside a training run, else the folder itself.
-
-    Args:
-        folder: the run or folder, or ``embedded`` or ``hub:owner/name[@revision]``.
-        part: one of :data:`PARTS`.
-    """
-    if str(folder) == EMBEDDED or str(folder).startswith("hub:"):
-        from ctgrid.models.codec_files import codec_path
-
-        return codec_path(folder) if part == "codec" else resolve_model(folder) / part
-    return folder / "model" if (folder / "model").is_dir() else folder
 
 
 def pack(

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from ctgrid.devices import check_compiler, choose_device, wait_for
 from ctgrid.errors import CtgridError
 from ctgrid.models.bundle import Bundle, load_bundle
 from ctgrid.models.own import moved
+from ctgrid.models.parts import find_parts
 from ctgrid.precision import choose_dtype
 
 Pipeline = TypeVar("Pipeline", bound="ModelPipeline")
@@ -67,23 +69,30 @@ class ModelPipeline:
         device: str = "auto",
         dtype: str = "auto",
         compile: bool = False,
+        *,
+        codec: str | Path | None = None,
+        stage1: str | Path | None = None,
+        stage2: str | Path | None = None,
     ) -> Pipeline:
-        """Load a model by name.
+        """Load a model by name, or from the training runs of its parts.
 
         Args:
             model: ``embedded`` or a folder with ``codec``, ``stage1`` and ``stage2``.
             device: see :func:`ctgrid.devices.choose_device`.
             dtype: see :func:`ctgrid.precision.choose_dtype`.
             compile: compile the networks, which takes a minute and makes every further step faster.
+            codec: another codec than the model's, see :func:`ctgrid.models.parts.find_parts`.
+            stage1: likewise a training run, or a folder, of stage 1.
+            stage2: likewise of stage 2.
 
         Raises:
             CtgridError: where the model, device or precision is not to be had.
         """
         place = choose_device(device)
-        bundle = load_bundle(model, place)
+        bundle = load_bundle(find_parts(model, codec=codec, stage1=stage1, stage2=stage2), place)
         if bundle.facts1.content not in cls.contents:
             raise CtgridError(
-                f"model {model}: it was trained on {bundle.facts1.content} and makes no CT; "
+                f"model {bundle.name}: it was trained on {bundle.facts1.content} and makes no CT; "
                 "use it with ctgrid synthesize --as video"
             )
         precision = choose_dtype(dtype, place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -202,16 +201,3 @@ class DenoisePipeline(ModelPipeline):
 def spread(total: int, count: int) -> Tensor:
     """Return ``count`` slice numbers, evenly spaced in a volume of ``total``; they repeat in a short one."""
     return torch.linspace(0, total - 1, count + 2)[1:-1].round().long()
-
-
-def denoise(volume: Volume | str | Path, *, model: str = "embedded", device: str = "auto", **settings: Any) -> Volume:
-    """Denoise one volume in a single call; see :meth:`DenoisePipeline.run` for the settings.
-
-    Args:
-        volume: a volume or the path of one.
-        model: see :meth:`ModelPipeline.load`.
-        device: likewise.
-        settings: of :meth:`DenoisePipeline.run`.
-    """
-    scan = volume if isinstance(volume, Volume) else Volume.read(volume)
-    return DenoisePipeline.load(model=model, device=device).run(scan, **settings).volume

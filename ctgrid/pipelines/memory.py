@@ -82,7 +82,7 @@ def fitting(pipeline: SynthesisPipeline, settings: Settings, limit: int) -> Sett
     cell = stage1.in_channels * (stage1.latent_size // facts.k) ** 2 * 4
     per_item = MARGIN * need + 2 * cell * settings.slices
     if device.type == "cpu":
-        per_item += QUEUED * settings.size**2 * 2
+        per_item += QUEUED * settings.pixels**2 * 2
     base = resident(device) + (RESERVE if device.type == "cpu" else 0)
     batch = math.floor((limit - base) / per_item)
     if batch < 1:

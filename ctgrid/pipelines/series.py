@@ -136,7 +136,7 @@ class Series:
             CtgridError: where a file cannot be written.
         """
         affine = pipeline.affine(settings)
-        shape = (settings.slices, settings.size, settings.size)
+        shape = (settings.slices, settings.pixels, settings.pixels)
         writing: dict[int, _Writing] = {}
         clock = time.perf_counter()
 

@@ -35,7 +35,7 @@ class Settings:
         steps: network calls per grid in stage 1.
         refine_steps: network calls per slice in stage 2.
         fill_steps: network calls per grid that fills a gap (``hierarchical``); None is one.
-        size: pixels of a slice's side.
+        size: pixels of a slice's side; None takes the model's own.
         batch_size: grids or slices at once, of any volumes.
         sampler: ``dpm++``, ``ddim`` or ``ddpm``.
         spacing: of the steps, see :meth:`ctgrid.diffusion.Schedule.respace`; None is the sampler's own.
@@ -53,7 +53,7 @@ class Settings:
     steps: int = 20
     refine_steps: int = REFINE_STEPS
     fill_steps: int | None = None
-    size: int = 512
+    size: int | None = None
     batch_size: int = 8
     sampler: str = "dpm++"
     spacing: Spacing | None = None
@@ -104,7 +104,14 @@ class Settings:
             rows, fill = self.control_rows or CONTROL_ROWS, None
         spacing = SAMPLERS[self.sampler] if self.spacing is None else self.spacing
         spacing = "even" if spacing == "linspace" else spacing
-        return replace(self, schedule=schedule, control_rows=rows, fill_steps=fill, spacing=spacing)
+        size = self.size or bundle.facts2.size
+        return replace(self, schedule=schedule, control_rows=rows, fill_steps=fill, spacing=spacing, size=size)
+
+    @property
+    def pixels(self) -> int:
+        """The side of a slice, of resolved settings."""
+        assert self.size is not None, "settings are resolved before anything is made"
+        return self.size
 
     def plan(self, k: int) -> Plan:
         """Return the grids to sample, of resolved settings.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class SynthesisPipeline(ModelPipeline):
         steps: int = 20,
         refine_steps: int = REFINE_STEPS,
         fill_steps: int | None = None,
-        size: int = 512,
+        size: int | None = None,
         batch_size: int = 8,
         sampler: str = "dpm++",
         schedule: ScheduleName = "auto",
@@ -92,7 +93,7 @@ class SynthesisPipeline(ModelPipeline):
             steps: network calls per grid in stage 1.
             fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical`` only).
             refine_steps: network calls per slice in stage 2.
-            size: pixels of a slice's side; resized where the model's own size differs.
+            size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
             batch_size: grids or slices at once.
             sampler: ``dpm++``, ``ddim`` or ``ddpm``.
             schedule: ``hierarchical`` needs a model with absolute z and is then the default;
@@ -108,7 +109,7 @@ class SynthesisPipeline(ModelPipeline):
         """
         asked = {k: v for k, v in locals().items() if k in Settings.__dataclass_fields__}
         settings = Settings(**asked).resolved(self.bundle)
-        hu = np.empty((slices, size, size), dtype=np.int16)
+        hu = np.empty((slices, settings.pixels, settings.pixels), dtype=np.int16)
 
         def receive(_: int, first: int, arrival: Arrival) -> None:
             block = arrival()
@@ -116,7 +117,7 @@ class SynthesisPipeline(ModelPipeline):
 
         work = self.stream([seed], settings, receive, progress)
         recorded = {**settings.as_dict(), "seed": seed}
-        record = {"source": "ctgrid synthesize", "model": self.bundle.name, "settings": recorded}
+        record = {"source": "ctgrid synthesize", "model": self.describe(), "settings": recorded}
         volume = Volume(hu, self.affine(settings), record)
         return Synthesis(volume, work.phases, work.dit_token_passes, recorded)
 
@@ -135,8 +136,8 @@ class SynthesisPipeline(ModelPipeline):
         return fitting(self, settings, max_memory)
 
     def affine(self, settings: Settings) -> np.ndarray:
-        """Return the affine (4, 4) of the volumes that settings ask for."""
-        return synthetic_affine(self.bundle, (settings.slices, settings.size, settings.size))
+        """Return the affine (4, 4) of the volumes that resolved settings ask for."""
+        return synthetic_affine(self.bundle, (settings.slices, settings.pixels, settings.pixels))
 
     def finish(self, images: Tensor, size: int) -> Tensor:
         """Turn slices (B, C, S, S) in [-1, 1] into what :meth:`stream` hands out."""
@@ -194,7 +195,7 @@ class SynthesisPipeline(ModelPipeline):
                     )
                 work.dit_token_passes += spent
                 with watch("assemble"):
-                    hu = self.finish(images, settings.size)
+                    hu = self.finish(images, settings.pixels)
                 done = 0
                 for owner, run in groupby(owners):
                     size = len(list(run))
@@ -204,6 +205,42 @@ class SynthesisPipeline(ModelPipeline):
                 title("stage 2", first + len(part), len(members) * slices)
         work.phases = watch.rounded()
         return work
+
+
+def synthesize(
+    slices: int = 201,
+    seed: int = 0,
+    *,
+    model: str = "embedded",
+    device: str = "auto",
+    dtype: str = "auto",
+    codec: str | Path | None = None,
+    stage1: str | Path | None = None,
+    stage2: str | Path | None = None,
+    **settings: Any,
+) -> Volume:
+    """Make one volume in a single call: what ``ctgrid synthesize`` does, by default to the voxel.
+
+    Args:
+        slices: axial slices.
+        seed: the same seed gives the same voxels on the same machine.
+        model: see :meth:`ctgrid.pipelines.base.ModelPipeline.load`; likewise the next five.
+        device: where to compute.
+        dtype: number format of the networks.
+        codec: in place of the model's.
+        stage1: likewise.
+        stage2: likewise.
+        settings: of :meth:`SynthesisPipeline.generate`, such as ``steps``, ``size`` and ``progress``.
+
+    Returns:
+        The volume; its record tells the model, the settings and seconds by phase.
+
+    Raises:
+        CtgridError: for settings out of range, or that the model cannot follow.
+    """
+    pipeline = SynthesisPipeline.load(model, device, dtype, codec=codec, stage1=stage1, stage2=stage2)
+    made = pipeline.generate(slices, seed, **settings)
+    return replace(made.volume, record={**made.volume.record, "phases": made.phases})
 
 
 def hu_of(images: Tensor, size: int) -> Tensor:

@@ -32,11 +32,6 @@ class VideoPipeline(SynthesisPipeline):
 
     window_hu: tuple[float, float] = LUNG_HU
 
-    @property
-    def size(self) -> int:
-        """Pixels of the model's own frames."""
-        return self.bundle.facts2.size
-
     def finish(self, images: Tensor, size: int) -> Tensor:
         """Turn images (B, C, S, S) in [-1, 1] into frames (B, size, size, 3) or gray (B, size, size), uint8."""
         if self.bundle.facts1.content == "ct":

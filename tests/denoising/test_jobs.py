@@ -28,7 +28,7 @@ def inputs(tmp_path: Path, chest: Callable[..., np.ndarray]) -> Path:
 def test_names_keep_their_inputs(inputs: Path, tmp_path: Path) -> None:
     """Suffixes too; like-named ones get their folder's name in front; residuals of DICOM are NIfTI."""
     plan = plan_jobs([inputs], tmp_path / "out", residual=tmp_path / "rest")
-    assert plan.folder == tmp_path / "out"
+    assert plan.many and plan.folders == [tmp_path / "out"]
     assert [job.out.name for job in plan.jobs] == ["one__scan.nii.gz", "series", "b.mha", "two__scan.nii"]
     assert [job.residual.name for job in plan.jobs if job.residual] == [
         *("one__scan.nii.gz", "series.nii.gz", "b.mha", "two__scan.nii")
@@ -42,10 +42,10 @@ def test_one_scan(inputs: Path, tmp_path: Path) -> None:
     """Into a file, or a folder; a series into a folder of its own files."""
     scan = inputs / "two" / "b.mha"
     plan = plan_jobs([scan], tmp_path / "x.nii.gz", picture=False)
-    assert plan.folder is None and plan.jobs[0].outputs == [tmp_path / "x.nii.gz"]
+    assert not plan.many and plan.jobs[0].outputs == [tmp_path / "x.nii.gz"]
     assert plan_jobs([scan], tmp_path / "x").jobs[0].out == tmp_path / "x" / "b.mha"
     series = plan_jobs([inputs / "series"], tmp_path / "x")
-    assert series.folder is None and series.jobs[0].outputs == [tmp_path / "x", tmp_path / "x_compared.png"]
+    assert not series.many and series.jobs[0].outputs == [tmp_path / "x", tmp_path / "x_compared.png"]
     assert (stem_of(Path("a.b.nii.gz")), stem_of(Path("a.b"))) == ("a.b", "a.b")
 
 

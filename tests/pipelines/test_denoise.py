@@ -14,7 +14,7 @@ from ctgrid.denoising.grids import denoise_cells, shrunk
 from ctgrid.denoising.paper import PaperPipeline
 from ctgrid.denoising.starts import LOWEST, start_timestep
 from ctgrid.errors import CtgridError
-from ctgrid.pipelines.denoise import DenoisePipeline, denoise
+from ctgrid.pipelines.denoise import DenoisePipeline
 from ctgrid.volume import Volume
 
 QUICK: dict[str, Any] = {"steps": 4, "refine_steps": 2, "strength": 100.0}
@@ -127,17 +127,6 @@ def test_scans_that_are_none_are_refused(pipeline: DenoisePipeline, chest: Calla
         pipeline.run(Volume(chest((1, 64, 64)), SCALED), **QUICK)
     with pytest.raises(CtgridError, match="no air near -1000 HU"):
         pipeline.run(Volume(np.abs(chest((6, 64, 64)) % 600), SCALED), **QUICK)
-
-
-def test_a_single_call_reads_and_denoises(
-    tiny_model: Path, pipeline: DenoisePipeline, chest: Callable[..., np.ndarray], tmp_path: Path
-) -> None:
-    """A path or a volume; the same as the pipeline."""
-    volume = Volume(chest((5, 64, 64)), SCALED)
-    path = volume.write(tmp_path / "scan.nii.gz")
-    options: dict[str, Any] = {"model": str(tiny_model), "device": "cpu", "seed": 3, **QUICK}
-    by_path, by_volume = denoise(path, **options), denoise(volume, **options)
-    assert np.array_equal(by_path.hu, by_volume.hu)
 
 
 def test_phases_change_the_coarse_part_and_are_counted(pipeline: DenoisePipeline, chest: Callable[..., Any]) -> None:
