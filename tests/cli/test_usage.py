@@ -5,10 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ctgrid.errors import CtgridWarning
+from ctgrid_cli.errors import quiet_libraries
 
 
 @pytest.mark.parametrize(
@@ -21,7 +26,8 @@ import pytest
         ("synthesize --steps 0 --out a.nii.gz", "--steps"),
         ("synthesize --seed -1 --out a.nii.gz", "--seed"),
         ("synthesize --sampler euler --out a.nii.gz", "dpm++"),
-        ("synthesize --device tpu --out a.nii.gz", "cuda"),
+        ("synthesize --device tpu --out a.nii.gz", "cuda:N and mps"),
+        ("denoise a.nii.gz --device cuda:x --out b.nii.gz", "cuda:N and mps"),
         ("synthesize --no-such-option", "--no-such-option"),
         ("denoise", "IN"),
         ("denoise a.nii.gz --out b.nii.gz --strength -4", "--strength"),
@@ -75,3 +81,23 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert time.perf_counter() - start < 10  # about 0.4 s; wide, because test machines are busy
+
+
+def test_only_ctgrids_own_warnings_are_shown_and_each_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """As one line on stderr, whatever was set up for warnings around it."""
+    shown = warnings.showwarning
+    with quiet_libraries():
+        warnings.warn("a library's", UserWarning, stacklevel=1)
+        for text in ("this would\ncrawl", "another", "this would\ncrawl"):
+            warnings.warn(text, CtgridWarning, stacklevel=1)
+    assert capsys.readouterr().err == "ctgrid: warning: this would crawl\nctgrid: warning: another\n"
+    assert warnings.showwarning is shown
+
+
+def test_a_device_that_is_not_here_is_refused(
+    fails: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Apple's GPUs by the name that PyTorch gives them."""
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    message = fails("synthesize", "--device", "mps", "--out", tmp_path / "a.nii.gz")
+    assert "device 'mps': no GPU of an Apple processor" in message

@@ -50,17 +50,9 @@ def test_changes_reach_any_depth() -> None:
 def test_choices_called_no_need_no_quotes(written: str, tmp_path: Path) -> None:
     """YAML reads them as false; what is no choice stays refused, and switches stay switches."""
     path = tmp_path / "short.yaml"
-    path.write_text(
-        f"kind: stage1\noptimisation: {{steps: 3, batch_size: 2, precision: {written}, fused: {written}}}\n"
-    )
-    if written == "'no'":
-        path.write_text(path.read_text().replace("fused: 'no'", "fused: no"))
-    config = load_config(path, overrides={"optimisation.compile": True})
-    assert (config.optimisation.precision, config.optimisation.fused, config.optimisation.compile) == (
-        "no",
-        False,
-        True,
-    )
+    path.write_text(f"kind: stage1\noptimisation: {{steps: 3, batch_size: 2, fused: no, precision: {written}}}\n")
+    settings = load_config(path, overrides={"optimisation.compile": True}).optimisation
+    assert (settings.precision, settings.fused, settings.compile) == ("no", False, True)
     assert load_config("embedded-stage1", None, {"optimisation.precision": False}).optimisation.precision == "no"
     with pytest.raises(CtgridError, match=r"optimisation\.precision: .*'auto', 'no', 'bf16' or 'fp16'"):
         load_config("embedded-stage1", None, {"optimisation.precision": True})

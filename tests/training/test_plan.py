@@ -18,6 +18,7 @@ from ctgrid.training.config import TrainConfig, load_config
 from ctgrid.training.empty import empty_task
 from ctgrid.training.meter import imagined
 from ctgrid.training.plan import imagine, plan
+from ctgrid.training.settled import settled
 
 NETWORK = {"patch_size": 2, "width": 64, "depth": 3, "heads": 2, "learned_variance": False}
 
@@ -35,7 +36,7 @@ def config(batch: int = 4, network: dict[str, Any] = NETWORK, **optimisation: An
 
 @pytest.mark.parametrize("kind", ["codec", "stage1", "stage2", "detail"])
 def test_every_embedded_recipe_can_be_imagined(kind: str) -> None:
-    recipe = load_config(f"embedded-{kind}")
+    recipe = settled(load_config(f"embedded-{kind}"), choose_device())
     task = empty_task(recipe)
     parameters, flops, memory = imagine(task, recipe.optimisation, recipe.seed)
     network = task.build()
