@@ -113,7 +113,7 @@ def quiet_libraries() -> Iterator[None]:
             warnings.simplefilter("always", CtgridWarning)
             said: set[str] = set()
 
-            def show(message: Warning | str, *_: Any) -> None:
+            def show(message: Warning | str, *_: Any, **__: Any) -> None:
                 if str(message) not in said:
                     said.add(str(message))
                     say(f"warning: {message}")
