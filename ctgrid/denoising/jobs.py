@@ -80,13 +80,16 @@ def plan_jobs(
     Raises:
         CtgridError: where nothing is found, an output is an input or in the way, or several scans would get one name.
     """
+    if out is not None:
+        for source in inputs:
+            check_apart(source, out)
     cases, earlier = earlier_results(find_cases(inputs))
     if out is not None:
-        plan = _plan_into(inputs, cases, out, residual, picture)
+        plan = _plan_into(cases, out, residual, picture)
     else:
         groups = _by_input(inputs, cases)
         if len(groups) == 1:
-            plan = _plan_into([groups[0][0]], groups[0][1], beside(groups[0][0], DENOISED), residual, picture)
+            plan = _plan_into(groups[0][1], beside(groups[0][0], DENOISED), residual, picture)
         else:
             plan = _plan_beside(groups, residual, picture)
     taken: set[Path] = set()
@@ -142,7 +145,7 @@ def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | Non
     _check_residual_folder(residual)
     jobs: list[Job] = []
     for source, cases in groups:
-        jobs += _plan_into([source], cases, beside(source, DENOISED), None, picture).jobs
+        jobs += _plan_into(cases, beside(source, DENOISED), None, picture).jobs
     if residual is not None:
         rests = {case.path: _residual(case, residual) for case in named(c for _, cases in groups for c in cases)}
         jobs = [replace(job, residual=rests[job.source]) for job in jobs]
@@ -151,8 +154,6 @@ def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | Non
 
 def _plan_into(inputs: Sequence[Path], cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> Plan:
     """Return the plan of scans that go into one file or folder."""
-    for source in inputs:
-        check_apart(source, out)
     suffix = full_suffix(out)
     is_file = suffix in WRITABLE and not out.is_dir()
     if not is_file and (suffix in DICOM_SUFFIXES or output_kind(out) != "dicom"):

@@ -213,4 +213,4 @@ def test_stores_as_told(ctgrid: Callable[..., Any], make_store: Callable[..., An
 def test_starts_are_listed_as_explained(ctgrid: Callable[..., Any]) -> None:
     """What the help explains first is listed first."""
     text = " ".join(ctgrid("denoise", "--help").stdout.split())
-    assert text.index("matched|noised") and "noised|matched" not in text
+    assert "matched|noised" in text and "noised|matched" not in text

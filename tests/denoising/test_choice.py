@@ -45,7 +45,7 @@ def test_lists_part_at_commas_outside_brackets() -> None:
         ("grid[phases=two]", "phases is a whole number, got 'two'"),
         ("grid[phases=-1]", "phases is a whole number, got '-1'"),
         ("grid[refine=no]", "refine is on or off, got 'no'"),
-        ("grid[start=pure]", "start is noised or matched, got 'pure'"),
+        ("grid[start=pure]", "start is matched or noised, got 'pure'"),
         ("grid[detail=on]", "method 'grid' has no setting detail; it takes seed, steps"),
         ("nlm[phases=1]", "method 'nlm' has no setting phases; it takes none"),
         ("grid[phases=1,phases=2]", "sets phases twice"),

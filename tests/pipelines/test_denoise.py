@@ -109,8 +109,8 @@ def test_more_noise_starts_higher(pipeline: DenoisePipeline, chest: Callable[...
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"refine_steps": -2}, "refine_steps must be at least 1, got -2"),
-        ({"start": "pure"}, "start must be noised or matched, got 'pure'"),
-        ({"refine_start": 0.5}, "refine_start must be noised or matched, got 0.5"),
+        ({"start": "pure"}, "start must be matched or noised, got 'pure'"),
+        ({"refine_start": 0.5}, "refine_start must be matched or noised, got 0.5"),
     ],
 )
 def test_settings_out_of_range_are_refused(
