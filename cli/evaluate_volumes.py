@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -49,6 +49,14 @@ PinOption = Annotated[
     list[str] | None,
     typer.Option("--pin-detector", metavar="NAME=SHA256", help="Refuse a detector file of another hash; repeatable."),
 ]
+FrameOption = Annotated[
+    Literal["own", "generatect"] | None,
+    typer.Option(
+        "--real-frame",
+        help="What scans of --real and --train are brought to: their own slices, or 201 as GenerateCT's loader makes "
+        "them; the protocol's where left out.",
+    ),
+]
 BatchOption = Annotated[
     int | None,
     typer.Option(
@@ -68,6 +76,7 @@ def command(
     train: TrainOption = None,
     protocol: ProtocolOption = "stylegan-v@1",
     frames: FramesOption = None,
+    real_frame: FrameOption = None,
     measures: MeasuresOption = "",
     detectors: DetectorsOption = None,
     pin: PinOption = None,
@@ -88,7 +97,7 @@ def command(
     from ctgrid.files import check_output
     from ctgrid.runs import RunRecord, recorded
 
-    plan = make_plan(protocol, frames, measures, detectors, pin, seed, device, batch_size, no_cache)
+    plan = make_plan(protocol, frames, real_frame, measures, detectors, pin, seed, device, batch_size, no_cache)
     check_new_folder(out)
     for path in (real, fake, *([train] if train else [])):
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
@@ -126,6 +135,7 @@ def command(
 def make_plan(
     protocol: str,
     frames: str | None,
+    real_frame: Literal["own", "generatect"] | None,
     measures: str,
     detectors: Path | None,
     pin: Sequence[str] | None,
@@ -152,6 +162,7 @@ def make_plan(
         return Plan(
             loaded=loaded,
             frames=parse_frames(frames),
+            real_frame=real_frame,
             measures=tuple(dict.fromkeys(part.strip() for part in measures.split(",") if part.strip())),
             detectors=detectors,
             pins=parse_pins(list(pin or [])),
@@ -189,6 +200,7 @@ def settings_of(plan: Plan, real: Path, fake: Path, train: Path | None) -> dict[
         "train": train,
         "protocol": {"id": plan.loaded.protocol.id, "sha256": plan.loaded.sha256},
         "frames": plan.lengths,
+        "real_frame": plan.frame,
         "measures": plan.measures or "all",
         "detectors": plan.detectors,
         "pins": dict(plan.pins),

@@ -69,6 +69,11 @@ def axis_codes(affine: np.ndarray) -> str:
     return "".join(_POSITIVE[w] if cosines[w, v] > 0 else _NEGATIVE[w] for v, w in enumerate(best))
 
 
+def opposite(code: str) -> str:
+    """Return the code of the opposite direction, "I" for "S"."""
+    return (_POSITIVE + _NEGATIVE)[(_NEGATIVE + _POSITIVE).index(code)]
+
+
 def reorientation(source: str, target: str) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
     """Tell which source voxel axis fills each target axis (x, y, z), and whether it is reversed.
 
@@ -99,16 +104,49 @@ def reorient(array: np.ndarray, affine: np.ndarray, target: str) -> tuple[np.nda
     Returns:
         The array (a view) and its affine. ``new_affine @ new_index == affine @ old_index``.
     """
-    axes, flips = reorientation(axis_codes(affine), target)
+    source = axis_codes(affine)
+    axes, flips = reorientation(source, target)
     to_old = np.zeros((4, 4))
     to_old[3, 3] = 1.0
     for new, (old, flip) in enumerate(zip(axes, flips, strict=True)):
         to_old[old, new] = -1.0 if flip else 1.0
         if flip:
             to_old[old, 3] = array.shape[2 - old] - 1
+    return turn(array, source, target), affine @ to_old
+
+
+def turn(array: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Permute and flip the axes of an array alone, where only its axis codes are known; a view.
+
+    Args:
+        array: (z, y, x).
+        source: Axis codes of (x, y, z) as they are.
+        target: Axis codes wanted.
+    """
+    axes, flips = reorientation(source, target)
     turned = array.transpose([2 - axes[2 - k] for k in range(3)])
-    turned = turned[tuple(slice(None, None, -1 if flips[2 - k] else 1) for k in range(3))]
-    return turned, affine @ to_old
+    return turned[tuple(slice(None, None, -1 if flips[2 - k] else 1) for k in range(3))]
+
+
+def centred_affine(codes: str, spacing_mm: tuple[float, float, float], shape: tuple[int, int, int]) -> np.ndarray:
+    """Build the affine (4, 4) of an array whose axes run along the body's, its middle at the origin, RAS+ mm.
+
+    Args:
+        codes: Axis codes of (x, y, z).
+        spacing_mm: (z, y, x).
+        shape: (z, y, x).
+
+    Raises:
+        CtgridError: ``codes`` are none.
+    """
+    reorientation(codes, codes)
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1.0
+    for voxel, (code, step, count) in enumerate(zip(codes, spacing_mm[::-1], shape[::-1], strict=True)):
+        world, signed = _WORLD_AXIS[code], step if code in _POSITIVE else -step
+        affine[world, voxel] = signed
+        affine[world, 3] = -signed * (count - 1) / 2
+    return affine
 
 
 def affine_from_lps(spacing: tuple[float, ...], origin: tuple[float, ...], direction: tuple[float, ...]) -> np.ndarray:

@@ -110,20 +110,21 @@ class GenerateCT:
             progress: called after every slice.
         """
         from ctgrid.grid import downsample
-        from ctgrid.preprocess.canonical import from_canonical, to_canonical
+        from ctgrid.preprocess.generatect import CT_RATE_ORIENTATION
+        from ctgrid.preprocess.oriented import from_oriented, to_oriented
 
         started = time.perf_counter()
         noise_hu = noise_of(volume, strength)
         settings = {"method": "generatect", "seed": seed, "steps": CASCADE["timesteps"][1], "prompt": None}
         if noise_hu == 0:
             return untouched(volume, noise_hu, settings)
-        unit, record = to_canonical(volume, size=HIGH, slices=None)
+        unit, way = to_oriented(volume, HIGH, CT_RATE_ORIENTATION)
         for i, image in enumerate(unit):
             small = downsample(torch.from_numpy(np.ascontiguousarray(image))[None, None], HIGH // LOW)
             unit[i] = self.draw((small.clamp(-1, 1) + 1) / 2, seed + i)[0, 0].cpu().numpy() * 2 - 1
             progress("generatect", i + 1, len(unit))
         phases = {"super-resolution": round(time.perf_counter() - started, 3)}
-        return DenoiseResult(from_canonical(unit, record), phases, noise_hu, settings)
+        return DenoiseResult(from_oriented(unit, way), phases, noise_hu, settings)
 
     def draw(self, small: Tensor, seed: int) -> Tensor:
         """Return one slice (1, 1, 512, 512) for a small one (1, 1, 128, 128), both in [0, 1]."""

@@ -19,6 +19,7 @@ from ctgrid.data.store.shards import Shard
 from ctgrid.data.volumes import VolumeSlices, shrink
 from ctgrid.draws import generator_for
 from ctgrid.errors import CtgridError
+from ctgrid.preprocess.oriented import upright
 from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 
@@ -53,6 +54,13 @@ class StoreSlices:
 
         return StoredVolume(self.folder).spacing_mm
 
+    @property
+    def orientation(self) -> str:
+        """Axis codes (columns, rows, slices) of the stored slices."""
+        from ctgrid.data.store import StoredVolume
+
+        return StoredVolume(self.folder).orientation
+
     def __len__(self) -> int:
         return self.settings.slices
 
@@ -76,9 +84,13 @@ class StoreSlices:
         return state.hexdigest()
 
     def in_memory(self) -> VolumeSlices:
-        """Read the whole volume."""
-        hu = Shard.open(self.folder / "slices").read(range(len(self)))
-        return VolumeSlices(self.name, torch.from_numpy(hu), self.spacing_mm)
+        """Read the whole volume and turn it to canonical orientation."""
+        from ctgrid.data.store import StoredVolume
+
+        record = StoredVolume(self.folder)
+        stored = Shard.open(self.folder / "slices").read(range(len(self)))
+        hu, spacing_mm = upright(stored, record.orientation, record.spacing_mm)
+        return VolumeSlices(self.name, torch.from_numpy(hu), spacing_mm)
 
     def _unit(self, array: str, index: Tensor | slice | int) -> Tensor:
         shard = Shard.open(self.folder / array)

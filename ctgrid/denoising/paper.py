@@ -15,8 +15,8 @@ from ctgrid.pipelines.base import ModelPipeline, Stopwatch
 from ctgrid.pipelines.settings import REFINE_STEPS
 from ctgrid.pipelines.stages import batches, decode_cells, refine
 from ctgrid.precision import autocast
-from ctgrid.preprocess.canonical import from_canonical, to_canonical
 from ctgrid.preprocess.hu import require_ct
+from ctgrid.preprocess.oriented import from_oriented, to_oriented
 from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume
@@ -73,7 +73,7 @@ class PaperPipeline(ModelPipeline):
         if noise_hu < LEAST_HU:
             return untouched(volume, noise_hu, settings, watch.rounded())
         with watch("preprocess"):
-            unit, record = to_canonical(volume, size=self.bundle.facts1.size, slices=None)
+            unit, way = to_oriented(volume, self.bundle.facts1.size, self.bundle.facts1.orientation)
             small = shrunk(torch.from_numpy(unit)[:, None], self.bundle.facts1.k)
         missing = -len(small) % self.bundle.facts1.k**2
         filled = torch.cat([small, small[-1:].expand(missing, -1, -1, -1)])
@@ -91,7 +91,7 @@ class PaperPipeline(ModelPipeline):
                 progress=progress,
             )
             coarse = decode_cells(self.bundle, cells, batch_size)[: len(small)]
-        chosen = torch.arange(len(small)) if only is None else torch.tensor(list(only))
+        chosen = torch.arange(len(small)) if only is None else torch.tensor(way.numbers(only))
         for part in batches(len(chosen), batch_size):
             index = chosen[part]
             with autocast(self.device, self.dtype), watch("stage 2"):
@@ -101,6 +101,6 @@ class PaperPipeline(ModelPipeline):
             unit[index.numpy()] = refined[:, 0].numpy()
             progress("stage 2", part.stop, len(chosen))
         with watch("postprocess"):
-            result = from_canonical(unit, record)
+            result = from_oriented(unit, way)
         settings |= {"start_timestep": start, "network_calls": [calls, refine_steps]}
         return DenoiseResult(result, watch.rounded(), noise_hu, settings, passes)

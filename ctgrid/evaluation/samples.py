@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ctgrid.errors import CtgridError
 from ctgrid.progress import Progress, silent
 
 SIZE = 512
+Frame = Literal["own", "generatect"]
+"""How a scan is brought to slices: with its own field of view and slices, or by protocol ``generatect`` to 201."""
+
 _SHARD = "slices/c/0/0/0"  # the one file that holds a stored volume's slices
 
 
@@ -42,16 +45,24 @@ class Sample:
         path: the file or folder it lies in.
         digest: SHA-256 of its content, wherever it lies and whatever it is called.
         load: reads it anew at every call; raises :class:`CtgridError` where it is damaged or no CT.
+        frame: what :attr:`load` brings it to.
     """
 
     name: str
     path: Path
     digest: str
     load: Callable[[], Slices]
+    frame: Frame = "own"
 
 
 def open_samples(
-    path: Path, *, size: int | None = SIZE, slices: int | None = None, progress: Progress = silent
+    path: Path,
+    *,
+    size: int | None = SIZE,
+    slices: int | None = None,
+    frame: Frame = "own",
+    left_out: list[str] | None = None,
+    progress: Progress = silent,
 ) -> list[Sample]:
     """List the volumes at a path without holding any of them.
 
@@ -61,29 +72,44 @@ def open_samples(
         size: rows and columns S that :attr:`Sample.load` gives (padded to a square with air, then antialiased
             bicubic); None keeps a volume's own.
         slices: number of slices, linear along z; None keeps a volume's own.
+        frame: ``generatect`` brings scans to that protocol's 201 slices first, resized as they are, without padding;
+            a store must have been made by it.
+        left_out: gets a line for every scan that the frame's protocol leaves out.
         progress: told of every volume, whose content is hashed.
 
     Returns:
         At least one sample, sorted by name.
 
     Raises:
-        CtgridError: where nothing is there, or no volume.
+        CtgridError: where nothing is there, no volume, or a store of another frame.
     """
     from ctgrid.data.store.store import Store, is_store
 
     path = Path(path)
     if not path.exists():
         raise CtgridError(f"{path} does not exist; give a folder of volumes, a file or a prepared store")
-    samples = _stored(Store.open(path), size, slices, progress) if is_store(path) else []
-    if not is_store(path):
-        samples = _scans(path, size, slices, progress)
+    if is_store(path):
+        store = Store.open(path)
+        if frame not in ("own", store.settings.protocol):
+            raise CtgridError(
+                f"{path} was made by protocol {store.settings.protocol} and cannot be brought to the frame of "
+                f"{frame}; give the scans themselves, or prepare them with --protocol {frame}"
+            )
+        samples = _stored(store, size, slices, progress)
+    else:
+        left_out = [] if left_out is None else left_out
+        samples = _scans(path, size, slices, frame, left_out, progress)
+        if not samples and left_out:
+            raise CtgridError(f"{path}: protocol {frame} leaves out every volume here; {left_out[0]}")
     if not samples:
         raise CtgridError(f"{path} holds no volume; give a folder of volumes, a file or a prepared store")
     return sorted(samples, key=lambda sample: sample.name)
 
 
-def _scans(path: Path, size: int | None, slices: int | None, progress: Progress) -> list[Sample]:
-    """List files and DICOM series."""
+def _scans(
+    path: Path, size: int | None, slices: int | None, frame: Frame, left_out: list[str], progress: Progress
+) -> list[Sample]:
+    """List files and DICOM series, but for those that the frame leaves out."""
     from ctgrid.data.store.cases import find_cases, named
     from ctgrid.data.store.series import each_series
     from ctgrid.data.store.source import identity
@@ -92,10 +118,14 @@ def _scans(path: Path, size: int | None, slices: int | None, progress: Progress)
     samples = []
     for i, case in enumerate(cases):
         progress(f"hashing {path.name}", i, len(cases))
+        reason = None if frame == "own" else _outside(case.path, case.series)
+        if reason is not None:
+            left_out.append(reason)
+            continue
         known = identity(case.path, None, case.series)
         digest = _digest({key: known[key] for key in ("sha256", "series", "sidecar") if key in known})
-        load = partial(_load_scan, case.path, case.series, size, slices)
-        samples.append(Sample(case.name, case.path, digest, load))
+        load = partial(_load_scan if frame == "own" else _load_framed, case.path, case.series, size, slices)
+        samples.append(Sample(case.name, case.path, digest, load, frame))
     return samples
 
 
@@ -128,48 +158,63 @@ def _stored(store: Any, size: int | None, slices: int | None, progress: Progress
     return samples
 
 
+def _outside(path: Path, series: str | None) -> str | None:
+    """Say why protocol ``generatect`` leaves a scan out; None where it does not. NIfTI is asked by its header."""
+    from ctgrid.files import full_suffix
+    from ctgrid.formats import NIFTI_SUFFIXES, read_stored
+    from ctgrid.formats.nifti import slices_in
+    from ctgrid.preprocess.generatect import why_outside
+
+    header_tells = path.is_file() and full_suffix(path) in NIFTI_SUFFIXES
+    return why_outside(path, slices_in(path) if header_tells else len(read_stored(path, series).values))
+
+
+def _load_framed(path: Path, series: str | None, size: int | None, slices: int | None) -> Slices:
+    """Read a scan as GenerateCT's loader does, and turn it upright."""
+    from ctgrid.formats import read_stored
+    from ctgrid.preprocess.generatect import generatect_pass
+    from ctgrid.preprocess.protocols import orientation_of
+
+    scan = read_stored(path, series)
+    made = generatect_pass(path, size or max(scan.values.shape[1:]), k=1, scan=scan)
+    return _brought(path, made.slices, orientation_of(made.record.to_json()), made.record.spacing_mm, size, slices)
+
+
 def _load_stored(path: Path, size: int | None, slices: int | None) -> Slices:
     """Read a stored volume, turn it upright, and bring it to the size wanted."""
     from ctgrid.data.store.store import StoredVolume
-    from ctgrid.geometry import reorient, spacing_mm
-    from ctgrid.preprocess.resample import denormalise, normalise, resample_z, resize_plane
 
     volume = StoredVolume(path)
-    hu, affine = reorient(volume.read_slices(), _stored_affine(volume), "LPS")
+    return _brought(path, volume.read_slices(), volume.orientation, volume.spacing_mm, size, slices)
+
+
+def _brought(
+    path: Path,
+    slices_hu: np.ndarray,
+    orientation: str,
+    spacing_mm: tuple[float, float, float],
+    size: int | None,
+    slices: int | None,
+) -> Slices:
+    """Turn a protocol's slices upright and bring them to the size wanted."""
+    from ctgrid.preprocess.oriented import upright
+    from ctgrid.preprocess.resample import denormalise, normalise, resample_z, resize_plane
+
+    hu, (z, y, x) = upright(slices_hu, orientation, spacing_mm)
     n, rows, columns = hu.shape
     if rows != columns:
         raise CtgridError(f"{path} was not scanned in axial slices; the measures look at axial slices alone")
-    z, y, x = spacing_mm(affine)
     size, slices = size or rows, slices or n
     if (n, rows) != (slices, size):
         unit = resample_z(resize_plane(normalise(hu), size, size), slices)
         hu = np.rint(denormalise(unit)).astype(np.int16)
-    return Slices(np.ascontiguousarray(hu), (z * n / slices, y * rows / size, x * columns / size))
+    return Slices(hu, (z * n / slices, y * rows / size, x * columns / size))
 
 
 def _turn(record: Mapping[str, Any]) -> list[Any]:
     """Return what decides how stored slices lie in the patient."""
     inverse = record["inverse"]
     return [inverse["protocol"], record["geometry"]["orientation"], bool(inverse.get("reversed_z"))]
-
-
-def _stored_affine(volume: Any) -> np.ndarray:
-    """Return directions and spacing of stored slices: (4, 4), index (column, row, slice) to RAS+ mm, no origin.
-
-    Protocol ``canonical`` stores slices in LPS. Protocol ``generatect`` transposes them (rows follow the file's
-    first axis, columns its second) and may reverse their order.
-    """
-    from ctgrid.geometry import affine_from_lps
-
-    z, y, x = volume.spacing_mm
-    protocol, _, reversed_z = _turn(volume.record)
-    if protocol == "canonical":
-        return affine_from_lps((x, y, z), (0, 0, 0), tuple(np.eye(3).ravel()))
-    scan = np.asarray(volume.record["geometry"]["affine"], dtype=np.float64)[:3, :3]
-    unit = scan / np.linalg.norm(scan, axis=0)
-    affine = np.eye(4)
-    affine[:3, :3] = unit[:, [1, 0, 2]] * np.array([x, y, -z if reversed_z else z])
-    return affine
 
 
 def _digest(known: Mapping[str, Any]) -> str:

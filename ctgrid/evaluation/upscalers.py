@@ -14,6 +14,8 @@ from torch import Tensor
 from ctgrid.data.degrade import enlarge
 from ctgrid.errors import CtgridError
 from ctgrid.grid import downsample
+from ctgrid.preprocess.canonical import DISPLAY
+from ctgrid.preprocess.oriented import turn_images
 from ctgrid.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -124,9 +126,11 @@ class Upscalers:
         from ctgrid.pipelines.stages import refine
         from ctgrid.precision import autocast
 
+        own = pipeline.bundle.facts2.orientation
         with autocast(pipeline.device, pipeline.dtype):
             steps = self.refine_steps or REFINE_STEPS
-            made = refine(pipeline.bundle, coarse, seed=self.seed, steps=steps)[0].float()
+            made = refine(pipeline.bundle, turn_images(coarse, DISPLAY, own), seed=self.seed, steps=steps)[0].float()
+        made = turn_images(made, own, DISPLAY)
         return projected(made, coarse, self.k, rounds) if rounds else made
 
     def coded_coarse(self, coarse: Tensor) -> Tensor:
@@ -137,9 +141,10 @@ class Upscalers:
     def _coded(self, pipeline: ModelPipeline, images: Tensor) -> Tensor:
         from ctgrid.precision import autocast
 
-        codec = pipeline.bundle.codec
+        codec, own = pipeline.bundle.codec, pipeline.bundle.facts2.orientation
+        turned = turn_images(images, DISPLAY, own)
         with autocast(pipeline.device, pipeline.dtype):
-            return codec.decode(codec.encode(images.to(codec.device))).cpu().float()
+            return turn_images(codec.decode(codec.encode(turned.to(codec.device))).cpu().float(), own, DISPLAY)
 
 
 def lanczos(coarse: Tensor, k: int) -> Tensor:

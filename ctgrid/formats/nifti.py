@@ -104,6 +104,21 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Pa
     nibabel.save(image, path)
 
 
+def slices_in(path: Path) -> int:
+    """Return the number of slices that a file's header states, without reading voxels.
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file.
+
+    Raises:
+        CtgridError: Not a NIfTI file, or not of three dimensions.
+    """
+    shape = _load(path).shape
+    if len(shape) < 3:
+        raise CtgridError(f"{path} has shape {shape}; a CT volume has three dimensions")
+    return int(shape[2])
+
+
 def is_packed(path: Path) -> bool:
     """Tell whether a file's content is gzip, whatever its name says.
 

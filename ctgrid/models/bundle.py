@@ -22,6 +22,7 @@ from ctgrid.models.own import load_own, moved
 from ctgrid.models.parts import DETAIL, PARTS, Parts, digest_of_model, find_parts, model_folder, part_folder
 from ctgrid.models.sources import EMBEDDED, EMBEDDED_FOLDER
 from ctgrid.models.stacked import Layout, network_sizes
+from ctgrid.preprocess.oriented import check_orientation
 
 if TYPE_CHECKING:
     from ctgrid.models.detail import DetailNet
@@ -64,6 +65,10 @@ class StageFacts:
         content: what the slices are: of CT, or frames of video clips.
         channels: of the images, 1 for gray or 3 for RGB.
         layout: of stage 1's cells: tiled in a grid image, or stacked as channels (see :mod:`ctgrid.models.stacked`).
+        protocol: that made the slices of training; see :mod:`ctgrid.preprocess.protocols`.
+        orientation: axis codes of their (columns, rows, slices); see :mod:`ctgrid.preprocess.oriented`.
+        stride: slices of a training volume from one cell of a training grid to the next, for a stage 1 without
+            absolute z; the middle one where several were drawn.
     """
 
     prediction: Prediction = "epsilon"
@@ -77,6 +82,9 @@ class StageFacts:
     content: Literal["ct", "video"] = "ct"
     channels: Literal[1, 3] = 1
     layout: Layout = "grid"
+    protocol: str = "canonical"
+    orientation: str = "LPS"
+    stride: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able values."""
@@ -95,7 +103,11 @@ class StageFacts:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             known = {f.name for f in fields(cls)}
-            return cls(**{name: value for name, value in values.items() if name in known})
+            facts = cls(**{name: value for name, value in values.items() if name in known})
+            check_orientation(facts.orientation, str(path))
+            return facts
+        except CtgridError:
+            raise
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise CtgridError(f"{path}: not the facts of a stage; train the stage again or remove it") from error
 
@@ -218,6 +230,7 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
         "k of both stages": (facts1.k, facts2.k),
         "the content of both stages": (facts1.content, facts2.content),
         "the image channels of both stages": (facts1.channels, facts2.channels),
+        "the orientation of both stages' slices": (facts1.orientation, facts2.orientation),
         "stage 1's cells per side and its k": (models[0].cells_per_side, sizes["cells_per_side"]),
         "stage 1's latent channels and the codec's": (models[0].in_channels, sizes["in_channels"]),
         "stage 2's latent channels and the codec's": (models[1].in_channels, network.latent_channels),

@@ -19,8 +19,14 @@ from ctgrid.models.load import build
 from ctgrid.models.positions import Positions
 from ctgrid.models.published import VAE_DOWNSAMPLE
 from ctgrid.models.weights import STEM, WeightsName
+from ctgrid.preprocess.generatect import CT_RATE_ORIENTATION
 
-PUBLISHED_FACTS = "as published: noise prediction, known cells replaced, SD VAE latents scaled by 0.18215"
+PUBLISHED_FACTS = (
+    "as published: noise prediction, known cells replaced, SD VAE latents scaled by 0.18215; slices of CT-RATE by "
+    f"protocol generatect, orientation {CT_RATE_ORIENTATION}"
+)
+
+OWN_FACTS = f"no {STAGE_FILE} beside the source: the published models', of slices in display orientation"
 
 OURS = (CONFIG_FILE, STAGE_FILE, f"{STEM}*.safetensors", f"{STEM}*.json", f"{STEM}*.bin", "run*.json")
 """Files of a stage's folder: a folder that holds nothing else may be replaced."""
@@ -134,7 +140,8 @@ def facts_of(checkpoint: Checkpoint, source: Checkpoint, k: int | None = None) -
     """Return the facts of a stage, and where they come from: beside the source, else from the published models.
 
     The published models predict ε at all levels alike, for slices eight times the latent's side, with grids
-    encoded whole and known cells replaced.
+    encoded whole and known cells replaced. Their slices are those of GenerateCT's loader: CT-RATE's files in their own
+    order, rows along x.
 
     Args:
         checkpoint: as it will be written.
@@ -150,7 +157,9 @@ def facts_of(checkpoint: Checkpoint, source: Checkpoint, k: int | None = None) -
     trained = source.metadata.get("sr_scale")  # GriDiT's stage 2 records its enlargement, which is K
     scale = trained if isinstance(trained, int) and trained > 0 else 4
     facts = StageFacts(size=size * VAE_DOWNSAMPLE, k=k or (scale if checkpoint.stage == 2 else cells))
-    return facts, PUBLISHED_FACTS
+    if source.kind in OWN_KINDS:
+        return facts, OWN_FACTS
+    return replace(facts, protocol="generatect", orientation=CT_RATE_ORIENTATION), PUBLISHED_FACTS
 
 
 def summary(checkpoint: Checkpoint) -> dict[str, Any]:

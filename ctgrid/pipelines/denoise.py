@@ -19,8 +19,8 @@ from ctgrid.pipelines.base import ModelPipeline, Stopwatch
 from ctgrid.pipelines.stages import batches, decode_cells, encode_cells
 from ctgrid.pipelines.stages import refine as run_stage2
 from ctgrid.precision import autocast
-from ctgrid.preprocess.canonical import from_canonical, to_canonical
 from ctgrid.preprocess.hu import require_ct
+from ctgrid.preprocess.oriented import from_oriented, to_oriented
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume
 
@@ -132,7 +132,7 @@ class DenoisePipeline(ModelPipeline):
         """Return the diffusion result on the scan's grid, what was found on the way, and token-passes."""
         bundle, k = self.bundle, self.bundle.facts1.k
         with watch("preprocess"):
-            unit, record = to_canonical(volume, size=bundle.facts1.size, slices=None)
+            unit, way = to_oriented(volume, bundle.facts1.size, bundle.facts1.orientation)
             images = torch.from_numpy(unit)[:, None]
             small = shrunk(images, k)
         with autocast(self.device, self.dtype), watch("starts"):
@@ -149,11 +149,11 @@ class DenoisePipeline(ModelPipeline):
                 batch_size=batch_size,
                 phases=how.phases,
                 start=how.start,
-                place=place,
+                place=way.place(place),
                 progress=progress,
             )
             coarse = decode_cells(bundle, cells, batch_size)
-        chosen = torch.arange(len(images)) if only is None else torch.tensor(list(only))
+        chosen = torch.arange(len(images)) if only is None else torch.tensor(way.numbers(only))
         for part in batches(len(chosen), batch_size):
             index = chosen[part]
             with autocast(self.device, self.dtype), watch("stage 2"):
@@ -174,7 +174,7 @@ class DenoisePipeline(ModelPipeline):
             unit[index.numpy()] = refined[:, 0].numpy()
             progress("stage 2", part.stop, len(chosen))
         with watch("postprocess"):
-            result = from_canonical(unit, record)
+            result = from_oriented(unit, way)
         facts = {
             "latent_noise": [round(noise, 4) for noise in found],
             "start_timesteps": timesteps,

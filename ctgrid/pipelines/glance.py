@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.geometry import spacing_mm
+from ctgrid.geometry import axis_codes, spacing_mm, turn
 from ctgrid.report.picture import MONTAGE
 
 
 class Glance:
-    """Stands for a volume in LPS order where :func:`ctgrid.report.picture.contact_sheet` looks at it.
+    """Stands for a volume turned to LPS order where :func:`ctgrid.report.picture.contact_sheet` looks at it.
 
     Attributes:
-        shape: (z, y, x) of the volume.
+        shape: (z, y, x) of the volume in LPS order.
         spacing_mm: (z, y, x).
     """
 
@@ -22,9 +22,10 @@ class Glance:
         """Keep nothing yet.
 
         Args:
-            shape: (z, y, x).
-            affine: (4, 4) in LPS order, RAS+ mm.
+            shape: (z, y, x), y and x alike.
+            affine: (4, 4), RAS+ mm, of axial slices.
         """
+        self.codes = axis_codes(affine)
         self.shape, self.spacing_mm, self.ndim = shape, spacing_mm(affine), len(shape)
         count = min(MONTAGE**2, shape[0])
         self._shown = {shape[0] - 1 - int((i + 0.5) * shape[0] / count) for i in range(count)}
@@ -34,6 +35,9 @@ class Glance:
 
     def add(self, first: int, hu: np.ndarray) -> None:
         """Look at slices (n, y, x) that begin with number ``first``."""
+        hu = turn(hu, self.codes, "LPS")
+        if self.codes[2] == "I":
+            first = self.shape[0] - first - len(hu)
         span = slice(first, first + len(hu))
         self._coronal[span] = hu[:, self.shape[1] // 2, :]
         self._sagittal[span] = hu[:, :, self.shape[2] // 2]
@@ -46,7 +50,7 @@ class Glance:
         return self
 
     def reoriented(self, codes: str = "LPS") -> Glance:
-        """Return itself: synthetic volumes are in LPS order."""
+        """Return itself, which is turned already."""
         assert codes == "LPS"
         return self
 

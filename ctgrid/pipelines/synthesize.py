@@ -15,20 +15,14 @@ from torch.nn.functional import interpolate
 
 from ctgrid.devices import Arrival, to_host
 from ctgrid.diffusion.schedule import Spacing
-from ctgrid.models.bundle import Bundle
 from ctgrid.pipelines.base import ModelPipeline, Stopwatch
 from ctgrid.pipelines.settings import REFINE_START, REFINE_STEPS, ScheduleName, Settings
 from ctgrid.pipelines.stages import batches, coarse_slices, refine, sample_cells
+from ctgrid.pipelines.written import as_written, slice_mm, synthetic_affine
 from ctgrid.precision import autocast
 from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 from ctgrid.volume import Volume
-
-SLICE_MM = 1.5
-"""Distance of slices where a model does not know the extent of its training volumes."""
-
-PIXEL_MM = 0.75
-"""Likewise the pixels' distance."""
 
 Receive = Callable[[int, int, Arrival], None]
 """``receive(volume, first slice, arrival)``: ``arrival()`` waits for voxels (n, y, x) int16 in HU."""
@@ -87,7 +81,8 @@ class SynthesisPipeline(ModelPipeline):
         """Make one volume, held in memory; :meth:`stream` makes many, of any length, without holding them.
 
         Args:
-            slices: axial slices, exactly that many, evenly spaced over the extent of a training volume.
+            slices: axial slices, exactly that many: with absolute z evenly spaced over the extent of a training
+                volume, without as far apart as the cells of a training grid.
             seed: the same seed gives the same bytes on the same machine, whatever the batch size's effect on
                 rounding aside.
             steps: network calls per grid in stage 1.
@@ -137,11 +132,12 @@ class SynthesisPipeline(ModelPipeline):
 
     def affine(self, settings: Settings) -> np.ndarray:
         """Return the affine (4, 4) of the volumes that resolved settings ask for."""
-        return synthetic_affine(self.bundle, (settings.slices, settings.pixels, settings.pixels))
+        shape = (settings.slices, settings.pixels, settings.pixels)
+        return synthetic_affine(self.bundle.facts1, shape, slice_mm(self.bundle, settings))
 
     def finish(self, images: Tensor, size: int) -> Tensor:
         """Turn slices (B, C, S, S) in [-1, 1] into what :meth:`stream` hands out."""
-        return hu_of(images, size)
+        return as_written(hu_of(images, size), self.bundle.facts1.orientation)
 
     @torch.no_grad()
     def stream(self, seeds: Sequence[int], settings: Settings, receive: Receive, progress: Progress = silent) -> Work:
@@ -257,15 +253,3 @@ def _titled(progress: Progress, group: slice, count: int) -> Progress:
     alone = group.stop - group.start == 1
     title = f"volume {group.stop}/{count}" if alone else f"volumes {group.start + 1}-{group.stop}/{count}"
     return lambda phase, done, total: progress(f"{title}: {phase}", done, total)
-
-
-def synthetic_affine(bundle: Bundle, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return the affine (4, 4) of a synthetic volume (z, y, x) in LPS order, centred on the origin, RAS+ mm."""
-    facts = bundle.facts1
-    n, height, width = shape
-    pixel = facts.fov_mm / width if facts.fov_mm else PIXEL_MM * facts.size / width
-    step = facts.extent_mm / n if facts.extent_mm else SLICE_MM
-    scale = np.array([-pixel, -pixel, step])
-    affine = np.diag([*scale, 1.0])
-    affine[:3, 3] = -scale * (np.array([width, height, n]) - 1) / 2
-    return affine

@@ -14,6 +14,8 @@ from torch.nn.functional import interpolate
 from ctgrid.devices import Arrival
 from ctgrid.pipelines.settings import Settings
 from ctgrid.pipelines.synthesize import SynthesisPipeline, Work, hu_of
+from ctgrid.preprocess.canonical import DISPLAY
+from ctgrid.preprocess.oriented import turn_images
 from ctgrid.progress import Progress, silent
 
 LUNG_HU = (-1350.0, 150.0)
@@ -36,7 +38,8 @@ class VideoPipeline(SynthesisPipeline):
         """Turn images (B, C, S, S) in [-1, 1] into frames (B, size, size, 3) or gray (B, size, size), uint8."""
         if self.bundle.facts1.content == "ct":
             low, high = self.window_hu
-            return to_bytes((hu_of(images, size).float() - low) / (high - low))
+            hu = turn_images(hu_of(images, size), self.bundle.facts1.orientation, DISPLAY)
+            return to_bytes((hu.float() - low) / (high - low))
         return frames_of(images, size)
 
     def play(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class CanonicalRecord:
         provenance: The scan's own record.
     """
 
+    protocol: ClassVar[str] = "canonical"
+
     affine: np.ndarray
     orientation: str
     shape: tuple[int, int, int]
@@ -72,7 +74,7 @@ class CanonicalRecord:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON-able form."""
         return {
-            "protocol": "canonical",
+            "protocol": self.protocol,
             **{name: getattr(self, name) for name in ("orientation", "size", "slices", "dtype")},
             **{name: list(getattr(self, name)) for name in ("shape", "square", "pad")},
             "affine": np.asarray(self.affine).tolist(),

@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.formats import read_stored
+from ctgrid.geometry import axis_codes, opposite
 from ctgrid.preprocess.hu import choose_reading, require_air
 from ctgrid.preprocess.readings import Reading, applied_map, apply_plane, hu_dtype
 from ctgrid.preprocess.resample import denormalise, normalise, stream_z, unit_of
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 SLICES = 201
 FEWEST_SLICES, MOST_SLICES = 100, 600
 REVERSED_MANUFACTURER = "PNMS"
+CT_RATE_ORIENTATION = "PLS"
+"""Axis codes (columns, rows, slices) of the slices that the protocol makes of files in DICOM's own order, LPS, as
+CT-RATE's are: rows run to the patient's left, columns to the back."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class GenerateCTRecord:
         source: The file.
         provenance: What else is known: format, spacing audit, manufacturer.
     """
+
+    protocol: ClassVar[str] = "generatect"
 
     affine: np.ndarray
     shape: tuple[int, int, int]
@@ -71,7 +77,7 @@ class GenerateCTRecord:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON-able form."""
         return {
-            "protocol": "generatect",
+            "protocol": self.protocol,
             **{name: getattr(self, name) for name in ("size", "reversed_z", "dtype", "source")},
             "affine": np.asarray(self.affine).tolist(),
             "shape": list(self.shape),
@@ -89,6 +95,28 @@ class GenerateCTRecord:
         kept = {key: value for key, value in data.items() if key != "protocol"}
         kept |= {"affine": np.array(data["affine"], dtype=np.float64), "shape": tuple(data["shape"])}
         return cls(**kept)
+
+
+def why_outside(path: Path, slices: int) -> str | None:
+    """Say why the protocol leaves a scan of so many slices out; None where it takes it."""
+    if FEWEST_SLICES <= slices <= MOST_SLICES:
+        return None
+    return (
+        f"{path} has {slices} slices; "
+        f"protocol generatect takes {FEWEST_SLICES} to {MOST_SLICES} and leaves other volumes out"
+    )
+
+
+def slice_orientation(record: Mapping[str, Any]) -> str:
+    """Return the axis codes (columns, rows, slices) of a protocol tensor: the file's own, as far as its affine is true.
+
+    Rows follow the file's first axis and columns its second; slices its third, backwards where they were reversed.
+
+    Args:
+        record: :meth:`GenerateCTRecord.to_json`.
+    """
+    codes = axis_codes(np.asarray(record["affine"], dtype=np.float64))
+    return codes[1] + codes[0] + (opposite(codes[2]) if record["reversed_z"] else codes[2])
 
 
 def generatect(
@@ -221,11 +249,9 @@ def _plan(
         raise CtgridError(f"size must be at least 1, got {size}")
     scan = scan or read_stored(path)
     n = len(scan.values)
-    if not FEWEST_SLICES <= n <= MOST_SLICES:
-        raise OutsideProtocol(
-            f"{path} has {n} slices; "
-            f"protocol generatect takes {FEWEST_SLICES} to {MOST_SLICES} and leaves other volumes out"
-        )
+    outside = why_outside(path, n)
+    if outside is not None:
+        raise OutsideProtocol(outside)
     reading, hu = choose_reading(scan, path, mode, metadata, trust_sidecar)
     if mode == "auto" and not trust_sidecar:
         require_air(hu, path)

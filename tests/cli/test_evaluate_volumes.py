@@ -146,3 +146,10 @@ def test_fetching_is_on_request_only_and_offline_says_so(home: Path) -> None:
     done = CliRunner().invoke(app, ["evaluate", "fetch-detectors", "--offline"])
     assert done.exit_code == 1
     assert "i3d_torchscript.pt is not in" in done.stderr
+
+
+def test_scans_outside_the_real_frame_are_said(folders: dict[str, Path], tmp_path: Path) -> None:
+    """The chests here have six slices each."""
+    done = run(folders, tmp_path / "out", *SMALL, "--real-frame", "generatect")
+    assert done.exit_code == 1
+    assert "protocol generatect leaves out every volume here" in done.stderr and not (tmp_path / "out").exists()

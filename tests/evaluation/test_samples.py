@@ -96,3 +96,35 @@ def test_what_is_no_ct_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
     sample = open_samples(tmp_path)[0]
     with pytest.raises(CtgridError, match=r"flat\.nii\.gz"):
         sample.load()
+
+
+@pytest.mark.parametrize("codes", ["LPS", "RAI"])
+def test_the_frame_of_a_protocol_is_what_its_store_holds(
+    tmp_path: Path, chest: Callable[..., np.ndarray], codes: str
+) -> None:
+    """Scans brought to it give the stored slices; those outside the protocol are named, with the reason."""
+    (tmp_path / "scans").mkdir()
+    for name, slices in (("a", 100), ("b", 99)):
+        volume = Volume(chest((slices, 40, 32)), np.diag([-5.0, -4.0, 3.0, 1.0])).reoriented(codes)
+        volume.write(tmp_path / "scans" / f"{name}.nii.gz")
+    prepare([tmp_path / "scans"], tmp_path / "x.zarr", StoreSettings(size=32, k=4), workers=1)
+    left_out: list[str] = []
+    (framed,) = open_samples(tmp_path / "scans", size=32, frame="generatect", left_out=left_out)
+    (stored,) = open_samples(tmp_path / "x.zarr", size=32, frame="generatect")
+    assert (framed.frame, stored.frame, framed.name) == ("generatect", "own", "a")
+    np.testing.assert_array_equal(framed.load().hu, stored.load().hu)
+    assert framed.load().hu.shape == (201, 32, 32)
+    assert framed.load().spacing_mm == pytest.approx((300 / 201, 5.0, 5.0)) == stored.load().spacing_mm
+    assert len(left_out) == 1 and "b.nii.gz has 99 slices; protocol generatect takes 100 to 600" in left_out[0]
+    (own,) = open_samples(tmp_path / "scans" / "a.nii.gz", size=None, frame="generatect")
+    assert own.load().hu.shape == (201, 40, 40)  # the longer side
+    (fewer,) = open_samples(tmp_path / "scans" / "a.nii.gz", size=16, slices=67, frame="generatect")
+    assert fewer.load().hu.shape == (67, 16, 16) and fewer.load().spacing_mm == pytest.approx((300 / 67, 10, 10))
+    with pytest.raises(CtgridError, match="leaves out every volume here"):
+        open_samples(tmp_path / "scans" / "b.nii.gz", frame="generatect")
+
+
+def test_a_store_of_another_protocol_is_in_no_other_frame(tmp_path: Path, make_store: Callable[..., Store]) -> None:
+    make_store(tmp_path / "x.zarr", "a")
+    with pytest.raises(CtgridError, match=r"made by protocol canonical .* prepare them with --protocol generatect"):
+        open_samples(tmp_path / "x.zarr", frame="generatect")

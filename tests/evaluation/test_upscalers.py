@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,20 @@ def test_projection_corrects_stage_2_alone_by_what_it_lacks(full: torch.Tensor, 
     plain, corrected = (upscalers.get(name)(coarse, full) for name in ("stage2", "stage2-projected"))
     assert error(downsample(corrected, 4), coarse) < 0.1 * error(downsample(plain, 4), coarse)
     assert torch.equal(corrected, projected(plain, coarse, 4)) and not torch.equal(corrected, back_projected(coarse, 4))
+
+
+@pytest.mark.parametrize("method", ["stage2", "codec"])
+def test_a_model_of_turned_slices_gets_them_turned(
+    method: str, full: torch.Tensor, tiny_model: Path, make_model: Callable[..., Path]
+) -> None:
+    """What it makes of upright slices is what the upright model makes of turned ones, turned back."""
+    straight = Upscalers(4, 64, Loading(str(tiny_model), "cpu", "float32"), refine_steps=1)
+    turned = Upscalers(4, 64, Loading(str(make_model(orientation="PLS")), "cpu", "float32"), refine_steps=1)
+    coarse = downsample(full, 4).clamp(-1, 1)
+    made = turned.get(method)(coarse, full)
+    expected = straight.get(method)(coarse.mT.contiguous(), full.mT.contiguous()).mT
+    assert torch.allclose(made, expected, atol=1e-5)
+    assert not torch.allclose(made, straight.get(method)(coarse, full), atol=1e-3)
 
 
 def test_lanczos_keeps_levels_and_places(full: torch.Tensor) -> None:

@@ -33,6 +33,7 @@ def test_facts_are_read_and_written() -> None:
     assert StageFacts(**facts.as_dict()) == facts
     assert json.loads(json.dumps(facts.as_dict()))["fov_mm"] == 250.0
     paper = StageFacts.read(Path("no such folder"))
+    assert (paper.protocol, paper.orientation) == ("canonical", "LPS")
     assert (paper.prediction, paper.size, paper.k, paper.conditioning) == ("epsilon", 512, 4, "replace")
 
 
@@ -42,6 +43,19 @@ def test_facts_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "stage.json").write_text(text)
     with pytest.raises(CtgridError, match=r"stage\.json: not the facts"):
         StageFacts.read(tmp_path)
+
+
+def test_slices_that_are_not_axial_are_refused(tmp_path: Path) -> None:
+    """By the file's name and what it says."""
+    (tmp_path / "stage.json").write_text('{"orientation": "SPL"}')
+    with pytest.raises(CtgridError, match=r"stage\.json: slices of orientation 'SPL' are not axial"):
+        StageFacts.read(tmp_path)
+
+
+def test_stages_of_two_orientations_do_not_fit(model: Path) -> None:
+    change(model / "stage2" / "stage.json", orientation="PLS")
+    with pytest.raises(CtgridError, match="orientation of both stages' slices differ, LPS and PLS"):
+        load_bundle(model)
 
 
 def test_a_bundle_is_ready_to_run(tiny_model: Path) -> None:

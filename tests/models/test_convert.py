@@ -88,14 +88,16 @@ def test_converted_golden_checkpoints_answer_as_published(
 def test_the_facts_are_those_of_the_published_models(tmp_path: Path) -> None:
     """Noise prediction, replacement, size from the latent; K from the positions, or the enlargement on record."""
     first = convert(published(tmp_path / "1.pt", network(cells_per_side=2)), tmp_path / "s1")
-    assert first.facts == StageFacts.read(tmp_path / "s1") == StageFacts(size=128, k=2)
+    expected = StageFacts(size=128, k=2, protocol="generatect", orientation="PLS")
+    assert first.facts == StageFacts.read(tmp_path / "s1") == expected
+    assert "orientation PLS" in first.checkpoint.decisions["facts"]
     assert (first.facts.prediction, first.facts.conditioning, first.facts.cell_encoding) == (
         "epsilon",
         "replace",
         "grid",
     )
     second = convert(published(tmp_path / "2.pt", network(2), sr_scale=2), tmp_path / "s2")
-    assert StageFacts.read(tmp_path / "s2") == StageFacts(size=128, k=2)
+    assert StageFacts.read(tmp_path / "s2") == expected
     assert second.checkpoint.config["cells_per_side"] == 1
     plain = published(tmp_path / "3.pt", network(positions="2d"))
     assert convert(plain, tmp_path / "s3").facts.k == 4
@@ -207,7 +209,8 @@ def test_our_own_folders_keep_their_facts(tmp_path: Path) -> None:
     """Including those that no shape tells; size and latent go together."""
     model = network(absolute_z=True, learned_variance=False)
     model.save_pretrained(tmp_path / "run" / "model")
-    facts = StageFacts("v", 128, 4, 33, "cell", "clean", 250.0, 301.5)
+    assert convert(tmp_path / "run", tmp_path / "bare").facts.orientation == "LPS"  # from before orientations were kept
+    facts = StageFacts("v", 128, 4, 33, "cell", "clean", 250.0, 301.5, orientation="ARI", stride=2.0)
     (tmp_path / "run" / "model" / "stage.json").write_text(json.dumps(facts.as_dict()), encoding="utf-8")
     made = convert(tmp_path / "run", tmp_path / "out")
     assert StageFacts.read(tmp_path / "out") == made.facts == facts

@@ -14,6 +14,7 @@ from ctgrid.denoising.grids import denoise_cells, shrunk
 from ctgrid.denoising.paper import PaperPipeline
 from ctgrid.denoising.starts import LOWEST, start_timestep
 from ctgrid.errors import CtgridError
+from ctgrid.geometry import turn
 from ctgrid.pipelines.denoise import DenoisePipeline
 from ctgrid.volume import Volume
 
@@ -59,6 +60,25 @@ def test_the_result_is_turned_back(pipeline: DenoisePipeline, chest: Callable[..
     turned = pipeline.run(volume.reoriented("SAR"), **QUICK).volume
     assert turned.orientation == "SAR"
     assert np.array_equal(turned.reoriented("LPS").hu, straight.hu)
+
+
+@pytest.mark.parametrize("kind", [DenoisePipeline, PaperPipeline])
+@pytest.mark.parametrize("codes", ["PLS", "RPI"])
+def test_a_model_of_turned_slices_gets_the_scan_turned(
+    kind: Any, codes: str, tiny_model: Path, make_model: Callable[..., Path], chest: Callable[..., np.ndarray]
+) -> None:
+    """As the upright model does with a scan that lies so; the result is the scan's grid again, exactly."""
+    upright = kind.load(str(tiny_model), "cpu", "float32")
+    turned = kind.load(str(make_model(orientation=codes)), "cpu", "float32")
+    scan = Volume(chest((20, 64, 64)), np.diag([-0.9, -0.9, 2.5, 1.0]))
+    lying = Volume(np.ascontiguousarray(turn(scan.hu, "LPS", codes)), scan.affine)
+    quick = {"steps": 20, "refine_steps": 1, "strength": 300.0}
+    only = {z: 19 - z if codes[2] == "I" else z for z in (1, 12)}
+    made = turned.run(scan, only=list(only), **quick).volume
+    expected = turn(upright.run(lying, only=list(only.values()), **quick).volume.hu, codes, "LPS")
+    assert np.array_equal(made.affine, scan.affine)
+    assert abs(made.hu.astype(int) - expected).max() <= 1
+    assert abs(made.hu.astype(int) - upright.run(scan, only=list(only), **quick).volume.hu).max() > 20
 
 
 def test_the_seed_decides_and_the_batch_does_not(pipeline: DenoisePipeline, chest: Callable[..., np.ndarray]) -> None:

@@ -126,6 +126,19 @@ def test_the_picture_is_that_of_the_whole_volume(synthesize: Callable[..., Resul
         assert np.array_equal(picture, contact_sheet(Volume.read(tmp_path / "a.nii.gz")))
 
 
+@pytest.mark.parametrize("codes", ["PLS", "RAI"])
+def test_the_picture_is_upright_whatever_the_models_slices_are(
+    codes: str, make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As one sees when the written volume is read again."""
+    model = make_model(orientation=codes)
+    words = ["synthesize", "--model", model, *OPTIONS, *PLACE, "--out", tmp_path / "a.nii.gz"]
+    made = CliRunner().invoke(app, [str(word) for word in words])
+    assert made.exit_code == 0, made.output
+    with Image.open(tmp_path / "a.png") as picture:
+        assert np.array_equal(picture, contact_sheet(Volume.read(tmp_path / "a.nii.gz")))
+
+
 def test_manifest_and_resume(synthesize: Callable[..., Result], tmp_path: Path) -> None:
     """Volumes that are listed and whole stay as they are; the missing ones are made as they would have been."""
     out = tmp_path / "many"

@@ -11,18 +11,22 @@ import pytest
 import torch
 
 from ctgrid.data.degrade import degrade, draw_degradation, enlarge
-from ctgrid.data.store import Store
+from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.latents import write_latents
+from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.splits import Split
+from ctgrid.data.stored import stored_volumes
 from ctgrid.draws import generator_for, integer
 from ctgrid.errors import CtgridError
+from ctgrid.geometry import centred_affine
 from ctgrid.grid import from_grid
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.progress import silent
 from ctgrid.training.config import CodecRecipe, GridRecipe, RefineRecipe
 from ctgrid.training.data import Selection, TrainingData, open_data
-from ctgrid.training.inputs import CellLatents, grid_task, refine_task
+from ctgrid.training.inputs import CellLatents, common_orientation, grid_task, refine_task
 from ctgrid.training.run import train
+from ctgrid.volume import Volume
 
 Read = Callable[[Path], Any]
 NAMES = ("train_1_a_1", "train_1_b_1", "train_2_a_1", "valid_3_a_1")
@@ -262,3 +266,36 @@ def test_a_misspelt_name_to_exclude_is_refused(scans: Path, start: Callable[...,
     out = start("codec", scans, "run", changes={"exclude": ["lungfcp_0001", "scan0"]}, max_steps=1)
     record = json.loads((out / "data.json").read_text(encoding="utf-8"))
     assert list(record["volumes"]) == ["scan1"]
+
+
+def test_a_stage_knows_how_the_slices_of_its_store_lie(
+    tmp_path: Path, codec: Codec, tiny_model: Path, chest: Callable[..., Any]
+) -> None:
+    """Protocol generatect keeps each file's own order; a trained stage, its folder and its steps say so."""
+    for name, codes in (("a", "RAS"), ("b", "RAS"), ("c", "RAS"), ("d", "LPI")):
+        scan = Volume(chest((100, 64, 64), seed=ord(name)), centred_affine("LPS", (3.0, 5.0, 5.0), (100, 64, 64)))
+        (tmp_path / "scans").mkdir(exist_ok=True)
+        scan.reoriented(codes).write(tmp_path / "scans" / f"{name}.nii.gz")
+    prepare([tmp_path / "scans"], tmp_path / "x.zarr", StoreSettings(size=64, k=4), workers=1)
+    store = Store.open(tmp_path / "x.zarr")
+    common = {**SIZES, "slices": 201, "codec": str(tiny_model / "codec")}
+    fine = refine_task(RefineRecipe(**common), opened(store, RefineRecipe(**common)), tmp_path / "f", 0, silent)
+    assert (fine.facts.protocol, fine.facts.orientation) == ("generatect", "ARS")
+    for absolute, stride in ((False, 3.0), (True, 1.0)):
+        recipe = GridRecipe(**{**common, "network": {**NETWORK, "absolute_z": absolute}, "strides": (1, 2, 4, 12)})
+        task = grid_task(recipe, opened(store, recipe), tmp_path / "c", 0, silent)
+        assert (task.facts.orientation, task.facts.stride, task.facts.extent_mm) == ("ARS", stride, 300.0)
+    whole = {volume.name: volume.in_memory().hu for volume in stored_volumes(store, ["a", "d"])}
+    for name, hu in whole.items():  # in memory they are upright
+        upright = Volume.read(tmp_path / "scans" / f"{name}.nii.gz").reoriented("LPS").hu.clip(-1000, 1000)
+        for z in (60, 150):
+            near, far = (abs(hu[at].numpy().astype(int) - upright[z // 2]).mean() for at in (z, 200 - z))
+            assert near < 40 < far
+    with pytest.raises(CtgridError, match=r"x\.zarr: slices of its volumes lie .* \(2 ARS, 1 PLI\)"):
+        common_orientation(["ARS", "PLI", "ARS"], "x.zarr")
+
+
+def test_a_folder_is_framed_upright(scans: Path, tiny_model: Path, tmp_path: Path) -> None:
+    recipe = RefineRecipe(**SIZES, codec=str(tiny_model / "codec"))
+    task = refine_task(recipe, open_data(Selection(scans), recipe), tmp_path / "latents", 0, silent)
+    assert (task.facts.protocol, task.facts.orientation) == ("canonical", "LPS")

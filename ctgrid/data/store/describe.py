@@ -54,6 +54,7 @@ def describe_store(path: str | os.PathLike[str], progress: Progress = silent) ->
         "hu_sources": dict(sorted(Counter(str(fact["hu"]) for fact in sound).items())),
         "protocols": dict(sorted(Counter(str(fact["protocol"]) for fact in sound).items())),
         "orientations": dict(sorted(Counter(str(fact["orientation"]) for fact in sound).items())),
+        "stored_orientations": dict(sorted(Counter(str(fact["stored_orientation"]) for fact in sound).items())),
         "spacing_mm": {which: _range([fact[which] for fact in sound]) for which in ("inputs", "stored")},
         "latents": _latents(sound),
         "damaged": [fact["damaged"] for fact in facts if "damaged" in fact][:DAMAGED_SHOWN],
@@ -78,6 +79,7 @@ def describe_volume(path: Path) -> dict[str, Any]:
         "stored_shapes": {"slices": [n, size, size], "coarse": [n, coarse, coarse]},
         "bytes": facts["bytes"],
         "latents": facts["latents"],
+        "stored_orientation": volume.orientation,
         **volume.record,
     }
 
@@ -86,8 +88,8 @@ def _facts(volume: StoreSlices) -> dict[str, Any]:
     """Return what one volume adds to the description; why it is damaged where it is."""
     parts = {part: _bytes(volume.folder / part) for part in ("slices", "coarse", "latents")}
     try:
-        record = StoredVolume(volume.folder).record
-        geometry = record.get("geometry", {})
+        stored = StoredVolume(volume.folder)
+        record, geometry = stored.record, stored.record.get("geometry", {})
         latents = [
             {"codec": codec, "of": of, **_latent_facts(volume, of, codec)}
             for codec in latent_codecs(volume.folder)
@@ -101,6 +103,7 @@ def _facts(volume: StoreSlices) -> dict[str, Any]:
         "hu": record.get("hu", {}).get("source"),
         "protocol": record["inverse"].get("protocol"),
         "orientation": geometry.get("orientation"),
+        "stored_orientation": stored.orientation,
         "inputs": geometry.get("spacing_mm"),
         "stored": geometry.get("stored_spacing_mm"),
         "latents": latents,

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
-
 if TYPE_CHECKING:
     from ctgrid.volume import Volume
 
@@ -23,17 +21,8 @@ def put_back(hu: np.ndarray, record: Mapping[str, Any]) -> Volume:
     Raises:
         CtgridError: The record names a protocol that this ctgrid does not know.
     """
+    from ctgrid.preprocess.protocols import record_from_json, restore
     from ctgrid.preprocess.resample import normalise
 
-    inverse = record["inverse"]
-    protocol = inverse.get("protocol")
     array = normalise(hu) if hu.dtype.kind == "f" else hu  # protocols take [-1, 1], or whole HU
-    if protocol == "generatect":
-        from ctgrid.preprocess.generatect import GenerateCTRecord, invert
-
-        return invert(array, GenerateCTRecord.from_json(inverse))
-    if protocol == "canonical":
-        from ctgrid.preprocess.canonical import CanonicalRecord, from_canonical
-
-        return from_canonical(array, CanonicalRecord.from_json(inverse))
-    raise CtgridError(f"the inverse of protocol {protocol!r} is unknown; the store was made by another ctgrid")
+    return restore(array, record_from_json(record["inverse"]))

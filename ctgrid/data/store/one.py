@@ -115,21 +115,10 @@ def apply_protocol(
     Returns:
         Both resolutions with their record, and the input's geometry.
     """
-    if settings.protocol == "generatect":
-        from ctgrid.formats import read_stored
-        from ctgrid.preprocess.generatect import generatect_pass
+    from ctgrid.preprocess.protocols import protocol_named
 
-        scan = read_stored(path, series)
-        result = generatect_pass(path, settings.size, settings.k, settings.parity, metadata, settings.hu, scan)
-        return result, _geometry(result.record.affine, result.record.shape)
-    from ctgrid.preprocess.canonical import canonical_pass
-    from ctgrid.preprocess.hu import require_ct
-    from ctgrid.volume import Volume
-
-    volume = Volume.read(path, hu=settings.hu, metadata=metadata, series=series)
-    require_ct(volume)
-    result = canonical_pass(volume, settings.size, settings.k, settings.slices, settings.fov_mm)
-    return result, _geometry(volume.affine, volume.shape)
+    made = protocol_named(settings.protocol).run(path, metadata, series, **settings.model_dump(exclude={"protocol"}))
+    return made.result, _geometry(made.affine, made.shape)
 
 
 def volume_record(

@@ -175,6 +175,13 @@ class StoredVolume:
         z, y, x = self.record["geometry"]["stored_spacing_mm"]
         return z, y, x
 
+    @property
+    def orientation(self) -> str:
+        """How the stored slices lie in the patient: axis codes of (columns, rows, slices), such as "LPS"."""
+        from ctgrid.preprocess.protocols import orientation_of
+
+        return orientation_of(self.record["inverse"])
+
     @cached_property
     def slices(self) -> zarr.Array:
         """The full-size slices, (n, S, S) int16 HU, opened for reading."""

@@ -159,7 +159,12 @@ def warnings_of(real: Sequence[Profile], fake: Sequence[Profile]) -> list[str]:
     """Return what a reader must know before comparing."""
     found = []
     for axis, place, share, what in (
-        (0, "slices", SPACING_SHARE, "measures along z compare only at one spacing; resample both alike"),
+        (
+            0,
+            "slices",
+            SPACING_SHARE,
+            "measures along z compare only at one spacing; see --real-frame",
+        ),
         (1, "pixels", PIXEL_SHARE, "detail compares only as far as both resolve it; bring both to one field of view"),
     ):
         ours, theirs = (float(np.median([p.spacing_mm[axis] for p in those])) for those in (real, fake))

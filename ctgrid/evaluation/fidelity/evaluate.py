@@ -16,7 +16,7 @@ from ctgrid.evaluation.fidelity.features import BATCH, NAME, EmbeddedFeatures
 from ctgrid.evaluation.fidelity.protocol import MOST_FRAMES, DetectorSpec, LoadedProtocol
 from ctgrid.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_set, video_set
 from ctgrid.evaluation.fidelity.statistics import FeatureCache, collect
-from ctgrid.evaluation.samples import Sample, open_samples
+from ctgrid.evaluation.samples import Frame, Sample, open_samples
 from ctgrid.progress import Progress, silent
 
 FVD, FID, CT, MEMORISATION = "fvd", "fid", "ct", "memorisation"
@@ -38,6 +38,7 @@ class Plan:
         device: where detectors compute.
         batch_size: frames at once; None takes each detector's own.
         cache: folder where features are kept; None keeps none.
+        real_frame: what scans of ``real`` and ``train`` are brought to; None takes the protocol's.
     """
 
     loaded: LoadedProtocol
@@ -49,6 +50,7 @@ class Plan:
     device: str = "cpu"
     batch_size: int | None = None
     cache: Path | None = None
+    real_frame: Frame | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.measures if name not in MEASURES]
@@ -61,6 +63,11 @@ class Plan:
         strange = sorted(set(self.pins) - files)
         if strange:
             raise CtgridError(f"a hash is pinned for {strange[0]}, but the protocol uses {' and '.join(sorted(files))}")
+
+    @property
+    def frame(self) -> Frame:
+        """What real scans are brought to."""
+        return self.real_frame or self.loaded.protocol.real_frame
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -143,12 +150,16 @@ def evaluate_volumes(
     cache, protocol = FeatureCache(plan.cache), plan.loaded.protocol
     with phase("list"):
         sizes = {"size": protocol.resolution, "slices": protocol.resample_slices}
-        opened = [_opened(path, role, progress, **sizes) for path, role in ((real, "real"), (fake, "fake"))]
+        opened = [
+            _opened(real, "real", progress, frame=plan.frame, left_out=left_out, **sizes),
+            _opened(fake, "fake", progress, **sizes),
+        ]
     result: dict[str, Any] = {
         "kind": "volumes",
         "protocol": plan.loaded.record(),
         "frames": list(plan.lengths),
         "seed": plan.seed,
+        "real_frame": plan.frame,
         "volumes": {"real": _listed(opened[0]), "fake": _listed(opened[1])},
         "left_out": left_out,
         "warnings": _shared(*opened),
@@ -168,14 +179,14 @@ def evaluate_volumes(
         from ctgrid.evaluation.ct import ct_measures
 
         with phase("ct"):  # in their own size: texture finer than the protocol's pixels counts
-            own = [open_samples(path, size=None, progress=progress) for path in (real, fake)]
-            result["ct"] = ct_measures(own[0], own[1], progress)
+            own = open_samples(real, size=None, frame=plan.frame, progress=progress)
+            result["ct"] = ct_measures(own, open_samples(fake, size=None, progress=progress), progress)
     if train is not None and plan.wants(MEMORISATION):
         from ctgrid.evaluation.ct import memorisation
 
         with phase("memorisation"):
             out.mkdir(exist_ok=True)
-            known = open_samples(train, **sizes, progress=progress)
+            known = open_samples(train, **sizes, frame=plan.frame, left_out=left_out, progress=progress)
             result["memorisation"] = memorisation(known, opened[0], opened[1], plan.embedded.content, out, progress)
     return result
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ctgrid.errors import CtgridError
+from ctgrid.evaluation.samples import Frame
 
 DEFAULT_PROTOCOL = "stylegan-v@1"
 MOST_FRAMES = 10000
@@ -106,7 +107,10 @@ class Embedded(_Part):
 
 
 class Protocol(_Part):
-    """Everything on which a distance depends, apart from the volumes, the detector files and the seed."""
+    """Everything on which a distance depends, apart from the volumes, the detector files and the seed.
+
+    ``real_frame`` may be left out of a file: ``own``.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: int = Field(ge=1)
@@ -115,6 +119,7 @@ class Protocol(_Part):
     resolution: int = Field(ge=8, le=4096)
     slice_order: Literal["feet-to-head", "head-to-feet"]
     resample_slices: int | None = Field(ge=2)
+    real_frame: Frame = "own"
     clips: Clips
     frames: Frames
     detectors: Detectors

@@ -161,7 +161,8 @@ def collect(
         for one, collected in zip(sets, found, strict=True):
             if collected.full:
                 continue
-            key = cache.key(sample.digest, one.settings[role])
+            framed = {} if sample.frame == "own" else {"frame": sample.frame}
+            key = cache.key(sample.digest, {**one.settings[role], **framed})
             known = cache.get(key)
             if known is None:
                 view = view or _view(sample, protocol)

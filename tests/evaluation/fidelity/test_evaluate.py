@@ -141,3 +141,24 @@ def test_bad_input_is_said(
         Plan(protocol(), pins={"vgg.pt": "0" * 64})
     with pytest.raises(CtgridError, match="--train"):
         evaluate_volumes(real, real, Plan(protocol(), measures=("memorisation",)), tmp_path)
+
+
+def test_real_scans_are_brought_to_the_frame_of_generated_ones(
+    volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path
+) -> None:
+    """By the plan or a key of the protocol; the result says so, features of both frames are kept apart."""
+    real, fake = volumes(range(2), slices=100), volumes(range(2, 4), slices=12)
+    (real / "short.nii.gz").write_bytes((fake / "p02.nii.gz").read_bytes())
+    common: dict[str, Any] = {"frames": (4,), "measures": (NAME, "ct"), "cache": tmp_path / "cache"}
+    plain = evaluate_volumes(real, fake, Plan(protocol(), **common), tmp_path)
+    framed = evaluate_volumes(real, fake, Plan(protocol(), real_frame="generatect", **common), tmp_path)
+    assert (plain["real_frame"], framed["real_frame"]) == ("own", "generatect")
+    assert plain["left_out"] == [] and "has 12 slices" in framed["left_out"][0]
+    assert [volume["name"] for volume in framed["volumes"]["real"]] == ["p00", "p01"]
+    name = f"FD ({NAME}, slices)"
+    assert {row["measure"]: row["n_real"] for row in plain["measures"]}[name] == 212
+    assert {row["measure"]: row["n_real"] for row in framed["measures"]}[name] == 402
+    assert [row["slices"] for row in framed["ct"]["volumes"]["real"]] == [201, 201]
+    keyed = evaluate_volumes(real, fake, Plan(protocol(real_frame="generatect"), **common), tmp_path)
+    assert keyed["real_frame"] == keyed["protocol"]["settings"]["real_frame"] == "generatect"
+    assert values(keyed) == values(framed)
