@@ -152,7 +152,7 @@ def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | Non
     return Plan(jobs, many=True)
 
 
-def _plan_into(inputs: Sequence[Path], cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> Plan:
+def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> Plan:
     """Return the plan of scans that go into one file or folder."""
     suffix = full_suffix(out)
     is_file = suffix in WRITABLE and not out.is_dir()
