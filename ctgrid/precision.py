@@ -42,7 +42,7 @@ def _processor_multiplies_in(dtype: torch.dtype) -> bool:
     name, instructions = INSTRUCTIONS[dtype]
     if not getattr(torch.ops.mkldnn, f"_is_mkldnn_{name}_supported", lambda: False)():
         return False
-    there = getattr(torch.cpu, "get_capabilities", dict)()
+    there: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(there.get(instructions, there.get("architecture") != "x86_64"))
 
 

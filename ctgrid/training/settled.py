@@ -24,7 +24,7 @@ def settled(recipe: TrainConfig, device: torch.device, run: Path | None = None, 
         CtgridError: for a precision that does not train on the device.
     """
     settings = recipe.optimisation
-    precision = settings.precision
+    precision: str = settings.precision
     if precision == "auto" and run is not None:
         precision = _recorded(run / "config.json")
     if elsewhere:
