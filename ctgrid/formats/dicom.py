@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ import numpy as np
 from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix
 from ctgrid.formats import MARK, READABLE, StoredScan
+from ctgrid.formats.dicom_facts import common_facts, note_of, one_position
 from ctgrid.formats.dicom_files import dicom_files
 from ctgrid.formats.dicom_geometry import one_size, stack
 from ctgrid.formats.dicom_header import Frame, Header, read_header
-from ctgrid.formats.dicom_pixels import decode, syntax_name
+from ctgrid.formats.dicom_padding import AIR_HU
+from ctgrid.formats.dicom_passes import zipped
+from ctgrid.formats.dicom_pixels import Decoded, decode, syntax_name
 from ctgrid.formats.dicom_series import Series, choose, group, listing, why_passed_over
 from ctgrid.geometry import check_affine
 
@@ -53,37 +58,74 @@ def read_dicom(path: Path, series: str | None = None) -> StoredScan:
 
 def _read(chosen: Series, where: str, details: dict[str, Any]) -> StoredScan:
     headers = {header.frames[0].file: header for header in chosen.headers if header.frames}
-    one_size([(header.rows, header.columns) for header in headers.values()], where)
-    maps = _maps(chosen.frames, where)
+    one_size([(header.rows, header.columns) for header in chosen.headers if header.frames], where)
     ordered = stack(chosen.frames, where)
+    maps = _maps(chosen.frames, where)
     affine = check_affine(ordered.affine, where)
-    values, dropped = _values(ordered.places, headers, where)
-    details.update(ordered.facts)
-    notes = []
-    if dropped:
-        notes.append(f"{dropped} slices were there twice, with equal pixels; one of each was kept")
-    if chosen.left_out:
-        notes.append(f"{chosen.left_out} files of the series were left out: localizers, screenshots or reports")
-    if "gantry_tilt_deg" in ordered.facts:
-        notes.append(
-            f"the stack leans by {ordered.facts['gantry_tilt_deg']} degrees (gantry tilt); the affine is sheared"
-        )
+    facts, vary = common_facts(chosen.headers)
+    one_position(vary, where)
+    values, told = _values(ordered.places, headers, where)
+    details |= {**facts, **ordered.facts, "duplicates_dropped": told.dropped}
+    if told.padded:
+        details["padding_set_to_air"] = {"voxels": told.padded, "hu": AIR_HU}
+    if vary:
+        details["varies"] = vary
     if len(set(maps)) > 1:
         slopes, intercepts = ([float(v) for v in (min(m), max(m))] for m in zip(*maps, strict=True))
         details["rescale_varies"] = {"slope": slopes, "intercept": intercepts}
-        notes.append("rescale slope and intercept differ between slices; each slice's own were applied")
-    details |= {"duplicates_dropped": dropped, "notes": notes}
-    applied = next((frame.rescale for place in ordered.places[:1] for frame in place), None)
+    details["notes"] = _notes(chosen, details, told, values.size)
+    if warnings := _warnings(chosen, told, values):
+        details["warnings"] = warnings
+    applied = next((frame.meaning.rescale for place in ordered.places[:1] for frame in place), None)
     return StoredScan(values, affine, "dicom", details=details, applied=applied)
+
+
+def _notes(chosen: Series, details: dict[str, Any], told: _Told, voxels: int) -> list[str]:
+    """Say what was mended or left out, and what is not the same throughout."""
+    notes = []
+    if told.dropped:
+        notes.append(f"{told.dropped} slices were there twice, with equal pixels; one of each was kept")
+    if chosen.left_out:
+        notes.append(f"{chosen.left_out} files of the series were left out: localizers, screenshots or reports")
+    if "gantry_tilt_deg" in details:
+        notes.append(f"the stack leans by {details['gantry_tilt_deg']} degrees (gantry tilt); the affine is sheared")
+    if "rescale_varies" in details:
+        notes.append("rescale slope and intercept differ between slices; each slice's own were applied")
+    if told.padded:
+        share = f"{told.padded} voxels ({100 * told.padded / voxels:.2g} %)"
+        notes.append(f"{share} of PixelPaddingValue were above air and were set to {AIR_HU} HU")
+    meant = Counter(frame.meaning.note for frame in chosen.frames if frame.meaning.note is not None)
+    notes += [f"{note} ({n} of {len(chosen.frames)} slices)" for note, n in meant.items()]
+    differs = note_of(details.get("varies", {}))
+    return notes if differs is None else [*notes, differs]
+
+
+def _warnings(chosen: Series, told: _Told, values: np.ndarray) -> list[str]:
+    """Say what was decided on weak evidence."""
+    warnings = []
+    if chosen.odd:
+        warnings.append(
+            f"{len(chosen.odd)} files of the series were left out: they lie across the stack or have no place in it, "
+            f"as scouts and dose sheets do"
+        )
+    if zipped(chosen.headers):
+        warnings.append("instance numbers run through the stack more than once: it may be two passes in one")
+    warnings += [f"{remark} ({n} of {len(chosen.frames)} slices)" for remark, n in told.remarks.items()]
+    if values.dtype == np.int32:
+        warnings.append(f"values reach {int(values.max())} HU, which no tissue has: undeclared padding?")
+    return warnings
 
 
 def _maps(frames: Sequence[Frame], where: str) -> list[tuple[float, float]]:
     """Return the rescale maps of all slices; all or none must state one."""
-    maps = [frame.rescale for frame in frames if frame.rescale is not None]
+    maps = [frame.meaning.rescale for frame in frames if frame.meaning.rescale is not None]
     if maps and len(maps) < len(frames):
         raise CtgridError(
             f"{where}: {len(frames) - len(maps)} of {len(frames)} slices have no RescaleSlope; they are damaged"
         )
+    tables = sum(frame.meaning.table for frame in frames)
+    if 0 < tables < len(frames):
+        raise CtgridError(f"{where}: {tables} of {len(frames)} slices have a ModalityLUTSequence, the others none")
     broken = sum(not math.isfinite(value) for own in maps for value in own)
     if broken:
         raise CtgridError(
@@ -94,36 +136,48 @@ def _maps(frames: Sequence[Frame], where: str) -> list[tuple[float, float]]:
     return maps
 
 
-def _values(places: list[list[Frame]], headers: dict[int, Header], where: str) -> tuple[np.ndarray, int]:
+@dataclass
+class _Told:
+    """What decoding had to say of the slices that were kept."""
+
+    dropped: int = 0
+    padded: int = 0
+    remarks: Counter[str] = field(default_factory=Counter)
+
+
+def _values(places: list[list[Frame]], headers: dict[int, Header], where: str) -> tuple[np.ndarray, _Told]:
     """Decode slice by slice into one array; of several at one position, all must hold the same."""
     first = headers[places[0][0].file]
     out = np.empty((len(places), first.rows, first.columns), np.int16)
-    dropped = 0
+    told = _Told()
     with tempfile.TemporaryDirectory(prefix="ctgrid-") as scratch:
-        files = _Decoded(headers, where, Path(scratch))
+        files = _Files(headers, where, Path(scratch))
         for k, place in enumerate(places):
-            plane = files.plane(place[0])
+            decoded = files.slice(place[0])
+            plane = decoded.hu
+            told.padded += decoded.padded
+            told.remarks.update(decoded.remarks)
             for other in place[1:]:
-                if not np.array_equal(plane, files.plane(other)):
+                if not np.array_equal(plane, files.slice(other).hu):
                     names = " and ".join(headers[frame.file].file.name for frame in (place[0], other))
                     raise CtgridError(
                         f"{where}: two different slices lie at the same position {_position(other)}: {names}; "
                         f"it holds several acquisitions or reconstructions, split it"
                     )
-                dropped += 1
+                told.dropped += 1
             out = out.astype(_common(out.dtype, plane.dtype), copy=False)
             out[k] = plane
-    return out, dropped
+    return out, told
 
 
-class _Decoded:
+class _Files:
     """Slices by file; a multi-frame file is decoded once."""
 
     def __init__(self, headers: dict[int, Header], where: str, scratch: Path) -> None:
         self._headers, self._where, self._scratch = headers, where, scratch
-        self._last: tuple[int, np.ndarray] | None = None
+        self._last: tuple[int, dict[int, Decoded]] | None = None
 
-    def plane(self, frame: Frame) -> np.ndarray:
+    def slice(self, frame: Frame) -> Decoded:
         if self._last is None or self._last[0] != frame.file:
             self._last = frame.file, decode(self._headers[frame.file], self._where, self._scratch)
         return self._last[1][frame.number]
@@ -142,18 +196,14 @@ def _position(frame: Frame) -> str:
 def _record(chosen: Series, others: list[Series], asked: bool) -> dict[str, Any]:
     """Return what a record says about the series, nothing of the patient."""
     header = chosen.headers[0]
-    description = chosen.describe()
     details: dict[str, Any] = {
         "files": len(chosen.headers),
         "series_in_folder": len(others) + 1,
         "series": chosen.number,
         "series_uid": chosen.uid,
         "modality": header.modality,
-        "image_type": list(header.image_type),
-        "transfer_syntax": syntax_name(header.syntax),
-        "slice_thickness_mm": header.frames[0].thickness if header.frames else None,
-        **header.facts,
-        "series_list": [description | {"chosen": True}],
+        "transfer_syntax": " | ".join(dict.fromkeys(syntax_name(header.syntax) for header in chosen.headers)),
+        "series_list": [chosen.describe() | {"chosen": True}],
     }
     for other in others:
         details["series_list"].append(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from ctgrid.formats.dicom_elements import number, numbers, text, values
 from ctgrid.formats.dicom_files import DicomFile
+from ctgrid.formats.dicom_meaning import Meaning, meaning, root_disagrees
 from ctgrid.formats.quiet import quiet_logger
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Frame:
-    """One slice: where it lies and which map its own header states.
+    """One slice: where it lies, what its values mean, and to which pass of the scanner it belongs.
 
     Attributes:
         file: Index of its file in the list of headers.
@@ -26,17 +28,19 @@ class Frame:
         spacing: PixelSpacing in mm: between rows (y), between columns (x).
         thickness: SliceThickness in mm, or None.
         distance: SpacingBetweenSlices in mm, or None.
-        rescale: (slope, intercept), NaN where one is missing or no number; None where both tags are absent.
+        meaning: Which map to HU the header states.
+        labels: What may tell it from slices of another pass, by keyword; only what is stated.
     """
 
     file: int
     number: int
-    position: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    spacing: tuple[float, ...] | None
-    thickness: float | None
-    distance: float | None
-    rescale: tuple[float, float] | None
+    position: tuple[float, ...] | None = None
+    orientation: tuple[float, ...] | None = None
+    spacing: tuple[float, ...] | None = None
+    thickness: float | None = None
+    distance: float | None = None
+    meaning: Meaning = field(default_factory=Meaning)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Header:
     Attributes:
         file: Where it is.
         series_uid: SeriesInstanceUID, empty where absent.
+        belongs: What else tells volumes apart, by keyword: patient, study, frame of reference; empty where absent. It
+            never goes into a record or a message.
         modality: "CT", "MR", ...; the kind of object where absent.
         rows, columns, samples: Of one slice; 0 where there is no image.
         photometric: PhotometricInterpretation.
@@ -53,11 +59,14 @@ class Header:
         image_type: The parts of ImageType.
         is_capture: Whether it is a Secondary Capture: a screenshot, say.
         facts: What may go into a record: nothing that identifies a patient.
-        frames: Its slices, in the order of the file.
+        frames: Its slices, in the order of the file; those of one pass, where the file holds several.
+        count: Number of slices in the file.
+        instance: InstanceNumber, or None.
     """
 
     file: DicomFile
     series_uid: str
+    belongs: Mapping[str, str] = field(repr=False)
     modality: str
     rows: int
     columns: int
@@ -68,18 +77,38 @@ class Header:
     is_capture: bool
     facts: dict[str, Any]
     frames: tuple[Frame, ...] = field(repr=False)
+    count: int
+    instance: float | None
 
     @property
     def is_localizer(self) -> bool:
         """Whether this is an overview for planning, not a slice."""
-        return "LOCALIZER" in self.image_type or self.modality == "LOCALIZER"
+        return not _OVERVIEWS.isdisjoint((*self.image_type, self.modality))
 
 
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # as floats, as doubles, as integers
 _MOST_ZEROS = 100  # empty elements in a row
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR: a table of contents
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture, single and multi-frame
-_LONGEST, _MOST_PARTS = 100, 16  # of a text; longer ones are damaged
+_OVERVIEWS = frozenset({"LOCALIZER", "LOCALISER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
+_MOST_PARTS = 16  # of ImageType; longer ones are damaged
+_BELONGS = ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID")
+_NO_UID = ("SeriesNumber", "SeriesDescription")  # instead of a missing SeriesInstanceUID
+_LABELS = {  # keyword at the root of a file, or sequence and keyword of a functional group
+    "AcquisitionNumber": ("FrameContentSequence", "FrameAcquisitionNumber"),
+    "TemporalPositionIdentifier": ("FrameContentSequence", "TemporalPositionIndex"),
+    "StackID": ("FrameContentSequence", "StackID"),
+    "NominalPercentageOfCardiacPhase": ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase"),
+    "NominalPercentageOfRespiratoryPhase": (
+        "RespiratorySynchronizationSequence",
+        "NominalPercentageOfRespiratoryPhase",
+    ),
+    "TriggerTime": ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
+    "KVP": ("CTXRayDetailsSequence", "KVP"),
+    "ConvolutionKernel": ("CTReconstructionSequence", "ConvolutionKernel"),
+    "SeriesNumber": None,
+    "AcquisitionTime": None,
+}
 _FACTS = {
     "series_number": "SeriesNumber",
     "series_description": "SeriesDescription",
@@ -162,9 +191,15 @@ def _header(file: DicomFile, index: int, dataset: Dataset) -> Header:
     facts = {name: fact for name, keyword in _FACTS.items() if (fact := text(dataset, keyword)) not in ("", None)}
     syntax = text(dataset.file_meta, "TransferSyntaxUID") if hasattr(dataset, "file_meta") else ""
     rows, columns = (int(number(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
+    uid = text(dataset, "SeriesInstanceUID")
+    belongs = {name: text(dataset, name).rstrip("^ ") for name in _BELONGS}
+    if not uid:
+        belongs |= {name: text(dataset, name) for name in _NO_UID} | {"folder": file.name.rpartition("/")[0] or "."}
+    frames = _frames(index, dataset) if rows and columns else ()
     return Header(
         file=file,
-        series_uid=text(dataset, "SeriesInstanceUID"),
+        series_uid=uid,
+        belongs=belongs,
         modality=(text(dataset, "Modality") or _kind(dataset)).upper(),
         rows=rows,
         columns=columns,
@@ -174,103 +209,62 @@ def _header(file: DicomFile, index: int, dataset: Dataset) -> Header:
         image_type=tuple(str(part)[:16].upper() for part in image_type[:_MOST_PARTS]),
         is_capture=text(dataset, "SOPClassUID").startswith(_CAPTURE),
         facts=facts,
-        frames=_frames(index, dataset) if rows and columns else (),
+        frames=frames,
+        count=len(frames),
+        instance=number(dataset, "InstanceNumber"),
     )
 
 
 def _frames(index: int, dataset: Dataset) -> tuple[Frame, ...]:
     """List the slices: one, or those of the functional groups of a multi-frame object."""
     groups = values(dataset, "PerFrameFunctionalGroupsSequence")
+    shared = values(dataset, "SharedFunctionalGroupsSequence")[:1]
     count = int(number(dataset, "NumberOfFrames") or 1)
     if not groups:
         if count != 1:
-            return tuple(Frame(index, i, None, None, None, None, None, None) for i in range(min(count, 2)))
-        return (_frame(index, 0, [dataset]),)
-    shared = values(dataset, "SharedFunctionalGroupsSequence")
+            return tuple(Frame(index, i) for i in range(min(count, 2)))
+        return (_frame(index, 0, [dataset, *shared], [*shared, dataset]),)
     if len(groups) != count:
-        return (Frame(index, 0, None, None, None, None, None, None),)
-    return tuple(_frame(index, i, [group, *shared[:1]]) for i, group in enumerate(groups))
+        return (Frame(index, 0),)
+    frames = [_frame(index, i, [group, *shared], [group, *shared, dataset]) for i, group in enumerate(groups)]
+    if root_disagrees(dataset, [frame.meaning for frame in frames]):
+        wrong = Meaning(problem="its functional groups and the root of the file state different maps to HU")
+        return tuple(replace(frame, meaning=wrong) for frame in frames)
+    return tuple(frames)
 
 
-def _frame(index: int, i: int, places: list[Dataset]) -> Frame:
-    def holders(sequence: str) -> list[Dataset]:
-        return [holder for place in places for holder in (place, *values(place, sequence)[:1])]
+def _frame(index: int, i: int, places: list[Dataset], everywhere: list[Dataset]) -> Frame:
+    """Read one slice; its place stands in ``places``, all else may also stand at the root."""
 
     def found(sequence: str, keyword: str, n: int) -> tuple[float, ...] | None:
-        return next((f for holder in holders(sequence) if (f := numbers(holder, keyword, n)) is not None), None)
+        holders = (holder for place in places for holder in (place, *values(place, sequence)[:1]))
+        return next((f for holder in holders if (f := numbers(holder, keyword, n)) is not None), None)
 
-    def one(sequence: str, keyword: str) -> float | None:
-        return (found(sequence, keyword, 1) or (None,))[0]
+    def one(keyword: str) -> float | None:
+        return (found("PixelMeasuresSequence", keyword, 1) or (None,))[0]
 
-    measures, transform = "PixelMeasuresSequence", "PixelValueTransformationSequence"
-    slope, intercept = one(transform, "RescaleSlope"), one(transform, "RescaleIntercept")
-    says_slope, says_intercept = (
-        any(keyword in holder for holder in holders(transform)) for keyword in ("RescaleSlope", "RescaleIntercept")
-    )
-    if slope is None:
-        slope = math.nan if says_slope else 1.0
     return Frame(
         file=index,
         number=i,
         position=found("PlanePositionSequence", "ImagePositionPatient", 3),
         orientation=found("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-        spacing=found(measures, "PixelSpacing", 2),
-        thickness=one(measures, "SliceThickness"),
-        distance=one(measures, "SpacingBetweenSlices"),
-        rescale=(slope, math.nan if intercept is None else intercept) if says_slope or says_intercept else None,
+        spacing=found("PixelMeasuresSequence", "PixelSpacing", 2),
+        thickness=one("SliceThickness"),
+        distance=one("SpacingBetweenSlices"),
+        meaning=meaning(everywhere),
+        labels=_labels(everywhere),
     )
 
 
-def values(dataset: Dataset, keyword: str) -> list[Any]:
-    """Return an element's values as a list, empty where it is absent or unreadable.
-
-    Args:
-        dataset: Any data set.
-        keyword: The element's keyword.
-    """
-    try:
-        value = dataset.get(keyword)
-        if value is None or value == "":
-            return []
-        return [value] if isinstance(value, str | bytes | int | float) else list(value)
-    except Exception:  # as above: a damaged value
-        return []
-
-
-def text(dataset: Dataset, keyword: str) -> str:
-    """Return an element's value as short printable text, its parts joined by a backslash, or an empty text.
-
-    Args:
-        dataset: Any data set.
-        keyword: The element's keyword.
-    """
-    joined = "\\".join(str(value)[:_LONGEST] for value in values(dataset, keyword)[:_MOST_PARTS])[:_LONGEST]
-    return "".join(c if c.isprintable() else " " for c in joined.replace("\0", "")).strip()
-
-
-def numbers(dataset: Dataset, keyword: str, n: int) -> tuple[float, ...] | None:
-    """Return an element's ``n`` finite numbers, or None.
-
-    Args:
-        dataset: Any data set.
-        keyword: The element's keyword.
-        n: How many there must be.
-    """
-    try:
-        found = tuple(float(value) for value in values(dataset, keyword))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return found if len(found) == n and all(math.isfinite(value) for value in found) else None
-
-
-def number(dataset: Dataset, keyword: str) -> float | None:
-    """Return an element's one finite number, or None.
-
-    Args:
-        dataset: Any data set.
-        keyword: The element's keyword.
-    """
-    return (numbers(dataset, keyword, 1) or (None,))[0]
+def _labels(places: list[Dataset]) -> dict[str, str]:
+    """Collect what tells passes apart; the functional groups come first, the root last."""
+    found = {}
+    for name, group in _LABELS.items():
+        holders = [] if group is None else [item for p in places for item in values(p, group[0])[:1]]
+        said = next((t for holder in holders if group and (t := text(holder, group[1]))), "") or text(places[-1], name)
+        if said:
+            found[name] = said
+    return found
 
 
 def _kind(dataset: Dataset) -> str:

@@ -1,10 +1,11 @@
-"""Decode the pixels of one DICOM file to HU, each slice by its own rescale slope and intercept."""
+"""Decode the pixels of one DICOM file to HU, each slice by its own map, padding as air."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -12,9 +13,9 @@ import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.formats import reason_of
-from ctgrid.formats.codestream import picture
-from ctgrid.formats.dicom_header import AfterPixels, Header, ZeroGuard
-from ctgrid.formats.quiet import quiet, quiet_logger
+from ctgrid.formats.dicom_header import AfterPixels, Frame, Header, ZeroGuard
+from ctgrid.formats.dicom_padding import Padding, padding_of, to_air
+from ctgrid.formats.quiet import quiet_logger
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -22,32 +23,100 @@ if TYPE_CHECKING:
 # pydicom decodes these by itself, to the stored bits; all others go through GDCM
 _PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 _RLE = "1.2.840.10008.1.2.5"
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_HIGHEST_HU = 32767
+BITS_ABOVE = "bits above BitsStored are set and were left out, as overlays are"
 _MOST_COMPRESSED = 2000  # decoded bytes per byte of file
 _SMALL = 16 << 20
 
 
-def decode(header: Header, where: str, scratch: Path) -> np.ndarray:
-    """Return a file's slices in HU: int16 where that is exact, else int32 or float32.
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """One slice.
+
+    Attributes:
+        hu: (rows, columns); int16 where that is exact, else int32 or float32.
+        padded: Number of pixels of padding that were set to air.
+        remarks: What is unusual about the values' encoding.
+    """
+
+    hu: np.ndarray
+    padded: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """The pixels of one file as stored.
+
+    Attributes:
+        values: (frames, rows, columns), of BitsStored bits, signed where the header says so.
+        words: (frames, rows, columns), the whole words where these hold more bits than ``values``; else None.
+        remarks: As those of :class:`Decoded`.
+    """
+
+    values: np.ndarray
+    words: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def decode(header: Header, where: str, scratch: Path) -> dict[int, Decoded]:
+    """Return a file's slices in HU, by their number in the file.
 
     Args:
         header: The file's header.
         where: What is read, for messages.
         scratch: A folder for short-lived files.
 
-    Returns:
-        (frames, rows, columns).
-
     Raises:
-        CtgridError: The file is truncated or damaged, or its compression cannot be decoded.
+        CtgridError: The file is truncated or damaged, its compression cannot be decoded, or its values have no HU.
     """
-    shape = (len(header.frames), header.rows, header.columns)
-    if header.syntax in (*_PLAIN, _RLE):
-        raw = _by_pydicom(header, shape, where)
+    shape = (header.count, header.rows, header.columns)
+    dataset = _whole(header, where)
+    if header.syntax in _PLAIN and dataset.BitsAllocated == 16:
+        stored = _plain(dataset, header, shape, where)
+    elif header.syntax in (*_PLAIN, _RLE):
+        stored = Stored(_by_pydicom(dataset, header, shape, where))
     else:
-        raw = _by_gdcm(header, shape, where, scratch)
-    maps = [frame.rescale or (1.0, 0.0) for frame in header.frames]
-    hu = np.stack([narrow(rescale(plane, *own)) for plane, own in zip(raw, maps, strict=True)])
-    return hu.astype(np.float32) if hu.dtype == np.float64 else hu  # some slices in int32, some in float32
+        from ctgrid.formats.dicom_gdcm import by_gdcm
+
+        _check_compressed(len(dataset.PixelData), _bytes(shape, dataset), header.file.name, where)
+        stored = by_gdcm(dataset, header, shape, where, scratch)
+    padding = padding_of(dataset)
+    return {
+        frame.number: _in_hu(stored, frame, dataset, padding, f"{where}: {header.file.name}") for frame in header.frames
+    }
+
+
+def _in_hu(stored: Stored, frame: Frame, dataset: Dataset, padding: Padding | None, where: str) -> Decoded:
+    plane, meaning = stored.values[frame.number], frame.meaning
+    hu = _by_table(plane, dataset, where) if meaning.table else rescale(plane, *(meaning.rescale or (1.0, 0.0)))
+    padded = None
+    if padding is not None:
+        padded = padding.inside(plane, None if stored.words is None else stored.words[frame.number])
+    if meaning.limits is not None:
+        mapped = (plane >= min(meaning.limits)) & (plane <= max(meaning.limits))
+        if not (mapped if padded is None else mapped | padded).all():
+            raise CtgridError(
+                f"{where} holds values beyond {meaning.limits[0]:g} to {meaning.limits[1]:g}, for which alone "
+                f"RealWorldValueMappingSequence gives HU; export it with RescaleSlope and RescaleIntercept"
+            )
+    count = 0 if padded is None else to_air(hu, padded)
+    return Decoded(narrow(hu), count, stored.remarks)
+
+
+def _by_table(plane: np.ndarray, dataset: Dataset, where: str) -> np.ndarray:
+    """Apply ModalityLUTSequence; its output is unsigned by PS3.3 C.11.1.1.1."""
+    from pydicom.pixels import apply_modality_lut
+
+    with one_reason(f"{where}: its ModalityLUTSequence cannot be applied, it is damaged"):
+        hu = apply_modality_lut(plane, dataset).astype(np.int64)
+    if hu.max() > _HIGHEST_HU:
+        raise CtgridError(
+            f"{where}: its ModalityLUTSequence gives values up to {hu.max()}, which are no HU; "
+            f"export the series with RescaleSlope and RescaleIntercept"
+        )
+    return hu
 
 
 def rescale(plane: np.ndarray, slope: float, intercept: float) -> np.ndarray:
@@ -95,7 +164,7 @@ def _whole(header: Header, where: str) -> Dataset:
     from pydicom.uid import ImplicitVRLittleEndian
 
     name = header.file.name
-    with header.file.open() as stream, _one_reason(f"{where}: {name} cannot be read"):
+    with header.file.open() as stream, one_reason(f"{where}: {name} cannot be read"):
         dataset = read_partial(cast(BinaryIO, ZeroGuard(stream)), AfterPixels(), force=True)
         if not header.syntax:
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
@@ -111,11 +180,48 @@ def _whole(header: Header, where: str) -> Dataset:
     return dataset
 
 
-def _by_pydicom(header: Header, shape: tuple[int, int, int], where: str) -> np.ndarray:
-    name, dataset = header.file.name, _whole(header, where)
-    needed = int(np.prod(shape, dtype=np.int64)) * dataset.BitsAllocated // 8
+def _bytes(shape: tuple[int, int, int], dataset: Dataset) -> int:
+    return int(np.prod(shape, dtype=np.int64)) * int(dataset.BitsAllocated) // 8
+
+
+def _plain(dataset: Dataset, header: Header, shape: tuple[int, int, int], where: str) -> Stored:
+    """Take 16-bit words; bits above BitsStored are no part of a value, but overlays of old (PS3.5 8.1.1)."""
+    needed = _bytes(shape, dataset)
     _check_size(len(dataset.PixelData), needed, header, where)
-    with _one_reason(f"{where}: {name} cannot be decoded, it is damaged"):
+    order = ">" if header.syntax == _BIG_ENDIAN else "<"
+    words = np.frombuffer(dataset.PixelData, f"{order}u2", needed // 2).reshape(shape).astype(np.uint16, copy=False)
+    bits, signed = int(dataset.BitsStored), dataset.PixelRepresentation == 1
+    if bits == 16:
+        return Stored(words.view(np.int16) if signed else words)
+    values = low_bits(words, bits, signed)
+    whole = values.view(np.uint16)
+    above = (words != whole) & (words >> bits != 0)
+    if not above.any():
+        return Stored(values)
+    padding = padding_of(dataset)
+    if padding is not None:
+        above &= ~padding.inside(values, words)
+    return Stored(values, words, (BITS_ABOVE,) if above.any() else ())
+
+
+def low_bits(words: np.ndarray, bits: int, signed: bool) -> np.ndarray:
+    """Return the numbers in the lowest bits of 16-bit words, two's complement where signed.
+
+    Args:
+        words: uint16, any shape.
+        bits: From 1 to 16.
+        signed: Whether the highest of these bits is the sign.
+    """
+    shift = 16 - bits
+    if signed:
+        return (words << shift).view(np.int16) >> shift
+    return words & np.uint16((1 << bits) - 1)
+
+
+def _by_pydicom(dataset: Dataset, header: Header, shape: tuple[int, int, int], where: str) -> np.ndarray:
+    name = header.file.name
+    _check_size(len(dataset.PixelData), _bytes(shape, dataset), header, where)
+    with one_reason(f"{where}: {name} cannot be decoded, it is damaged"):
         array = dataset.pixel_array
     if array.size != np.prod(shape, dtype=np.int64):
         raise CtgridError(f"{where}: {name} holds {array.shape} pixels, its header says {shape}; it is damaged")
@@ -123,7 +229,7 @@ def _by_pydicom(header: Header, shape: tuple[int, int, int], where: str) -> np.n
 
 
 @contextmanager
-def _one_reason(what: str) -> Iterator[None]:
+def one_reason(what: str) -> Iterator[None]:
     """Turn whatever pydicom raises on damaged files, which is almost anything, into one line."""
     with quiet_logger("pydicom"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -149,60 +255,3 @@ def _check_size(size: int, needed: int, header: Header, where: str) -> None:
 def _check_compressed(size: int, needed: int, name: str, where: str) -> None:
     if needed > max(_SMALL, size * _MOST_COMPRESSED):
         raise CtgridError(f"{where}: {name} claims {needed >> 20} MiB of pixels in {size} bytes; its header is damaged")
-
-
-def _by_gdcm(header: Header, shape: tuple[int, int, int], where: str, scratch: Path) -> np.ndarray:
-    """Decode through SimpleITK, frame by frame, each in a small clean file of its own.
-
-    GDCM thus meets neither the rest of a damaged header nor MONOCHROME1, which ITK would turn into its negative.
-    """
-    from pydicom.encaps import generate_frames
-
-    dataset = _whole(header, where)
-    damaged = (
-        f"{where}: {header.file.name} cannot be decoded, it is damaged or its compression "
-        f"({syntax_name(header.syntax)}) is not supported; decompress it with gdcmconv --raw"
-    )
-    bits = dataset.BitsAllocated
-    needed = int(np.prod(shape, dtype=np.int64)) * bits // 8
-    _check_compressed(len(dataset.PixelData), needed, header.file.name, where)
-    with _one_reason(damaged):
-        frames = list(generate_frames(dataset.PixelData, number_of_frames=shape[0]))
-    if len(frames) != shape[0] or bits > 16:
-        raise CtgridError(damaged)
-    planes = []
-    for frame in frames:
-        said = picture(frame)  # decoders may crash where this contradicts the file
-        if said is None or said[:3] != (*shape[1:], 1) or not 2 <= said[3] <= bits:
-            raise CtgridError(damaged)
-        try:
-            planes.append(_frame_by_gdcm(scratch / "frame.dcm", frame, dataset).reshape(shape[1:]))
-        except (RuntimeError, ValueError) as error:
-            raise CtgridError(damaged) from error
-    if any(plane.dtype.kind not in "iu" for plane in planes):
-        raise CtgridError(damaged)
-    return np.stack(planes)
-
-
-def _frame_by_gdcm(path: Path, frame: bytes, dataset: Dataset) -> np.ndarray:
-    import SimpleITK as sitk
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.encaps import encapsulate
-    from pydicom.uid import SecondaryCaptureImageStorage
-
-    clean = Dataset()
-    clean.file_meta = FileMetaDataset()
-    clean.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
-    clean.SOPClassUID, clean.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
-    clean.SamplesPerPixel, clean.PhotometricInterpretation = 1, "MONOCHROME2"
-    for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
-        setattr(clean, name, int(dataset[name].value))
-    clean.PixelData = encapsulate([frame], has_bot=False)
-    clean["PixelData"].is_undefined_length = True
-    clean["PixelData"].VR = "OB"
-    clean.save_as(path, enforce_file_format=True)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    with quiet():
-        return sitk.GetArrayFromImage(reader.Execute())

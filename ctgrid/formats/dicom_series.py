@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,26 +10,31 @@ from typing import Any
 
 from ctgrid.errors import CtgridError
 from ctgrid.formats.dicom_header import Frame, Header
+from ctgrid.formats.dicom_passes import Part, owners, passes
+from ctgrid.formats.dicom_strays import AXIAL, is_stray, odd_ones
 
-_AXIAL = 0.7071  # cosine between slice normal and the body's long axis: within 45 degrees
 _LISTED = 6
 
 
 @dataclass(frozen=True)
 class Series:
-    """The files of one SeriesInstanceUID.
+    """The files of one volume: one SeriesInstanceUID, patient, study, frame of reference and pass.
 
     Attributes:
         number: Its place in the list, from 1.
         headers: Its files that hold slices of one volume.
         left_out: Number of its files that do not belong to the volume: localizers, screenshots, reports.
         reason: Why it cannot be read as a CT volume, or None.
+        odd: Files that look like scouts or dose sheets but do not say so; left out.
+        label: What tells it from others with the same SeriesInstanceUID, or an empty text.
     """
 
     number: int
     headers: tuple[Header, ...]
     left_out: int
     reason: str | None
+    odd: tuple[Header, ...] = ()
+    label: str = ""
 
     @property
     def uid(self) -> str:
@@ -47,7 +53,7 @@ class Series:
         if orientation is None:
             return False
         rx, ry, _, cx, cy, _ = orientation
-        return abs(rx * cy - ry * cx) > _AXIAL
+        return abs(rx * cy - ry * cx) > AXIAL
 
     def describe(self) -> dict[str, Any]:
         """Return what people need to tell series apart, JSON-able."""
@@ -57,21 +63,22 @@ class Series:
             "uid": self.uid,
             "modality": header.modality,
             "description": header.facts.get("series_description", ""),
-            "files": len(self.headers) + self.left_out,
+            "files": len(self.headers) + self.left_out + len(self.odd),
             "slices": len(self.frames),
             "size": [header.rows, header.columns],
             "axial": self.is_axial,
+            **({"part": self.label} if self.label else {}),
         }
 
     def __str__(self) -> str:
-        description = self.describe()["description"]
-        return (
-            f"{self.number} ({self.headers[0].modality}, {len(self.headers)} files{description and ', ' + description})"
-        )
+        description = self.headers[0].facts.get("series_description", "")
+        count = f"{len(self.headers)} files" if self.headers[0].count < 2 else f"{len(self.frames)} slices"
+        more = "".join(f", {text}" for text in (self.label, description) if text)
+        return f"{self.number} ({self.headers[0].modality}, {count}{more})"
 
 
 def group(headers: Sequence[Header]) -> list[Series]:
-    """Sort files into series, ordered by SeriesNumber and UID.
+    """Sort files into volumes, ordered by SeriesNumber and UID.
 
     Args:
         headers: Headers of all files.
@@ -84,23 +91,27 @@ def group(headers: Sequence[Header]) -> list[Series]:
         number = item[1][0].facts.get("series_number", "")
         return float(number) if number.lstrip("+-").isdigit() else float("inf"), item[0]
 
-    return [_series(i, members) for i, (_, members) in enumerate(sorted(by_uid.items(), key=order), start=1)]
+    found: list[Series] = []
+    for _, members in sorted(by_uid.items(), key=order):
+        for owner in owners(members):
+            found += _volumes(owner, len(found) + 1)
+    return found
 
 
-def _series(number: int, members: list[Header]) -> Series:
-    slices = [header for header in members if not _is_stray(header)]
-    kept = slices or members
-    return Series(number, tuple(kept), len(members) - len(kept), _reason(kept))
+def _volumes(owner: Part, number: int) -> list[Series]:
+    """List the volumes of one owner, one for each pass; what is no slice counts with the first."""
+    slices = [header for header in owner.headers if not is_stray(header)]
+    kept = slices or list(owner.headers)
+    odd = odd_ones(slices)
+    unlike = {id(header) for header in odd}
+    parts = passes(Part(tuple(header for header in kept if id(header) not in unlike), owner.label))
+    left_out = len(owner.headers) - len(kept)
+    first = Series(number, parts[0].headers, left_out, _reason(parts[0].headers), tuple(odd), parts[0].label)
+    others = [Series(number + i, p.headers, 0, _reason(p.headers), (), p.label) for i, p in enumerate(parts)]
+    return [first, *others[1:]]
 
 
-def _is_stray(header: Header) -> bool:
-    """Tell what scanners file beside the slices from a slice: scout, colour screenshot, no image, no place."""
-    colour = header.samples != 1 or not header.photometric.startswith("MONOCHROME")
-    screenshot = header.is_capture and all(frame.position is None for frame in header.frames)
-    return header.is_localizer or colour or screenshot or not header.frames
-
-
-def _reason(headers: list[Header]) -> str | None:
+def _reason(headers: Sequence[Header]) -> str | None:
     modality = next((h.modality for h in headers if h.modality != "CT"), None)
     if modality is not None:
         return f"its modality is {modality}, not CT"
@@ -111,8 +122,12 @@ def _reason(headers: list[Header]) -> str | None:
     colour = next((h for h in headers if h.samples != 1 or not h.photometric.startswith("MONOCHROME")), None)
     if colour is not None:
         return f"its pixels are {colour.photometric or 'of several values'}, not one gray value each"
-    kind = headers[0].facts.get("rescale_type", "HU").upper()
-    return None if kind in ("HU", "US", "HU_MOD") else f"its values are {kind}, not HU"
+    problems = [frame.meaning.problem for header in headers for frame in header.frames]
+    counts = Counter(problem for problem in problems if problem is not None)
+    if not counts:
+        return None
+    problem, n = counts.most_common(1)[0]
+    return problem if n == len(problems) else f"{problem}, in {n} of {len(problems)} slices"
 
 
 def choose(series: Sequence[Series], wanted: str | None, where: Path) -> Series:
@@ -139,7 +154,15 @@ def choose(series: Sequence[Series], wanted: str | None, where: Path) -> Series:
         reasons = "; ".join(f"series {s}: {s.reason}" for s in series[:_LISTED])
         more = f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else ""
         raise CtgridError(f"{where} holds no CT series: {reasons}{more}")
-    return max(readable, key=lambda s: (s.is_axial, len(s.frames), s.headers[0].rows * s.headers[0].columns, -s.number))
+    best = max(readable, key=lambda s: (s.is_axial, len(s.frames), s.headers[0].rows * s.headers[0].columns, -s.number))
+    alike = [s for s in readable if s.uid == best.uid and s.is_axial == best.is_axial]
+    if len(alike) > 1:
+        uid = "one SeriesInstanceUID" if best.uid else "series without SeriesInstanceUID"
+        raise CtgridError(
+            f"{where} holds {len(alike)} volumes under {uid}; choose one with --series, or all with --all-series of "
+            f"ctgrid prepare: {listing(alike)}"
+        )
+    return best
 
 
 def listing(series: Sequence[Series]) -> str:

@@ -91,6 +91,21 @@ def at(position: Callable[[int], Any]) -> Callable[[int, Any], None]:
     return lambda i, ds: setattr(ds, "ImagePositionPatient", list(position(i)))
 
 
+def _padding(i: int, ds: Any) -> None:
+    words = np.frombuffer(ds.PixelData, "<u2").reshape(ds.Rows, ds.Columns).copy()
+    words[:3, :3] = 63536
+    ds.PixelData, ds.PixelRepresentation = words.tobytes(), 0
+    ds.add_new(0x00280120, "US", 63536)
+
+
+def _patients(i: int, ds: Any) -> None:
+    ds.PatientID = str(i // 6)
+
+
+def _passes(i: int, ds: Any) -> None:
+    ds.AcquisitionNumber = 1 + i % 2
+
+
 def _rgb(i: int, ds: Any) -> None:
     ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PlanarConfiguration = 3, "RGB", 0
     ds.BitsAllocated = ds.BitsStored = 8
@@ -217,6 +232,18 @@ odd("DICOM, 12 bits allocated", series(tags(BitsAllocated=12)), "12 bits")
 odd(
     "DICOM, two series, the larger CT is taken",
     series(more=lambda f: f.update({f"x{k}": v for k, v in _other_series().items()})),
+)
+odd("DICOM, RescaleType Z_EFF in one slice", series(tags(2, RescaleType="Z_EFF")), "Z_EFF, not HU, in 1 of 12 slices")
+odd("DICOM, RescaleType HOUNSFIELD", series(tags(RescaleType="HOUNSFIELD")))
+odd("DICOM, padding of 63536 without sign", series(_padding), same=False)
+odd("DICOM, two patients under one series UID", series(_patients), "holds 2 volumes under one SeriesInstanceUID")
+odd("DICOM, two passes among each other", series(_passes), "AcquisitionNumber 1.*AcquisitionNumber 2")
+odd("DICOM, step and shoot", series(lambda i, ds: setattr(ds, "AcquisitionNumber", i // 4)))
+odd("DICOM, kernel changes midway", series(lambda i, ds: setattr(ds, "ConvolutionKernel", f"B{3 + i // 6}0f")))
+odd(
+    "DICOM, head first and feet first",
+    series(lambda i, ds: setattr(ds, "PatientPosition", ("HFS", "FFS")[i // 6])),
+    "PatientPosition is mixed",
 )
 odd("DICOM, text renamed to .dcm", content("scan.dcm", b"no image\n"), "is not a readable DICOM file")
 odd("DICOM, only the magic word", content("scan.dcm", bytes(128) + b"DICM"), "is not a readable DICOM file")

@@ -26,7 +26,7 @@ class Case:
     Attributes:
         path: A file, a zip, or a DICOM series folder, as an absolute path.
         name: What it is called in the store; empty until :func:`named` has run.
-        series: SeriesInstanceUID, where one of several series of a DICOM input is meant.
+        series: SeriesInstanceUID, or the number where several share one, where one of several series is meant.
         number: Its place in the list of ``ctgrid info``, from 1.
         left_out: Why it is not to be prepared, where that is known beforehand.
     """

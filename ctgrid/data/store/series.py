@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -37,5 +38,7 @@ def each_series(cases: Iterable[Case]) -> Iterator[Case]:
         if len(series) < 2:
             yield case
             continue
+        uids = Counter(one.uid for one in series)
         for one in series:
-            yield replace(case, series=one.uid, number=one.number, left_out=one.reason)
+            name = one.uid if one.uid and uids[one.uid] == 1 else str(one.number)
+            yield replace(case, series=name, number=one.number, left_out=one.reason)
