@@ -47,9 +47,9 @@ def read_nifti(path: Path) -> StoredScan:
         shape = shape[:-1]
     if len(shape) != 3 or min(shape) < 1:
         raise CtgridError(f"{path} has shape {image.shape}; a CT volume has three dimensions")
-    _check_as_written(path, image)
-    geometry = nifti_geometry(path, image)
-    warnings = geometry.warnings + _ignored_intercept(image)
+    written = _as_written(path, image)
+    geometry = nifti_geometry(path, image, written["pixdim"][1:4])
+    warnings = geometry.warnings + _ignored_intercept(written)
     needed = math.prod(shape) * dtype.itemsize
     if needed > path.stat().st_size * (_DEFLATE if is_packed(path) else 1):
         raise CtgridError(
@@ -161,8 +161,11 @@ def _load(path: Path) -> Any:
     return image
 
 
-def _check_as_written(path: Path, image: Any) -> None:
-    """Refuse what nibabel mends without a word: a pixel size of 0 becomes 1 mm, an infinite slope becomes 1."""
+def _as_written(path: Path, image: Any) -> Any:
+    """Return the header as it lies in the file, and refuse what nibabel mends without a word.
+
+    To nibabel a pixel size of 0 becomes 1 mm, an infinite slope becomes 1.
+    """
     kind = type(image.header)
     with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as stream:
         header = kind(stream.read(kind.template_dtype.itemsize), image.header.endianness, check=False)
@@ -171,11 +174,12 @@ def _check_as_written(path: Path, image: Any) -> None:
         raise CtgridError(f"{path}: voxel spacing {sizes.tolist()} mm (x, y, z) has a zero; fix the header")
     if math.isinf(slope):
         raise CtgridError(f"{path}: scl_slope {slope} is not finite; fix the header")
+    return header
 
 
-def _ignored_intercept(image: Any) -> list[str]:
+def _ignored_intercept(header: Any) -> list[str]:
     """Say where an intercept is stated that does not hold: a slope of 0 means no scaling at all."""
-    slope, intercept = (float(image.header[key]) for key in ("scl_slope", "scl_inter"))
+    slope, intercept = (float(header[key]) for key in ("scl_slope", "scl_inter"))
     if slope != 0 or intercept == 0 or not math.isfinite(intercept):
         return []
     return [f"its scl_slope is 0, which means no scaling, so scl_inter {intercept:g} was not applied"]
@@ -185,7 +189,7 @@ def _same_grid(like: Any, shape: tuple[int, ...], affine: np.ndarray, path: Path
     """Tell whether a header describes this grid: same size, and no corner further away than float32 rounds."""
     if tuple(like.shape[:3]) != shape or any(n != 1 for n in like.shape[3:]):
         return False
-    theirs = nifti_geometry(Path(str(path)), like).affine
+    theirs = nifti_geometry(Path(str(path)), like, like.header["pixdim"][1:4]).affine
     corners = np.array([[x, y, z, 1.0] for x in (0, shape[0]) for y in (0, shape[1]) for z in (0, shape[2])])
     return bool(np.abs(corners @ (theirs - affine).T).max() < _GRID_MM)
 

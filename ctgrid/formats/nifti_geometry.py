@@ -40,12 +40,13 @@ class NiftiGeometry:
     warnings: list[str] = field(default_factory=list)
 
 
-def nifti_geometry(path: Path, image: Any) -> NiftiGeometry:
+def nifti_geometry(path: Path, image: Any, sizes: np.ndarray) -> NiftiGeometry:
     """Read the geometry of a header.
 
     Args:
         path: The file, for messages.
         image: As nibabel opened it.
+        sizes: (3,) the pixel sizes as they lie in the file.
 
     Raises:
         CtgridError: The affine that holds is broken.
@@ -60,7 +61,7 @@ def nifti_geometry(path: Path, image: Any) -> NiftiGeometry:
     factor = _MM.get(unit, 1.0)
     if factor != 1:
         notes.append(f"lengths were in {unit}s and were turned into mm")
-    stated, said = _stated(path, image)
+    stated, said = _stated(path, image, np.abs(np.array(sizes, dtype=np.float64)), factor)
     affine = check_affine(stated, str(path))
     affine[:3] *= factor
     codes = int(header["sform_code"]), int(header["qform_code"])
@@ -69,18 +70,17 @@ def nifti_geometry(path: Path, image: Any) -> NiftiGeometry:
     return NiftiGeometry(affine, blank, notes, [*warnings, *said])
 
 
-def _stated(path: Path, image: Any) -> tuple[np.ndarray, list[str]]:
-    """Return the affine that holds, in the header's units, and what to say of the others."""
+def _stated(path: Path, image: Any, sizes: np.ndarray, factor: float) -> tuple[np.ndarray, list[str]]:
+    """Return the affine that holds, in the header's units, and what to say in mm of the others."""
     header = image.header
-    sizes = np.abs(np.array(header["pixdim"][1:4], dtype=np.float64))
     if header["sform_code"] <= 0:
         if header["qform_code"] > 0:
             return np.array(image.affine), []
-        return np.diag([*_usable(path, sizes), 1.0]), [
+        return np.diag([*_finite(path, sizes), 1.0]), [
             "has neither sform nor qform, so its orientation is unknown; taken as RAS, by the pixel sizes alone"
         ]
     sform = check_affine(header.get_sform(), str(path))
-    across, along = np.array(spacing_mm(sform)[::-1]), _text(sizes)
+    across, along = np.array(spacing_mm(sform)[::-1]), _text(sizes * factor)
     sized = bool(np.isfinite(sizes).all() and (sizes > 0).all())
     differ = sized and not np.allclose(across, sizes, rtol=_DIFFERENT, atol=0)
     if differ and is_blank(sform):
@@ -93,10 +93,12 @@ def _stated(path: Path, image: Any) -> tuple[np.ndarray, list[str]]:
     if header["qform_code"] > 0:
         apart = _distance(header, sform, image.shape)
         if differ or apart > _APART * across.min():
-            what = f"spacing {_text(across)} and {along} mm" if differ else f"up to {apart:.3g} mm apart"
+            what = (
+                f"spacing {_text(across * factor)} and {along} mm" if differ else f"up to {apart * factor:.3g} mm apart"
+            )
             return sform, [f"its sform and qform disagree ({what}); the sform holds"]
     elif differ:
-        return sform, [f"its sform says {_text(across)} mm, its pixel sizes {along} mm; the sform holds"]
+        return sform, [f"its sform says {_text(across * factor)} mm, its pixel sizes {along} mm; the sform holds"]
     return sform, []
 
 
@@ -114,7 +116,7 @@ def _distance(header: Any, sform: np.ndarray, shape: tuple[int, ...]) -> float:
     return far if math.isfinite(far) else 0.0
 
 
-def _usable(path: Path, sizes: np.ndarray) -> np.ndarray:
+def _finite(path: Path, sizes: np.ndarray) -> np.ndarray:
     """Return pixel sizes that are to hold alone."""
     if not np.isfinite(sizes).all():
         raise CtgridError(f"{path}: the affine holds values that are not finite; its header is damaged")
