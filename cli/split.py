@@ -46,7 +46,7 @@ def command(
     check_output(out, overwrite)
     record = RunRecord("split", out.with_name(f"{out.stem}.split.run.json"), ctx.obj, seed)
     record.settings = {"data": data, "valid_percent": valid, "patient": patient}
-    with recorded(record):
+    with recorded(record, out):
         names = Store.open(data).names() if is_store(data) else sorted(case.name for case in find_volumes(data))
         split = make_split(names, valid / 100, seed, patient)
         split.write(out, overwrite)
