@@ -19,7 +19,8 @@ import odd.archives
 import odd.dicom
 import odd.itk
 import odd.nifti
-import odd.places  # noqa: F401 (these fill CASES)
+import odd.places
+import odd.stated  # noqa: F401 (these fill CASES)
 from odd.case import CASES
 from odd.run import Outcome, examine, warm_up
 

@@ -10,7 +10,7 @@ import typer
 from ctgrid.errors import CtgridError
 
 from .options import HuOption, InputArgument, JsonOption, OverwriteOption
-from .output import describe, finish
+from .output import describe, finish, warn
 
 StoredDtype = Literal["keep", "int16", "int32", "float32", "float64"]
 MetadataOption = Annotated[
@@ -48,7 +48,7 @@ def command(
     """Read, find the HU, write, record."""
     import numpy as np
 
-    from ctgrid.formats import check_writable, output_kind
+    from ctgrid.formats import check_writable, hu_confirmed, output_kind
     from ctgrid.preprocess.metadata import MetadataTable
     from ctgrid.runs import RunRecord, recorded
     from ctgrid.volume import Volume, fitting_dtype
@@ -61,17 +61,21 @@ def command(
     check_writable(out, overwrite)
     record = RunRecord("convert", out.parent / "run.json", ctx.obj)
     record.settings = {"dtype": dtype, "hu": hu, "metadata": metadata, "series": series, "overwrite": overwrite}
-    with recorded(record):
+    with recorded(record, out):
         table = MetadataTable.read(metadata) if metadata is not None else None
         with record.timed("read"):
             volume = Volume.read(source, hu=hu, metadata=table, series=series)
             stored = np.dtype(np.int16) if kind == "dicom" else fitting_dtype(volume, dtype, str(out))
-            record.decisions = {"hu": volume.record.get("hu"), "stored_dtype": str(stored)}
+            marked = hu_confirmed(volume.record)
+            record.decisions = {"hu": volume.record.get("hu"), "stored_dtype": str(stored), "marked_as_hu": marked}
         with record.timed("write"):
             template = source if kind == "nifti" and volume.record["format"] == "nifti" else None
             volume.write(out, overwrite=overwrite, dtype=stored, template=template)
         record.add_input(source, record=dict(volume.record))
         record.add_output(out, shape=volume.shape, spacing_mm=volume.spacing_mm, orientation=volume.orientation)
+    warn(source, volume.record.get("warnings", []))
+    if not marked:
+        warn(out, ["written without the mark of HU, so that a table or --hu can still say what its values are"])
     how = volume.record["hu"]
     what = f"HU as {how['source']}, slope {how['slope']:g}, intercept {how['intercept']:g}"
     finish(record, as_json, [f"{out}: {describe(volume)}, {volume.orientation}, {what}"])

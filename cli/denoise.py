@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .options import DeviceOption, DtypeOption, HuOption, JsonOption, ModelOption, OverwriteOption, parse_strength
-from .output import check_suffix, cost, finish
+from .output import check_suffix, cost, finish, warn
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def _volumes(
     from ctgrid.runs import recorded
 
     plan = plan_jobs(sources, out, residual=residual, picture=picture)
+    record.path = next((f for f in plan.folders if f.exists()), plan.folders[0]) / "run.json"
     total, entries = len(plan.jobs), []
     if plan.earlier and not as_json:
         names = ", ".join(path.name for path in plan.earlier[:3]) + (", ..." if len(plan.earlier) > 3 else "")
@@ -216,6 +217,8 @@ def _volumes(
             _note(record, entries, bench)
             record.results["left_out"] = plan.earlier
             record.path = next((f for f in plan.folders if f.exists()), plan.folders[0]) / "run.json"
+    for entry in entries:
+        warn(entry["source"], entry.get("warnings", []) if entry["status"] == "done" else [])
     lines = [_line(entries[0])] if total == 1 else [f"{out or 'beside the inputs'}: {_count(entries)}"]
     finish(record, as_json, [*lines, cost(record)])
 

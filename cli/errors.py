@@ -89,10 +89,20 @@ def explain(error: BaseException) -> tuple[str, int]:
         if error.errno == errno.EPIPE:
             _drop_stdout()
             return "", FAILURE
+        if error.filename is None and _folder_is_gone():
+            return "the working folder was removed; change to another one, or give absolute paths", FAILURE
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}", FAILURE
     name, hint = type(error).__name__, "set CTGRID_DEBUG=1 for the traceback"
     return f"unexpected {name}: {str(error) or 'no message'} ({hint})", FAILURE
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 (Path.cwd() does the same)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .convert import MetadataOption, SeriesOption
+from .output import warn
 from .progress import progress_bar
 
 
@@ -25,6 +26,7 @@ def command(
     from ctgrid.runs import plain
 
     description = plain(_describe(source, metadata, series))
+    warn(source, description.get("warnings", []))
     if as_json:
         typer.echo(json.dumps(description))
         return
@@ -59,7 +61,8 @@ def _lines(d: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "HU", f"cannot be told: {hu['problem']}"
     else:
         file = f", from {hu['file']}" if hu.get("file") else ""
-        yield "HU", f"{hu['source']}, slope {hu['slope']:g}, intercept {hu['intercept']:g}{file}"
+        sure = "" if hu["confirmed"] else ", not confirmed"
+        yield "HU", f"{hu['source']}, slope {hu['slope']:g}, intercept {hu['intercept']:g}{file}{sure}"
     if values["min"] is None:
         yield "values", "none is finite"
     else:
@@ -71,7 +74,7 @@ def _lines(d: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("manufacturer", "manufacturer_model", "kernel", "transfer_syntax"):
         if details.get(name):
             yield name.replace("_", " "), str(details[name])
-    for note in details.get("notes", []):
+    for note in [*d["warnings"], *details.get("notes", [])]:
         yield "note", note
     for item in details.get("series_list", []):
         rest = "chosen" if item["chosen"] else item["reason"]

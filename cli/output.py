@@ -48,6 +48,14 @@ def wrote(record: RunRecord) -> str:
     return f"wrote {', '.join([str(first), *names[:-1]])} and {names[-1]}"
 
 
+def warn(path: Path | str, warnings: Iterable[str]) -> None:
+    """Say on stderr what was decided about a scan on weak evidence, a line each."""
+    from .errors import say
+
+    for warning in warnings:
+        say(f"warning: {path}: {warning}")
+
+
 class Shaped(Protocol):
     """A volume, or what is left to say of one."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from .options import HuOption, JsonOption
-from .output import cost, finish
+from .output import cost, finish, warn
 from .progress import progress_bar
 
 _LISTED = 10
@@ -102,7 +103,20 @@ def command(
                 progress=progress,
             )
         record.outputs += [{"path": str(out)}, {"path": str(report_path(out))}]
+    for name, warning in _warnings(rows):
+        warn(name, [warning])
     finish(record, as_json, [*_summary(out, rows, record.results), cost(record)])
+
+
+def _warnings(rows: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield each warning once, with the scan that it is about, or the first of several."""
+    about: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: row["name"]):
+        for warning in row.get("warnings", []):
+            about.setdefault(warning, []).append(row["name"])
+    for warning, names in about.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"{names[0]}{others}", warning
 
 
 def _summary(out: Path, rows: list[dict[str, Any]], counts: dict[str, Any]) -> list[str]:

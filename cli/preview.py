@@ -10,7 +10,7 @@ import typer
 from ctgrid.errors import CtgridError
 
 from .options import HuOption, JsonOption, OverwriteOption, parse_window
-from .output import describe, finish
+from .output import describe, finish, warn
 
 SUFFIXES = (".png", ".gif", ".mp4", ".html")
 
@@ -75,12 +75,14 @@ def command(
     record = RunRecord("preview", out.with_name(f"{out.stem}.preview.run.json"), ctx.obj)
     record.settings = {"window_hu": window, "hu": hu, "volumes": [one.name for one in shown]}
     record.settings |= {"plane": plane or "axial", "fps": fps or 16.0} if suffix in (".gif", ".mp4") else {}
-    with recorded(record):
+    with recorded(record, out):
         with record.timed("read and draw"):
             seen = save_preview(shown, out, window=window, plane=plane or "axial", fps=fps or 16.0, overwrite=overwrite)
         record.decisions = {"hu": seen[0].record.get("hu")}
         for one, volume in zip(shown, seen, strict=True):
             record.add_input(one.path, record=dict(volume.record))
         record.add_output(out)
+    for one, volume in zip(shown, seen, strict=True):
+        warn(one.path, volume.record.get("warnings", []))
     what = describe(seen[0]) if len(seen) == 1 else f"{len(seen)} volumes"
     finish(record, as_json, [f"{out}: {source}, {what}"])

@@ -11,7 +11,7 @@ from ctgrid.errors import CtgridError
 
 from .convert import MetadataOption, SeriesOption, check_apart
 from .options import HuOption, InputArgument, JsonOption, OverwriteOption, SeedOption
-from .output import check_new_folder, cost, default_outputs, describe, finish
+from .output import check_new_folder, cost, default_outputs, describe, finish, warn
 from .progress import progress_bar, titled
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
@@ -169,7 +169,7 @@ def low_dose_command(
     settings = {"geometry": geometry, "photons": photons, "electronic_noise": electronic_noise, "mode": mode}
     record = RunRecord("simulate low-dose", out.parent / "run.json", ctx.find_root().obj, seed)
     record.settings = {"dose": dose, "hu": hu, "metadata": metadata, "series": series, "cutoff": cutoff, **settings}
-    with recorded(record), progress_bar() as progress:
+    with recorded(record, out), progress_bar() as progress:
         progress("reading", 0, 1)
         with record.timed("read"):
             table = MetadataTable.read(metadata) if metadata is not None else None
@@ -183,6 +183,7 @@ def low_dose_command(
             result.write(out, overwrite=overwrite, dtype=fitting_dtype(result, "keep", str(out)), template=template)
             record.add_output(out, shape=result.shape, spacing_mm=result.spacing_mm)
         record.decisions = {"hu": volume.record.get("hu"), "low_dose": result.record["low_dose"]}
+    warn(source, volume.record.get("warnings", []))
     chosen = result.record["low_dose"]
     how = "as the scan's noise tells" if chosen["calibrated"] else "as set"
     finish(

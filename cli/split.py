@@ -34,7 +34,7 @@ def command(
     """List, divide, write, record."""
     from ctgrid.data.store import Store, is_store
     from ctgrid.data.store.splits import by_patient, make_split
-    from ctgrid.data.volumes import find_volumes, volume_name
+    from ctgrid.data.volumes import find_volumes
     from ctgrid.files import check_output
     from ctgrid.names import beside
     from ctgrid.runs import RunRecord, recorded
@@ -46,8 +46,8 @@ def command(
     check_output(out, overwrite)
     record = RunRecord("split", out.with_name(f"{out.stem}.split.run.json"), ctx.obj, seed)
     record.settings = {"data": data, "valid_percent": valid, "patient": patient}
-    with recorded(record):
-        names = Store.open(data).names() if is_store(data) else sorted({volume_name(p) for p in find_volumes(data)})
+    with recorded(record, out):
+        names = Store.open(data).names() if is_store(data) else sorted(case.name for case in find_volumes(data))
         split = make_split(names, valid / 100, seed, patient)
         split.write(out, overwrite)
         record.add_output(out)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .options import JsonOption
-from .output import check_new_folder, finish
+from .output import check_new_folder, finish, warn
 from .progress import progress_bar
 
 
@@ -57,6 +57,10 @@ def command(
             record.worth_keeping = record.worth_keeping or phase == "training"  # the run holds checkpoints
             bar(phase, done, total)
 
+        def told(warning: str) -> None:
+            warn(out, [warning])
+            record.decisions.setdefault("warnings", []).append(warning)
+
         bar("starting", 0, 1)
         from ctgrid.training.run import train
 
@@ -72,6 +76,7 @@ def command(
             seed=seed,
             overrides=overrides,
             progress=progress,
+            warn=told,
         )
         record.results = summary
         record.outputs.append({"path": str(out)})

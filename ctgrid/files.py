@@ -50,6 +50,38 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     return path
 
 
+def walk_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield every folder from ``top`` down with the names of its folders and files, as :func:`os.walk`, sorted.
+
+    Hidden names are left out. Links are followed, but each folder is entered once, and none that holds ``top``.
+    Names taken out of the list of folders are not searched.
+
+    Args:
+        top: A folder.
+
+    Raises:
+        CtgridError: A folder cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise CtgridError(f"cannot search {error.filename or top}: {error.strerror or error}") from error
+
+    seen = {_inode(above) for above in top.resolve().parents}
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=fail):
+        here = Path(folder)
+        if _inode(here) in seen:  # a link back up, or a second way to the same folder
+            folders.clear()
+            continue
+        seen.add(_inode(here))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield here, folders, sorted(name for name in files if not name.startswith("."))
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def atomic_output(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and rename it over ``path`` on success.

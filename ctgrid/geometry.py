@@ -44,6 +44,15 @@ def check_affine(affine: np.ndarray, where: str = "affine") -> np.ndarray:
     return affine
 
 
+def is_blank(affine: np.ndarray) -> bool:
+    """Tell whether an affine turns by right angles at most and has exactly 1 mm: what writers put in by default.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to mm; where its origin lies does not count.
+    """
+    return bool(np.array_equal(np.sort(np.abs(affine[:3, :3]), axis=None), [0, 0, 0, 0, 0, 0, 1, 1, 1]))
+
+
 def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
     """Return the voxel spacing in mm in (z, y, x) order: the norms of the affine's columns.
 

@@ -10,3 +10,11 @@ Progress = Callable[[str, int, int], None]
 
 def silent(phase: str, done: int, total: int) -> None:
     """Report nothing; the default."""
+
+
+def unheard(warning: str) -> None:
+    """Take a warning that nobody listens to; the default where a caller may be told of one.
+
+    Args:
+        warning: One sentence.
+    """

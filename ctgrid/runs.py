@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output, sha256_of
 
 PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
@@ -103,7 +106,7 @@ class RunRecord:
                 "command": self.command,
                 "status": self.status,
                 "argv": self.argv,
-                "working_folder": Path.cwd(),
+                "working_folder": working_folder(),
                 "seed": self.seed,
                 "started": self.started.isoformat(timespec="milliseconds"),
                 "ended": self.ended.isoformat(timespec="milliseconds") if self.ended else None,
@@ -123,15 +126,64 @@ class RunRecord:
 
 
 @contextmanager
-def recorded(record: RunRecord) -> Iterator[RunRecord]:
-    """Write ``record`` when the block ends; after a failure only if the run left something behind."""
+def recorded(record: RunRecord, output: Path | None = None) -> Iterator[RunRecord]:
+    """Write ``record`` when the block ends; after a failure only if the run left something behind.
+
+    Args:
+        record: The run's; refused before any work where it cannot be written.
+        output: The one file or folder that the run makes. Where it was not there before, and the record cannot be
+            written after all, it is removed again: all or nothing.
+
+    Raises:
+        CtgridError: The record cannot be written.
+    """
+    check_place(record.path)
+    new = output is not None and not output.exists()
     try:
         yield record
     except BaseException as error:
         if record.worth_keeping:
             record.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
-    record.end("done")
+    try:
+        record.end("done")
+    except BaseException:
+        if output is not None and new:
+            _remove(output)
+        raise
+
+
+def check_place(path: Path) -> None:
+    """Make sure that a record can be written, as far as that can be told before; folders may still be made.
+
+    Args:
+        path: The record's.
+
+    Raises:
+        CtgridError: Something else has its name, or its folder is none or cannot be written to.
+    """
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise CtgridError(f"cannot write the record {path}: {what} has that name; move it away, or write elsewhere")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise CtgridError(f"cannot write the record {path}: {path.parent} is not a folder")
+    if path.parent.exists() and not os.access(path.parent, os.W_OK | os.X_OK):
+        raise CtgridError(f"cannot write the record {path}: no permission to write in {path.parent}")
+
+
+def working_folder() -> Path | None:
+    """Return the folder that relative paths start from, or None where it was removed meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+def _remove(output: Path) -> None:
+    if output.is_dir() and not output.is_symlink():
+        shutil.rmtree(output, ignore_errors=True)
+    else:
+        output.unlink(missing_ok=True)
 
 
 def move_aside(path: Path) -> Path | None:
@@ -155,6 +207,9 @@ def move_aside(path: Path) -> Path | None:
         except FileNotFoundError:
             target.unlink()
             continue
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise CtgridError(f"cannot rename the record {path}: {error.strerror or error}") from error
         return target
     return None
 

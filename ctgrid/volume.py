@@ -13,7 +13,7 @@ import numpy as np
 from ctgrid import geometry
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output, check_output
-from ctgrid.formats import output_kind, read_stored
+from ctgrid.formats import hu_confirmed, output_kind, read_stored
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -28,7 +28,8 @@ class Volume:
     Attributes:
         hu: (z, y, x) in Hounsfield units, int16 or float32.
         affine: (4, 4) float64, voxel index (x, y, z) to RAS+ mm, as in NIfTI.
-        record: Provenance, JSON-able: source path, format, stored dtype, how HU were found.
+        record: Provenance, JSON-able: source path, format, stored dtype, how HU were found; ``warnings`` are what
+            was decided on weak evidence.
 
     Raises:
         CtgridError: Not three dimensions, another dtype, values that are not finite, or a singular affine.
@@ -102,6 +103,7 @@ class Volume:
         Raises:
             CtgridError: The file is missing, damaged or not a 3-D scan, or its HU cannot be told.
         """
+        from ctgrid.preprocess.doubts import doubts
         from ctgrid.preprocess.hu import resolve_hu
         from ctgrid.preprocess.spacing import audit_scan
 
@@ -116,7 +118,8 @@ class Volume:
             **scan.details,
         }
         affine, spacing = audit_scan(scan, path, metadata)
-        return cls(values, affine, record if spacing is None else {**record, "spacing": spacing})
+        told = {"spacing": spacing, "warnings": doubts(scan, path, affine, decision, spacing, metadata)}
+        return cls(values, affine, {**record, **{key: value for key, value in told.items() if value}})
 
     def write(
         self,
@@ -126,6 +129,9 @@ class Volume:
         template: str | os.PathLike[str] | None = None,
     ) -> Path:
         """Write HU as they are, in the format that the name asks for; all of it or nothing.
+
+        The file is marked as HU, so that nothing rescales it again, unless the volume was read from a file and
+        nothing confirms that these are HU (``record["hu"]["confirmed"]``).
 
         Args:
             path: A ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file; a name without suffix becomes a folder with
@@ -145,16 +151,16 @@ class Volume:
             write_dicom(path, self.hu, self.affine, overwrite, self.record)
             return path
         check_output(path, overwrite)
-        values = cast_hu(self.hu, dtype)
+        values, marked = cast_hu(self.hu, dtype), hu_confirmed(self.record)
         with atomic_output(path, overwrite) as temporary:
             if kind == "nifti":
                 from ctgrid.formats.nifti import write_nifti
 
-                write_nifti(temporary, values, self.affine, None if template is None else Path(template))
+                write_nifti(temporary, values, self.affine, None if template is None else Path(template), marked)
             else:
                 from ctgrid.formats.itk import write_itk
 
-                write_itk(temporary, values, self.affine)
+                write_itk(temporary, values, self.affine, marked)
         return path
 
     def reoriented(self, codes: str = "LPS") -> Volume:

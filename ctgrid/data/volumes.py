@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ctgrid.errors import CtgridError
+from ctgrid.formats import READABLE
 from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
 
-SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+if TYPE_CHECKING:
+    from ctgrid.data.store.cases import Case
+
+SUFFIXES = tuple(sorted(READABLE, key=len, reverse=True))  # .nii.gz before any ending of it
 
 
 class SliceSource(Protocol):
@@ -82,14 +87,12 @@ def shrink(image: Tensor, side: int) -> Tensor:
 
 def volume_name(path: Path) -> str:
     """Return a volume's name: the file's name without its CT suffix, or the folder's name."""
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.name
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+    return path.name[: len(path.name) - len(suffix)]
 
 
-def find_volumes(folder: str | Path, exclude: tuple[str, ...] = (), must_be_there: tuple[str, ...] = ()) -> list[Path]:
-    """List the volumes below a folder, sorted: NIfTI, NRRD and MetaImage files and DICOM series folders.
+def find_volumes(folder: str | Path, exclude: tuple[str, ...] = (), must_be_there: tuple[str, ...] = ()) -> list[Case]:
+    """List the scans below a folder, each under a name of its own, as ``ctgrid prepare`` finds and names them.
 
     Args:
         folder: where to look, also in folders inside it.
@@ -99,17 +102,14 @@ def find_volumes(folder: str | Path, exclude: tuple[str, ...] = (), must_be_ther
     Raises:
         CtgridError: where the folder does not exist or holds no volume, or as :func:`check_excluded`.
     """
+    from ctgrid.data.store.cases import find_cases, named
+
     folder = Path(folder)
     if not folder.is_dir():
         raise CtgridError(f"{folder}: not a folder; --data takes a folder of CT volumes")
-    found = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name.lower().endswith(SUFFIXES)]
-    found += sorted({p.parent for p in folder.rglob("*") if p.suffix.lower() == ".dcm"})
-    if not found:
-        raise CtgridError(
-            f"{folder}: no CT volume found here; expected {', '.join(SUFFIXES)} files or folders of .dcm files"
-        )
-    check_excluded(must_be_there, [volume_name(p) for p in found], folder)
-    found = [p for p in found if volume_name(p) not in exclude]
+    found = named(find_cases([folder]))
+    check_excluded(must_be_there, [case.name for case in found], folder)
+    found = [case for case in found if case.name not in exclude]
     if not found:
         raise CtgridError(f"{folder}: every volume here is excluded by the recipe; leave one")
     return found
@@ -131,8 +131,11 @@ def check_excluded(exclude: tuple[str, ...], names: list[str], where: Path) -> N
         raise CtgridError(f"exclude: {where} holds no volume {', '.join(map(repr, unknown))}{hint}")
 
 
-def load_slices(path: Path, size: int) -> VolumeSlices:
-    """Read one volume and bring it to canonical orientation, ``size`` x ``size`` pixels, its own slices."""
+def load_slices(path: Path, size: int, name: str | None = None) -> VolumeSlices:
+    """Read one volume and bring it to canonical orientation, ``size`` x ``size`` pixels, its own slices.
+
+    Its name is that of the file or folder where none is given.
+    """
     from ctgrid.preprocess.canonical import canonical_pass
     from ctgrid.preprocess.hu import require_ct
     from ctgrid.volume import Volume
@@ -140,15 +143,17 @@ def load_slices(path: Path, size: int) -> VolumeSlices:
     volume = Volume.read(path)
     require_ct(volume)
     made = canonical_pass(volume, size=size, k=1, slices=None)
-    return VolumeSlices(volume_name(path), torch.from_numpy(made.slices), made.record.spacing_mm)
+    return VolumeSlices(name or volume_name(path), torch.from_numpy(made.slices), made.record.spacing_mm)
 
 
-def load_volumes(paths: list[Path], size: int, progress: Progress = silent) -> list[VolumeSlices]:
-    """Read volumes, see :func:`load_slices`."""
+def load_volumes(
+    paths: Sequence[Path], size: int, progress: Progress = silent, names: Sequence[str] | None = None
+) -> list[VolumeSlices]:
+    """Read volumes, see :func:`load_slices`; ``names`` go with the paths."""
     volumes = []
     for i, path in enumerate(paths):
         progress("reading volumes", i, len(paths))
-        volumes.append(load_slices(path, size))
+        volumes.append(load_slices(path, size, None if names is None else names[i]))
     progress("reading volumes", len(paths), len(paths))
     return volumes
 
@@ -157,4 +162,5 @@ def load_folder(
     folder: str | Path, size: int, exclude: tuple[str, ...] = (), progress: Progress = silent
 ) -> list[VolumeSlices]:
     """Read every volume below a folder (see :func:`find_volumes` and :func:`load_slices`)."""
-    return load_volumes(find_volumes(folder, exclude), size, progress)
+    found = find_volumes(folder, exclude)
+    return load_volumes([case.path for case in found], size, progress, [case.name for case in found])

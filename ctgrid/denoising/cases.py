@@ -183,6 +183,7 @@ def denoise_case(job: Job, bench: Bench, *, many: bool = False, progress: Progre
         "settings": result.settings,
         "request": bench.identity,
         "hu": volume.record.get("hu"),
+        **({"warnings": volume.record["warnings"]} if volume.record.get("warnings") else {}),
         "shape": list(volume.shape),
         "spacing_mm": list(volume.spacing_mm),
         "input": source,

@@ -6,6 +6,7 @@ map that its own header states, and :mod:`ctgrid.preprocess.hu` decides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,11 @@ _FOREIGN_SUFFIXES = (
     *(".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".html", ".py", ".pt", ".safetensors"),
 )
 _LONGEST_REASON = 200
-MARK = "HU; written by ctgrid"  # in every file that ctgrid writes: its values are HU as they stand
+MARK = "HU; written by ctgrid"
+"""In every file that ctgrid writes and whose values are sure to be HU as they stand: nothing rescales it again."""
+
+UNCONFIRMED = "written by ctgrid"
+"""What a DICOM series is called instead, where nothing confirms that its values are HU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +64,12 @@ class StoredScan:
         slope: The header's own slope (already applied by the DICOM reader: 1).
         intercept: The header's own intercept.
         details: What else belongs into the record, JSON-able. ``written_by_ctgrid`` is true where the file
-            carries ctgrid's mark, so that its values are HU whatever stands beside it.
+            carries ctgrid's mark, so that its values are HU whatever stands beside it. ``notes`` tell what was done;
+            ``warnings`` what was decided on weak evidence, to be said aloud. ``not_hu`` is why the file itself says
+            that its values are something else.
         applied: The (slope, intercept) that the reader has applied to ``values`` already: DICOM's rescale
             tags, those of the first slice where slices differ (``details["rescale_varies"]`` tells).
+        blank: Whether the header says nothing of the spacing: exactly 1 mm, as writers put in by default.
     """
 
     values: np.ndarray
@@ -71,6 +79,7 @@ class StoredScan:
     intercept: float = 0.0
     details: dict[str, Any] = field(default_factory=dict)
     applied: tuple[float, float] | None = None
+    blank: bool = False
 
 
 def read_stored(path: Path, series: str | None = None) -> StoredScan:
@@ -108,6 +117,15 @@ def read_stored(path: Path, series: str | None = None) -> StoredScan:
         f"{path}: cannot read files of type {suffix or '(no suffix)'!r}; "
         f"give one of {', '.join(READABLE)}, or a folder with a DICOM series"
     )
+
+
+def hu_confirmed(record: Mapping[str, Any]) -> bool:
+    """Tell whether the values of a volume are sure to be HU, so that a file of them may carry :data:`MARK`.
+
+    Args:
+        record: The volume's; one that was not read from a file, but made in HU, says nothing of it.
+    """
+    return bool(record.get("hu", {}).get("confirmed", True))
 
 
 def reason_of(error: BaseException) -> str:

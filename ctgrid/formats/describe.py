@@ -32,23 +32,34 @@ def describe_scan(path: Path, metadata: MetadataTable | None = None, series: str
     Raises:
         CtgridError: The scan cannot be read.
     """
+    from ctgrid.preprocess.doubts import doubts
+    from ctgrid.preprocess.spacing import audit_scan
+
     scan = read_stored(path, series)
-    spacing = spacing_mm(scan.affine)
     hu, values = _hu(scan, path, metadata)
+    try:
+        affine, differing = audit_scan(scan, path, metadata)
+        told = []
+    except CtgridError as error:  # of a row that cannot be read, as of HU that cannot be told: shown all the same
+        affine, differing, told = scan.affine, None, [str(error)]
+    spacing = spacing_mm(affine)
+    warnings = [*doubts(scan, path, affine, hu if hu["source"] else {}, differing, metadata), *told]
     return {
         "path": str(path),
         "format": scan.format,
         "shape": list(scan.values.shape),
         "spacing_mm": [round(mm, 6) for mm in spacing],
-        "orientation": axis_codes(scan.affine),
+        "orientation": axis_codes(affine),
         "hu": hu,
         "dtype": str(scan.values.dtype),
-        "affine": scan.affine.tolist(),
-        "sheared": is_sheared(scan.affine),
+        "affine": affine.tolist(),
+        "sheared": is_sheared(affine),
         "slices": scan.values.shape[0],
         "field_of_view_mm": [round(n * mm, 3) for n, mm in zip(scan.values.shape, spacing, strict=True)],
         "values": summary(values) | {"unit": "HU" if hu["source"] else "stored"},
-        "details": scan.details,
+        "spacing": differing,
+        "warnings": warnings,
+        "details": {key: value for key, value in scan.details.items() if key != "warnings"},
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ctgrid.errors import CtgridError
+from ctgrid.files import walk_folders
 from ctgrid.formats import reason_of
 
 _HEAD = 132
@@ -106,11 +106,10 @@ def _in_folder(folder: Path) -> list[DicomFile]:
         raise CtgridError(f"cannot read {error.filename or folder}: {error.strerror or error}") from error
 
     found = []
-    for parent, subfolders, names in os.walk(folder, onerror=fail):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent) / name
-            if name.startswith(".") or not path.is_file():
+    for parent, _, names in walk_folders(folder):
+        for name in names:
+            path = parent / name
+            if not path.is_file():
                 continue
             try:
                 with path.open("rb") as stream:

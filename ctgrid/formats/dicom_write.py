@@ -14,7 +14,7 @@ import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.files import check_output
-from ctgrid.formats import MARK
+from ctgrid.formats import MARK, UNCONFIRMED, hu_confirmed
 from ctgrid.formats.dicom_files import looks_like_dicom
 from ctgrid.geometry import is_sheared, to_lps
 
@@ -120,7 +120,7 @@ def _common(
     data.Modality = "CT"
     data.Manufacturer = data.ManufacturerModelName = "ctgrid"
     data.SoftwareVersions = __version__
-    data.SeriesDescription = MARK
+    data.SeriesDescription = MARK if hu_confirmed(record) else UNCONFIRMED
     data.DerivationDescription = "Volume in HU, written by ctgrid"
     data.PatientName, data.PatientID = "ANONYMOUS", "ANONYMOUS"
     data.PatientBirthDate = data.PatientSex = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,10 @@ import numpy as np
 from ctgrid.errors import CtgridError
 from ctgrid.formats import MARK, StoredScan, reason_of
 from ctgrid.formats.itk_header import check_metaimage, check_nrrd
+from ctgrid.formats.itk_names import itk_readable, itk_writable
+from ctgrid.formats.itk_stated import metaimage_stated, nrrd_stated
 from ctgrid.formats.quiet import quiet
-from ctgrid.geometry import affine_from_lps, check_affine, to_lps
+from ctgrid.geometry import affine_from_lps, check_affine, is_blank, to_lps
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -31,25 +34,38 @@ def read_itk(path: Path) -> StoredScan:
     import SimpleITK as sitk
 
     is_nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
-    (check_nrrd if is_nrrd else check_metaimage)(path)
+    fields = (check_nrrd if is_nrrd else check_metaimage)(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO("NrrdImageIO" if is_nrrd else "MetaImageIO")
-    reader.SetFileName(str(path))
-    try:
-        with quiet():
-            image = reader.Execute()
-    except RuntimeError as error:
-        raise CtgridError(f"{path} cannot be read: {_reason(error)}") from error
-    return _scan(image, path, "nrrd" if is_nrrd else "metaimage")
+    with itk_readable(path, fields.get("ElementDataFile", fields.get("data file", fields.get("datafile")))) as name:
+        reader.SetFileName(name)
+        try:
+            with quiet():
+                image = reader.Execute()
+        except RuntimeError as error:
+            raise CtgridError(f"{path} cannot be read: {_reason(error)}") from error
+    scan = _scan(image, path, "nrrd" if is_nrrd else "metaimage")
+    stated = nrrd_stated(path, fields, scan.values.dtype) if is_nrrd else metaimage_stated(path, fields)
+    affine = scan.affine.copy()
+    affine[:3] *= np.array(stated.mm)[:, None]
+    return replace(
+        scan,
+        affine=check_affine(affine, str(path)),
+        slope=stated.slope,
+        intercept=stated.intercept,
+        details={**scan.details, **stated.details},
+        blank=is_blank(affine) and (not stated.spacing_said or not affine[:3, 3].any()),
+    )
 
 
-def write_itk(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
+def write_itk(path: Path, values: np.ndarray, affine: np.ndarray, marked: bool = True) -> None:
     """Write values as they are, compressed; a sheared affine is kept.
 
     Args:
         path: A ``.nrrd`` or ``.mha`` file, replaced where it exists.
         values: (z, y, x) in the dtype to be stored.
         affine: (4, 4) voxel (x, y, z) to RAS+ mm.
+        marked: Whether the values are sure to be HU, so that the file says so.
 
     Raises:
         CtgridError: The file cannot be written.
@@ -62,12 +78,14 @@ def write_itk(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
     image.SetSpacing(spacing.tolist())
     image.SetDirection((columns[:3, :3] / spacing).ravel().tolist())
     image.SetOrigin(columns[:3, 3].tolist())
-    image.SetMetaData(_MARK_KEY, MARK)
-    try:
-        with quiet():
-            sitk.WriteImage(image, str(path), True)
-    except RuntimeError as error:
-        raise CtgridError(f"cannot write {path}: {_reason(error)}") from error
+    if marked:
+        image.SetMetaData(_MARK_KEY, MARK)
+    with itk_writable(path) as name:
+        try:
+            with quiet():
+                sitk.WriteImage(image, name, True)
+        except RuntimeError as error:
+            raise CtgridError(f"cannot write {path}: {_reason(error)}") from error
 
 
 def _scan(image: SimpleITK.Image, path: Path, name: str) -> StoredScan:

@@ -21,6 +21,7 @@ _BZIP2 = 50_000
 _TEXT = 1.0  # a number in text takes at least two bytes, a voxel at least one
 _MOST_AXES = 10
 _BLOCK = 1 << 20
+_SPACINGS = ("ElementSpacing", "ElementSize")  # the first where both are there
 _NRRD_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
@@ -40,11 +41,14 @@ _META_BYTES = {
 }
 
 
-def check_nrrd(path: Path) -> None:
+def check_nrrd(path: Path) -> dict[str, str]:
     """Refuse an NRRD whose sizes, type and spacing make no volume, or ask for more than its data can hold.
 
     Args:
         path: A ``.nrrd`` or ``.nhdr`` file.
+
+    Returns:
+        Its fields by name in lower case; its own keys (``key:=value``) behind a colon.
 
     Raises:
         CtgridError: As said.
@@ -53,9 +57,11 @@ def check_nrrd(path: Path) -> None:
     if not head.startswith(b"NRRD"):
         raise CtgridError(f"{path} is not an NRRD file: it does not start with NRRD")
     end = re.search(rb"\r?\n\r?\n", head)
-    lines = head[: end.start() if end else len(head)].decode("latin-1").splitlines()
-    pairs = [line.partition(": ") for line in lines if not line.startswith("#") and ":=" not in line]
+    lines = [line for line in _text(head[: end.start() if end else len(head)]).splitlines() if line[:1] != "#"]
+    own = [line.partition(":=") for line in lines if ":=" in line]
+    pairs = [line.partition(": ") for line in lines if ":=" not in line]
     fields = {key.strip().lower(): _short(value) for key, sep, value in pairs if sep}
+    fields |= {f":{key.strip().lower()}": _short(value) for key, _, value in own}
     sizes = _sizes(fields.get("sizes", ""), path, "sizes")
     each = _NRRD_BYTES.get(fields.get("type", "").lower())
     if each is None:
@@ -68,6 +74,7 @@ def check_nrrd(path: Path) -> None:
     held = _data_bytes(path, data, end.end() if end else 0)
     _check_room(path, math.prod(sizes) * each, held * gain)
     _check_space(path, fields)
+    return fields
 
 
 def _check_space(path: Path, fields: dict[str, str]) -> None:
@@ -92,11 +99,14 @@ def _check_space(path: Path, fields: dict[str, str]) -> None:
             )
 
 
-def check_metaimage(path: Path) -> None:
+def check_metaimage(path: Path) -> dict[str, str]:
     """Refuse a MetaImage whose sizes make no volume, or whose data are short or damaged.
 
     Args:
         path: A ``.mha`` or ``.mhd`` file.
+
+    Returns:
+        Its fields by name.
 
     Raises:
         CtgridError: As said.
@@ -105,7 +115,7 @@ def check_metaimage(path: Path) -> None:
     end = re.search(rb"^ElementDataFile[ \t]*=[ \t]*([^\r\n]*)\r?\n?", head, re.M)
     if end is None:
         raise CtgridError(f"{path} is not a MetaImage: it names no ElementDataFile")
-    lines = head[: end.start()].decode("latin-1").splitlines()
+    lines = _text(head[: end.start()]).splitlines()
     fields = {key.strip(): _short(value) for key, sep, value in (line.partition("=") for line in lines) if sep}
     axes = fields.get("NDims", "")
     if not axes.isdigit() or not 1 <= int(axes) <= _MOST_AXES:
@@ -113,7 +123,7 @@ def check_metaimage(path: Path) -> None:
     sizes = _sizes(fields.get("DimSize", ""), path, "DimSize")
     if len(sizes) != int(axes):
         raise CtgridError(f"{path}: NDims is {axes}, DimSize {fields.get('DimSize')!r}; the header is damaged")
-    for key in ("ElementSpacing", "Offset", "Position", "Origin", "TransformMatrix", "Rotation", "Orientation"):
+    for key in (*_SPACINGS, "Offset", "Position", "Origin", "TransformMatrix", "Rotation", "Orientation"):
         if not all(math.isfinite(_number(text)) for text in fields.get(key, "").split()):
             raise CtgridError(f"{path}: its {key} {fields[key]!r} are not all finite numbers; the header is damaged")
     _check_spacing(path, fields)
@@ -122,7 +132,7 @@ def check_metaimage(path: Path) -> None:
     if each is None or channels != "1":
         what = fields.get("ElementType", "untyped") + (f" x {channels}" if channels != "1" else "")
         raise CtgridError(f"{path} holds {what} voxels; a CT has one real number for each")
-    name = end[1].decode("latin-1").strip()
+    fields["ElementDataFile"] = name = _text(end[1]).strip()
     local = name.upper() == "LOCAL"
     held = _data_bytes(path, None if local else name, end.end() if local else 0)
     needed = math.prod(sizes) * each
@@ -136,11 +146,13 @@ def check_metaimage(path: Path) -> None:
     else:
         text = fields.get("BinaryData", "True").lower().startswith("f")
         _check_room(path, math.prod(sizes) if text else needed, held)
+    return fields
 
 
 def _check_spacing(path: Path, fields: dict[str, str]) -> None:
-    if 0 in [_number(text) for text in fields.get("ElementSpacing", "").split()]:
-        raise CtgridError(f"{path}: its ElementSpacing {fields['ElementSpacing']!r} holds a zero; fix the header")
+    for key in _SPACINGS:
+        if 0 in [_number(text) for text in fields.get(key, "").split()]:
+            raise CtgridError(f"{path}: its {key} {fields[key]!r} holds a zero; fix the header")
     matrix = [_number(text) for text in fields.get("TransformMatrix", "").split()]
     if len(matrix) == 9 and abs(np.linalg.det(np.array(matrix).reshape(3, 3))) < 1e-3:
         raise CtgridError(f"{path}: its TransformMatrix is singular (two axes point the same way); fix the header")
@@ -173,6 +185,14 @@ def _head(path: Path) -> bytes:
             return stream.read(_LONGEST_HEADER)
     except OSError as error:
         raise CtgridError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _text(data: bytes) -> str:
+    """Return a header's text: UTF-8 where it is that, as names and units such as µm are written today."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _sizes(text: str, path: Path, what: str) -> list[int]:

@@ -15,21 +15,21 @@ from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix
 from ctgrid.formats import MARK, StoredScan, reason_of
 from ctgrid.formats.gz import unpack_gzip
+from ctgrid.formats.nifti_geometry import nifti_geometry
+from ctgrid.formats.nifti_intent import not_hu_by_intent
 from ctgrid.formats.quiet import quiet_logger
-from ctgrid.geometry import check_affine
 
 _DEFLATE = 1032  # zlib's limit of decoded bytes per byte
 _LONGEST_HEADER = 1 << 20  # with its extensions
 _COMMENT = 6  # the extension code of plain text
-_MM = {"meter": 1000.0, "micron": 0.001}
 _GRID_MM = 1e-3
 
 
 def read_nifti(path: Path) -> StoredScan:
     """Read stored values (no scaling applied), the header's scaling and the affine.
 
-    The affine is the sform where its code is set, else the qform (the standard's methods 3 and 2), else
-    the pixel sizes (method 1); metres and microns are turned into millimetres.
+    The affine is found by :func:`ctgrid.formats.nifti_geometry.nifti_geometry`; metres and microns are turned into
+    millimetres.
 
     Args:
         path: A ``.nii`` or ``.nii.gz`` file.
@@ -47,8 +47,9 @@ def read_nifti(path: Path) -> StoredScan:
         shape = shape[:-1]
     if len(shape) != 3 or min(shape) < 1:
         raise CtgridError(f"{path} has shape {image.shape}; a CT volume has three dimensions")
-    _check_as_written(path, image)
-    affine, details = _affine(path, image)
+    written = _as_written(path, image)
+    geometry = nifti_geometry(path, image, written["pixdim"][1:4])
+    warnings = geometry.warnings + _ignored_intercept(written)
     needed = math.prod(shape) * dtype.itemsize
     if needed > path.stat().st_size * (_DEFLATE if is_packed(path) else 1):
         raise CtgridError(
@@ -62,14 +63,19 @@ def read_nifti(path: Path) -> StoredScan:
     slope, intercept = float(proxy.slope), float(proxy.inter)
     if not np.isfinite([slope, intercept]).all():
         raise CtgridError(f"{path}: scl_slope {slope}, scl_inter {intercept} are not finite; fix the header")
+    not_hu = not_hu_by_intent(image.header)
+    told = {"notes": geometry.notes, "warnings": warnings, "not_hu": not_hu}
+    details: dict[str, Any] = {key: value for key, value in told.items() if value}
     if _marked(image.header) and (slope, intercept) == (1.0, 0.0):
         details["written_by_ctgrid"] = True
     values = values.reshape(shape, order="F").transpose(2, 1, 0)
     values = values.astype(dtype.newbyteorder("="), copy=False)
-    return StoredScan(values, affine, "nifti", slope, intercept, details)
+    return StoredScan(values, geometry.affine, "nifti", slope, intercept, details, blank=geometry.blank)
 
 
-def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Path | None = None) -> None:
+def write_nifti(
+    path: Path, values: np.ndarray, affine: np.ndarray, template: Path | None = None, marked: bool = True
+) -> None:
     """Write values as they are: slope 1, intercept 0, sform = qform, millimetres.
 
     Two writes of equal volumes give equal bytes, compressed or not. A sheared affine fits the sform
@@ -81,6 +87,7 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Pa
         affine: (4, 4) voxel (x, y, z) to RAS+ mm.
         template: A NIfTI file on the same grid. All of its header is kept, codes, units, texts and extensions,
             but for the number format and its scaling. Where the grid is another one it has no effect.
+        marked: Whether the values are sure to be HU, so that the file says so.
     """
     import nibabel
 
@@ -90,7 +97,7 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Pa
         header = like.header.copy()
         header.set_data_dtype(values.dtype)
         header.set_slope_inter(1.0, 0.0)
-        if not _marked(header):
+        if marked and not _marked(header):
             header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, MARK.encode("ascii")))
         image = type(like)(array.reshape(like.shape), None, header)
         image.header.set_slope_inter(1.0, 0.0)
@@ -98,7 +105,8 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Pa
         image = nibabel.Nifti1Image(array, affine, dtype=values.dtype)
         image.header.set_xyzt_units("mm")
         image.header.set_slope_inter(1.0, 0.0)
-        image.header["descrip"] = MARK.encode("ascii")
+        if marked:
+            image.header["descrip"] = MARK.encode("ascii")
         image.set_qform(affine, code="scanner")
         image.set_sform(affine, code="scanner")
     nibabel.save(image, path)
@@ -153,8 +161,11 @@ def _load(path: Path) -> Any:
     return image
 
 
-def _check_as_written(path: Path, image: Any) -> None:
-    """Refuse what nibabel mends without a word: a pixel size of 0 becomes 1 mm, an infinite slope becomes 1."""
+def _as_written(path: Path, image: Any) -> Any:
+    """Return the header as it lies in the file, and refuse what nibabel mends without a word.
+
+    To nibabel a pixel size of 0 becomes 1 mm, an infinite slope becomes 1.
+    """
     kind = type(image.header)
     with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as stream:
         header = kind(stream.read(kind.template_dtype.itemsize), image.header.endianness, check=False)
@@ -163,26 +174,22 @@ def _check_as_written(path: Path, image: Any) -> None:
         raise CtgridError(f"{path}: voxel spacing {sizes.tolist()} mm (x, y, z) has a zero; fix the header")
     if math.isinf(slope):
         raise CtgridError(f"{path}: scl_slope {slope} is not finite; fix the header")
+    return header
 
 
-def _affine(path: Path, image: Any) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return the affine in mm, and what had to be converted."""
-    affine = check_affine(image.affine, str(path))
-    try:
-        unit = image.header.get_xyzt_units()[0]
-    except KeyError:  # a code outside the standard
-        unit = "unknown"
-    if unit not in _MM:
-        return affine, {}
-    affine[:3] *= _MM[unit]
-    return affine, {"notes": [f"lengths were in {unit}s and were turned into mm"]}
+def _ignored_intercept(header: Any) -> list[str]:
+    """Say where an intercept is stated that does not hold: a slope of 0 means no scaling at all."""
+    slope, intercept = (float(header[key]) for key in ("scl_slope", "scl_inter"))
+    if slope != 0 or intercept == 0 or not math.isfinite(intercept):
+        return []
+    return [f"its scl_slope is 0, which means no scaling, so scl_inter {intercept:g} was not applied"]
 
 
 def _same_grid(like: Any, shape: tuple[int, ...], affine: np.ndarray, path: Path | None) -> bool:
     """Tell whether a header describes this grid: same size, and no corner further away than float32 rounds."""
     if tuple(like.shape[:3]) != shape or any(n != 1 for n in like.shape[3:]):
         return False
-    theirs, _ = _affine(Path(str(path)), like)
+    theirs = nifti_geometry(Path(str(path)), like, like.header["pixdim"][1:4]).affine
     corners = np.array([[x, y, z, 1.0] for x in (0, shape[0]) for y in (0, shape[1]) for z in (0, shape[2])])
     return bool(np.abs(corners @ (theirs - affine).T).max() < _GRID_MM)
 

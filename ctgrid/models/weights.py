@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.errors import CtgridError
+from ctgrid.models.weight_sets import choose_set
 
 PICKLED = (".pt", ".pth", ".ckpt", ".bin")
 SAFETENSORS = ".safetensors"
@@ -62,7 +63,7 @@ def read_file(path: Path, weights: WeightsName | None = None) -> Weights:
         raise CtgridError(f"{path}: unknown kind of file {suffix!r}; give a .pt, a .safetensors or a model folder")
     if not path.is_file():
         raise CtgridError(f"{path}: no such file, or not a regular one")
-    found = _read_safetensors(path) if suffix == SAFETENSORS else _read_pickled(path, weights)
+    found = _read_safetensors(path, weights) if suffix == SAFETENSORS else _read_pickled(path, weights)
     if weights is not None and found.used != weights:
         held = " and ".join(found.available) or "one set of weights without a name"
         raise CtgridError(f"{path}: has no {weights!r} weights, it holds {held}; choose other weights, or none")
@@ -150,7 +151,7 @@ def _read_shards(index: Path) -> Weights:
     return Weights(tuple(index.parent / name for name in files), tensors)
 
 
-def _read_safetensors(path: Path) -> Weights:
+def _read_safetensors(path: Path, weights: WeightsName | None) -> Weights:
     """Read tensors and metadata; the metadata may hold a JSON ``config``."""
     from safetensors import SafetensorError, safe_open
 
@@ -161,7 +162,11 @@ def _read_safetensors(path: Path) -> Weights:
         config = json.loads(metadata.pop("config", "{}"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CtgridError(f"{path}: not a readable safetensors file: {one_line(error)}") from error
-    return Weights((path,), tensors, metadata | (config if isinstance(config, dict) else {}))
+    metadata |= config if isinstance(config, dict) else {}
+    several = choose_set(path, tensors, weights)
+    return (
+        Weights((path,), tensors, metadata) if several is None else Weights((path,), several[0], metadata, *several[1:])
+    )
 
 
 def _read_pickled(path: Path, weights: WeightsName | None) -> Weights:
@@ -171,6 +176,9 @@ def _read_pickled(path: Path, weights: WeightsName | None) -> Weights:
     if isinstance(arguments, argparse.Namespace):
         arguments = vars(arguments)
     metadata = {str(key): value for key, value in arguments.items()} if isinstance(arguments, Mapping) else {}
+    several = choose_set(path, content, weights)
+    if several is not None:
+        return Weights((path,), several[0], metadata, *several[1:])
     names = {"ema": "ema", "model": "model", "state_dict": "model"}
     sets = {names[key]: content[key] for key in names if _holds_tensors(content.get(key))}
     used = weights if weights in sets else next(iter(sets), None)

@@ -19,6 +19,7 @@ import numpy as np
 from ctgrid.errors import CtgridError
 from ctgrid.formats import read_stored
 from ctgrid.geometry import axis_codes, opposite
+from ctgrid.preprocess.doubts import doubts
 from ctgrid.preprocess.hu import choose_reading, require_air
 from ctgrid.preprocess.readings import Reading, applied_map, apply_plane, hu_dtype
 from ctgrid.preprocess.resample import denormalise, normalise, stream_z, unit_of
@@ -259,6 +260,7 @@ def _plan(
     rows = [] if scan.format == "dicom" else stated_rows(path, metadata)
     affine, spacing = audit_scan(scan, path, metadata)
     manufacturer = stated_manufacturer(rows) or scan.details.get("manufacturer")
+    told = doubts(scan, path, affine, hu, spacing, metadata)
     known = {"format": scan.format, "manufacturer": manufacturer, "spacing": spacing}
     reading = reading.after(applied_map(scan))
     record = GenerateCTRecord(
@@ -269,7 +271,9 @@ def _plan(
         hu={**hu, **truncation},
         dtype=str(hu_dtype(scan.values, reading)),
         source=str(path),
-        provenance={key: value for key, value in known.items() if value is not None} | scan.details,
+        provenance={key: value for key, value in known.items() if value is not None}
+        | scan.details
+        | ({"warnings": told} if told else {}),
     )
     return _Plan(scan.values, reading, record)
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ctgrid.volume import Volume
 
 HU_MODES = ("auto", "stored", "header", "sidecar")
+USUAL_INTERCEPTS = (-1024.0, -1000.0, -8192.0)
+"""Of scanners, and of collections: values that would be a CT by one of these were hardly meant as HU."""
 
 
 def resolve_hu(
@@ -65,9 +67,10 @@ def choose_reading(
 ) -> tuple[Reading, dict[str, Any]]:
     """Choose the reading that puts air and soft tissue where they belong.
 
-    A single stated reading is taken as it is; ``confirmed`` in the record tells whether the evidence agrees.
-    Of several, one must be right beyond doubt. A named reading is obeyed, unless it would rescale values
-    that are HU already beyond doubt.
+    A single stated reading is taken as it is; ``confirmed`` in the record tells whether the evidence agrees, or
+    ctgrid's mark. Of several, one must be right beyond doubt. A named reading is obeyed, unless it would rescale
+    values that are HU already beyond doubt. Refused are a file that says itself that it holds something else,
+    and values that look as stored while the table given does not list them.
 
     Args:
         scan: What the format reader handed over.
@@ -81,11 +84,15 @@ def choose_reading(
         confirmed, evidence, and the readings that were turned down.
 
     Raises:
-        CtgridError: Unknown mode, a reading that the scan does not have, two readings or none that fit, or
-            a second rescaling.
+        CtgridError: Unknown mode, a reading that the scan does not have, two readings or none that fit, a second
+            rescaling, or values that are no HU.
     """
     if mode not in HU_MODES:
         raise CtgridError(f"hu={mode!r} is unknown; choose one of {', '.join(HU_MODES)}")
+    if mode == "auto" and "not_hu" in scan.details:
+        raise CtgridError(
+            f"{path} is no CT in HU: {scan.details['not_hu']}; to take its values as HU all the same, use --hu stored"
+        )
     stated = _stated(scan, path, mode, metadata)
     settled = mode == "stored" or scan.details.get("rescale_varies") or scan.details.get("written_by_ctgrid")
     implied = [] if settled else [STORED]
@@ -103,13 +110,34 @@ def choose_reading(
     others = [{**r.record(), "support": round(e.support, 4)} for r, e in zip(readings, evidence, strict=True)]
     del others[winner]
     reading = readings[winner]
+    looks = looks_stored(scan, sample, reading, evidence[winner])
+    if looks is not None and mode == "auto" and metadata is not None and len(stated) == 1:
+        raise CtgridError(
+            f"{path}: its values from {evidence[winner].range_hu[0]:g} to {evidence[winner].range_hu[1]:g} look as "
+            f"stored, and {metadata.file} has no row for it; add its row, or take them as HU with --hu stored"
+        )
     record = {
         **reading.record(),
         "mode": mode,
-        "confirmed": evidence[winner].plausible,
+        "confirmed": evidence[winner].plausible or bool(scan.details.get("written_by_ctgrid")),
         "evidence": evidence[winner].record(),
+        **({} if looks is None else {"looks_stored": looks}),
     }
     return reading, {**record, "others": others} if others else record
+
+
+def looks_stored(scan: StoredScan, sample: np.ndarray, reading: Reading, evidence: Evidence) -> float | None:
+    """Return the intercept by which values that are taken as they are would be a CT, or None where none would.
+
+    Args:
+        scan: What the format reader handed over.
+        sample: Of its values, see :func:`ctgrid.preprocess.evidence.evidence_sample`.
+        reading: The one that is used.
+        evidence: For it.
+    """
+    if evidence.plausible or not reading.identity or scan.details.get("written_by_ctgrid"):
+        return None
+    return next((i for i in USUAL_INTERCEPTS if evidence_of(sample, Reading("stored", 1.0, i)).plausible), None)
 
 
 def _stated(scan: StoredScan, path: Path, mode: str, metadata: MetadataTable | None) -> list[Reading]:

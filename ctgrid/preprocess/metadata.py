@@ -20,6 +20,9 @@ NAME = "VolumeName"
 NEEDED = (NAME, "RescaleSlope", "RescaleIntercept")
 FIELDS = ("RescaleSlope", "RescaleIntercept", "XYSpacing", "ZSpacing", "Manufacturer")
 _UNIT, _RECORD = "\x1f", "\x1e"  # ASCII's own separators
+_BETWEEN_NUMBERS = r"[\s,;\\\[\]()]+"
+_EMPTY = frozenset(("nan", "none", "null", "nil", "nat", "na", "n/a", "n-a", "n.a.", "#n/a", "<na>", "-", "--", "?"))
+"""What programs write for a cell that holds nothing, without regard to case."""
 
 
 def volume_key(name: str | os.PathLike[str]) -> str:
@@ -73,7 +76,7 @@ class MetadataRow:
         """
         if "XYSpacing" not in self.fields or "ZSpacing" not in self.fields:
             return None
-        plane = [part for part in re.split(r"[\s,;\\\[\]()]+", self.fields["XYSpacing"]) if part]
+        plane = [part for part in re.split(_BETWEEN_NUMBERS, self.fields["XYSpacing"]) if part]
         try:
             x, y = (float(part) for part in (plane * 2 if len(plane) == 1 else plane))
         except ValueError:
@@ -101,6 +104,7 @@ class MetadataRow:
 class MetadataTable:
     """The rows of a metadata CSV, found by a volume's path, file name or bare name.
 
+    A name that no row has as it stands is looked for without regard to case; :attr:`MetadataRow.name` tells.
     Only the columns that ctgrid uses are kept. A pickled table (for worker processes) is compressed;
     :meth:`subset` makes one that holds just the rows of some volumes.
     """
@@ -114,6 +118,7 @@ class MetadataTable:
         """
         self.file = file
         self._rows = dict(rows)
+        self._folded: dict[str, list[str]] | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> MetadataTable:
@@ -143,7 +148,7 @@ class MetadataTable:
         return len(self._rows)
 
     def __contains__(self, name: str | os.PathLike[str]) -> bool:
-        return volume_key(name) in self._rows
+        return self._key(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
@@ -153,11 +158,14 @@ class MetadataTable:
 
         Args:
             name: The volume's path, file name or bare name.
+
+        Raises:
+            CtgridError: No row has the name as it stands, and several have it in other case.
         """
-        key = volume_key(name)
-        cells = self._rows.get(key)
-        if cells is None:
+        key = self._key(name)
+        if key is None:
             return None
+        cells = self._rows[key]
         fields = {field: cell for field, cell in zip(FIELDS, cells[1:], strict=True) if cell}
         return MetadataRow(self.file, int(cells[0]), key, fields)
 
@@ -167,8 +175,22 @@ class MetadataTable:
         Args:
             names: Paths, file names or bare names; those without a row are passed over.
         """
-        keys = {volume_key(name) for name in names}
-        return MetadataTable(self.file, {key: self._rows[key] for key in keys if key in self._rows})
+        keys = {key for name in names if (key := self._key(name)) is not None}
+        return MetadataTable(self.file, {key: self._rows[key] for key in keys})
+
+    def _key(self, name: str | os.PathLike[str]) -> str | None:
+        """Return the name under which the table has a volume."""
+        key = volume_key(name)
+        if key in self._rows:
+            return key
+        if self._folded is None:
+            self._folded = {}
+            for known in self._rows:
+                self._folded.setdefault(known.casefold(), []).append(known)
+        found = self._folded.get(key.casefold(), [])
+        if len(found) > 1:
+            raise CtgridError(f"{self.file} names {key} only in other case, as {' and '.join(found)}; mend its name")
+        return found[0] if found else None
 
     def __getstate__(self) -> dict[str, Any]:
         text = _RECORD.join(_UNIT.join((key, *cells)) for key, cells in self._rows.items())
@@ -208,12 +230,29 @@ def _parse(path: Path, stream: Iterable[str]) -> dict[str, tuple[str, ...]]:
         key = volume_key(name)
         if not key:
             raise CtgridError(f"{path}, line {line}: the row has no {NAME}")
-        kept = tuple(_clean(cells[at]) if at is not None and at < len(cells) else "" for at in places)
+        kept = tuple(cell_text(cells[at]) if at is not None and at < len(cells) else "" for at in places)
         known = rows.setdefault(key, (str(line), *kept))
-        if known[1:] != kept:
+        both = tuple(zip(known[1:], kept, strict=True))
+        if not all(one == other or "" in (one, other) or _numbers(one) == _numbers(other) for one, other in both):
             raise CtgridError(f"{path}: lines {known[0]} and {line} disagree about {name}; keep one")
+        rows[key] = (known[0], *(one or other for one, other in both))
     return rows
 
 
-def _clean(cell: str) -> str:
-    return cell.translate({0x1E: " ", 0x1F: " "}).strip()
+def cell_text(cell: object) -> str:
+    """Return a table's cell, or a value of a JSON, without surrounding blanks; "" for all ways to say nothing.
+
+    Args:
+        cell: As read.
+    """
+    text = str("" if cell is None else cell).translate({0x1E: " ", 0x1F: " "}).strip()
+    return "" if text.casefold() in _EMPTY else text
+
+
+def _numbers(cell: str) -> list[float | str]:
+    """Return a cell as the numbers it holds, so that ``1`` and ``1.0`` are the same; words as they are."""
+    parts = [part for part in re.split(_BETWEEN_NUMBERS, cell) if part]
+    try:
+        return [float(part) for part in parts]
+    except ValueError:
+        return [cell]

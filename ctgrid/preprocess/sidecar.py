@@ -13,7 +13,7 @@ import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.files import full_suffix
-from ctgrid.preprocess.metadata import FIELDS, MetadataRow, MetadataTable, volume_key
+from ctgrid.preprocess.metadata import FIELDS, MetadataRow, MetadataTable, cell_text, volume_key
 
 
 def sidecar_path(path: Path) -> Path:
@@ -79,7 +79,7 @@ def stated_rows(path: Path, metadata: MetadataTable | None = None) -> list[Metad
     rows = []
     content = read_sidecar(path)
     if content is not None:
-        fields = {field: str(content[field]).strip() for field in FIELDS if content.get(field) not in (None, "")}
+        fields = {field: text for field in FIELDS if (text := cell_text(content.get(field)))}
         rows.append(MetadataRow(str(sidecar_path(path)), 0, volume_key(path), fields))
     row = None if metadata is None else metadata.row(path)
     return rows if row is None else [*rows, row]

@@ -1,7 +1,8 @@
 """Compare the voxel spacing of a file's header with what the collection's metadata state.
 
 Rule: the header's affine holds, because it alone also knows orientation and position. Only a header that
-says nothing, that is axes along the world's with exactly 1 mm, gives way to metadata that say otherwise.
+says nothing gives way to metadata that say otherwise: axes along the world's with exactly 1 mm, at the origin, and of
+a NIfTI neither a qform nor an sform code that was set on purpose (``blank`` of :class:`ctgrid.formats.StoredScan`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.errors import CtgridError
-from ctgrid.geometry import spacing_mm
+from ctgrid.geometry import is_blank, spacing_mm
 from ctgrid.preprocess.metadata import MetadataRow, MetadataTable
 from ctgrid.preprocess.sidecar import stated_rows
 
@@ -23,12 +24,15 @@ DIFFERENT = 0.01
 """Spacings are compared to this relative precision."""
 
 
-def audit_spacing(affine: np.ndarray, row: MetadataRow | None) -> tuple[np.ndarray, dict[str, Any] | None]:
+def audit_spacing(
+    affine: np.ndarray, row: MetadataRow | None, blank: bool = False
+) -> tuple[np.ndarray, dict[str, Any] | None]:
     """Return the affine to be used, and the record of a difference.
 
     Args:
         affine: (4, 4) voxel (x, y, z) to RAS+ mm, of the file.
         row: What the metadata say; None where there are none.
+        blank: Whether the file's header says nothing of the spacing.
 
     Returns:
         The affine, its columns rescaled where the metadata's spacing is used, and None where nothing differs,
@@ -43,7 +47,7 @@ def audit_spacing(affine: np.ndarray, row: MetadataRow | None) -> tuple[np.ndarr
     header = spacing_mm(affine)
     if np.allclose(header, stated, rtol=DIFFERENT, atol=0):
         return affine, None
-    blank = np.array_equal(np.sort(np.abs(affine[:3, :3]), axis=None), [0, 0, 0, 0, 0, 0, 1, 1, 1])
+    blank = blank and is_blank(affine)
     record = {
         "header_mm": list(header),
         "metadata_mm": list(stated),
@@ -79,4 +83,5 @@ def audit_scan(
         rows = stated_rows(path, metadata)
     except CtgridError:
         rows = []
-    return audit_spacing(scan.affine, next((row for row in rows if row.spacing_mm() is not None), None))
+    row = next((row for row in rows if row.spacing_mm() is not None), None)
+    return audit_spacing(scan.affine, row, scan.blank)

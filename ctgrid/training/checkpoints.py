@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ import torch
 
 from ctgrid.errors import CtgridError
 
+_DAMAGED = (OSError, EOFError, RuntimeError, ValueError, UnpicklingError, zipfile.BadZipFile, zlib.error)
 STATE_FILE = "state.pt"
 MODEL_FOLDER = "model"
 
@@ -56,21 +59,57 @@ class Checkpoints:
         return final
 
     def restore(self, state: dict[str, Any]) -> int:
-        """Load the newest checkpoint into ``state`` and return its step, 0 where there is none."""
-        if not self.steps():
-            return 0
-        path = self.folder / f"step_{self.steps()[-1]:08d}" / STATE_FILE
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            for name, part in state.items():
-                part.load_state_dict(content[name])
-        except (OSError, EOFError, RuntimeError, KeyError, ValueError, TypeError, UnpicklingError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+        """Load the newest checkpoint that is whole into ``state``; return its step, 0 where there is none.
+
+        Newer ones that are damaged stay where they are until :meth:`set_aside`.
+
+        Raises:
+            CtgridError: all are damaged, or the newest whole one does not fit.
+        """
+        damaged: dict[Path, str] = {}
+        for step in reversed(self.steps()):
+            path = self._folder(step) / STATE_FILE
+            try:
+                content = _read_whole(path)
+            except _DAMAGED as error:
+                damaged[path] = _reason(error)
+                continue
+            try:
+                for name, part in state.items():
+                    part.load_state_dict(content[name])
+            except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+                raise CtgridError(
+                    f"{path}: the checkpoint does not fit this run ({_reason(error)}); "
+                    "resume with the config it was made with, or train into another folder"
+                ) from error
+            return int(content["step"])
+        if damaged:
+            path, reason = next(iter(damaged.items()))
+            others = f", nor is any of the {len(damaged) - 1} before it" if len(damaged) > 1 else ""
             raise CtgridError(
-                f"{path}: the checkpoint does not fit this run ({reason}); "
-                "resume with the config it was made with, or train into another folder"
-            ) from error
-        return int(content["step"])
+                f"{path} is damaged ({reason}){others}; remove {path.parent.parent} to train from the start"
+            )
+        return 0
+
+    def set_aside(self, step: int) -> list[Path]:
+        """Rename checkpoints beyond a step, which could not be restored, so that they count no more.
+
+        Args:
+            step: what :meth:`restore` returned.
+
+        Returns:
+            Their new places, the newest last.
+        """
+        moved = []
+        for newer in [n for n in self.steps() if n > step]:
+            target = self.folder / f"damaged_{self._folder(newer).name}"
+            shutil.rmtree(target, ignore_errors=True)
+            self._folder(newer).rename(target)
+            moved.append(target)
+        return moved
+
+    def _folder(self, step: int) -> Path:
+        return self.folder / f"step_{step:08d}"
 
     def publish(self, target: Path) -> None:
         """Copy the newest checkpoint's averaged model to ``target``, replacing what stood there."""
@@ -80,6 +119,21 @@ class Checkpoints:
         shutil.copytree(source, partial)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
+
+
+def _read_whole(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, mapped; its checksums are verified first, since a mapped file is read without them."""
+    with zipfile.ZipFile(path) as archive:
+        if (bad := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"wrong checksum of {bad}")
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(content, dict) or "step" not in content:
+        raise ValueError("it holds no step")
+    return content
+
+
+def _reason(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from ctgrid.data.store.splits import select_volumes
-from ctgrid.data.volumes import SliceSource, check_excluded, find_volumes, load_volumes, volume_name
+from ctgrid.data.volumes import SliceSource, check_excluded, find_volumes, load_volumes
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
 from ctgrid.progress import Progress, silent
@@ -53,12 +53,20 @@ class Selection:
         Raises:
             CtgridError: where there are none, or the store was not made for this recipe.
         """
-        from ctgrid.data.store import Store, is_store
-
         if is_video(recipe):
             from ctgrid.training.video import choose_clips
 
             return [clip.path for clip in choose_clips(self, recipe)]  # type: ignore[arg-type]
+        return list(self.volumes(recipe))
+
+    def volumes(self, recipe: Recipe) -> dict[Path, str]:
+        """Return the chosen volumes, no video clips, with their names.
+
+        Raises:
+            CtgridError: as :meth:`choose`.
+        """
+        from ctgrid.data.store import Store, is_store
+
         own = tuple(name for name in self.exclude if name not in excluded_by_shipped())
         if is_store(self.path):
             store = Store.open(self.path)
@@ -69,12 +77,11 @@ class Selection:
             check_excluded(own, [p.name for p in paths], self.path)
             name_of = {path: path.name for path in paths if path.name not in self.exclude}
         else:
-            paths = find_volumes(self.path, self.exclude, own)
-            name_of = {path: volume_name(path) for path in paths}
+            name_of = {case.path: case.name for case in find_volumes(self.path, self.exclude, own)}
         chosen = set(select_volumes(set(name_of.values()), self.split, self.fraction))
         if not chosen:
             raise CtgridError(f"{self.path}: every volume here is excluded by the recipe; leave one")
-        return [path for path, name in name_of.items() if name in chosen]
+        return {path: name for path, name in name_of.items() if name in chosen}
 
     def held_out(self, recipe: Recipe) -> Selection | None:
         """Return the part ``valid`` of the split whose part ``train`` this is; None where there is none.
@@ -144,15 +151,15 @@ def open_data(selection: Selection, recipe: Recipe, progress: Progress = silent)
         from ctgrid.training.video import open_videos
 
         return open_videos(selection, recipe, progress)  # type: ignore[arg-type]
-    paths = selection.choose(recipe)
+    chosen = selection.volumes(recipe)
     facts = {"path": str(selection.path), "split": selection.split, "fraction": selection.fraction}
     if not is_store(selection.path):
-        scans = load_volumes(paths, recipe.size, progress)
+        scans = load_volumes(list(chosen), recipe.size, progress, list(chosen.values()))
         return TrainingData(scans, {scan.name: scan.digest()[:32] for scan in scans}, None, {"kind": "folder", **facts})
     from ctgrid.data.stored import in_parallel, stored_volumes
 
     store = Store.open(selection.path)
-    volumes = stored_volumes(store, [path.name for path in paths])
+    volumes = stored_volumes(store, list(chosen.values()))
     needed = ("coarse",) if isinstance(recipe, GridRecipe) else ("slices", "coarse")
     digests = in_parallel(lambda volume: volume.digest(needed)[:32], volumes, "looking volumes over", progress)
     named = {volume.name: digest for volume, digest in zip(volumes, digests, strict=True)}

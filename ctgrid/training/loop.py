@@ -7,6 +7,7 @@ and the same run on more processes sees the same examples.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.errors import CtgridError
-from ctgrid.progress import Progress, silent
+from ctgrid.progress import Progress, silent, unheard
 from ctgrid.training.batches import Batches
 from ctgrid.training.checkpoints import Checkpoints, trim_log
 from ctgrid.training.config import Monitor, Optimisation, Validation
@@ -110,9 +111,15 @@ class Trainer:
         model.load_state_dict(weights, assign=True)
         self.task.save(model.eval(), folder)
 
-    def restore(self) -> int:
-        """Load the newest checkpoint, where there is one, and return its step."""
-        return self.checkpoints.restore(self.state)
+    def restore(self, warn: Callable[[str], object]) -> int:
+        """Load the newest whole checkpoint, where there is one, and return its step; newer ones are set aside."""
+        step = self.checkpoints.restore(self.state)
+        self.accelerator.wait_for_everyone()  # none is renamed while another process reads it
+        if self.accelerator.is_main_process:
+            for folder in self.checkpoints.set_aside(step):
+                was = folder.name.removeprefix("damaged_")
+                warn(f"{was} was damaged and is now called {folder}; training goes on from step {step}")
+        return step
 
     def agree(self, flag: bool) -> bool:
         """Tell whether any process says so: a signal may reach only one of them, and all must stop together."""
@@ -189,6 +196,7 @@ def fit(
     monitor: Monitor | None = None,
     held_out: Task | None = None,
     progress: Progress = silent,
+    warn: Callable[[str], object] = unheard,
 ) -> dict[str, Any]:
     """Train until ``settings.steps`` optimizer steps are done.
 
@@ -202,13 +210,14 @@ def fit(
         settings: the loop's numbers.
         seed: seed of the starting weights and of every example.
         out: the run's folder; must exist.
-        resume: go on from the newest checkpoint, where there is one.
+        resume: go on from the newest whole checkpoint, where there is one.
         stop_at: end after this many steps; the learning rate goes on following ``settings.steps``, so that
             a run in several parts equals one in a single part.
         validation: how often the averaged weights are looked at; None never.
         monitor: where numbers and pictures go besides; None nowhere.
         held_out: the same task on validation data; without it only pictures are made, of the training data.
         progress: called after every optimizer step.
+        warn: told of checkpoints that are damaged.
 
     Returns:
         ``steps``, ``first_step``, ``last`` (the last step's numbers), ``seconds``, ``model`` (the folder).
@@ -218,7 +227,7 @@ def fit(
     """
     started = time.perf_counter()
     trainer = Trainer(task, settings, seed, out)
-    first = trainer.restore() if resume else 0
+    first = trainer.restore(warn) if resume else 0
     main = trainer.accelerator.is_main_process
     validator = Validator(trainer, held_out, validation)
     values: dict[str, float] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +16,7 @@ from ctgrid.devices import choose_device
 from ctgrid.errors import CtgridError
 from ctgrid.files import atomic_output
 from ctgrid.precision import recipe_dtype
-from ctgrid.progress import Progress, silent
+from ctgrid.progress import Progress, silent, unheard
 from ctgrid.training.config import (
     CodecRecipe,
     DiffusionRecipe,
@@ -71,6 +72,7 @@ def train(
     overrides: dict[str, Any] | None = None,
     opened: Opened | None = None,
     progress: Progress = silent,
+    warn: Callable[[str], object] = unheard,
 ) -> dict[str, Any]:
     """Train the codec or one of the two diffusion stages on a folder of CT volumes or a store.
 
@@ -83,13 +85,14 @@ def train(
         split: ``FILE:PART``, a list ``FILE.txt``, or ``ct-rate:train``; None takes all volumes. With the part
             ``train`` of a split that has ``valid``, the latter is what validation looks at.
         fraction: percent of the patients taken, after the split.
-        resume: go on from the newest checkpoint in ``out``; required where one exists.
+        resume: go on from the newest whole checkpoint in ``out``; required where one exists.
         max_steps: stop after this many steps; the learning rate still follows the recipe's
             ``optimisation.steps``, unless that is smaller.
         seed: replaces the recipe's seed.
         overrides: dotted keys of the recipe to new values.
         opened: volumes that several runs share, in place of those of ``data``, ``split`` and ``fraction``.
         progress: called with (phase, done, total).
+        warn: told of checkpoints that are damaged.
 
     Returns:
         The summary of :func:`ctgrid.training.loop.fit` with ``config`` (the whole recipe) and ``volumes``.
@@ -141,6 +144,7 @@ def train(
         monitor=recipe.monitor,
         held_out=held_out,
         progress=progress,
+        warn=warn,
     )
     return {**summary, "config": recipe.model_dump(mode="json"), "volumes": volumes.names, "data": volumes.facts}
 

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from odd import archives, dicom, itk, nifti, places
+from odd import archives, dicom, itk, nifti, places, stated
 from odd.case import ANY, CASES, READ, Odd
 from odd.run import examine, warm_up
 
@@ -30,4 +30,4 @@ def test_there_are_enough_of_each_kind() -> None:
     assert len({odd.name for odd in CASES}) == len(CASES) >= 40
     sure = [odd for odd in CASES if odd.convert not in (READ, ANY)]
     assert len(sure) > len(CASES) // 2 and sum(odd.convert == READ for odd in CASES) > 20
-    assert all(module.__name__ in sys.modules for module in (nifti, itk, dicom, archives, places))
+    assert all(module.__name__ in sys.modules for module in (nifti, itk, dicom, archives, places, stated))

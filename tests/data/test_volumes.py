@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ctgrid.data.volumes import find_volumes, load_folder, load_slices, volume_name
+from ctgrid.data.store.cases import find_cases
+from ctgrid.data.volumes import find_volumes, load_folder, load_slices
 from ctgrid.errors import CtgridError
 from ctgrid.volume import Volume
 
@@ -22,16 +23,27 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def test_files_and_series_are_found_wherever_they_lie(tmp_path: Path) -> None:
-    """A DICOM series counts once, other files not at all."""
+    """A DICOM series counts once, other files not at all, nor what macOS leaves beside a file."""
     touch(tmp_path, "b.nii.gz", "a/x.NII", "a/y.mha", "z.nrrd", "notes.txt", "s/1/0.dcm", "s/1/1.dcm", "s/2/0.dcm")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_volumes(tmp_path)]
-    assert found == ["a/x.NII", "a/y.mha", "b.nii.gz", "z.nrrd", "s/1", "s/2"]
+    touch(tmp_path, "._b.nii.gz", "t/0.IMA", "zip.zip")
+    (tmp_path / "u").mkdir()
+    (tmp_path / "u" / "I0").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    found = [case.path.relative_to(tmp_path).as_posix() for case in find_volumes(tmp_path)]
+    assert found == ["a/x.NII", "a/y.mha", "b.nii.gz", "s/1", "s/2", "t", "u", "z.nrrd", "zip.zip"]
+    assert found == [case.path.relative_to(tmp_path).as_posix() for case in find_cases([tmp_path])]
+
+
+def test_like_named_series_of_two_patients_are_two_volumes(tmp_path: Path) -> None:
+    """By their folders' names alone they would be one, and one of them trained on and validated on."""
+    touch(tmp_path, "p1/CT/0.dcm", "p2/CT/0.dcm")
+    assert [case.name for case in find_volumes(tmp_path)] == ["p1__CT", "p2__CT"]
 
 
 def test_excluded_names_are_left_out(tmp_path: Path) -> None:
     """Names are without suffix."""
     touch(tmp_path, "one.nii.gz", "two.nii.gz", "three/0.dcm")
-    assert [volume_name(p) for p in find_volumes(tmp_path, ("one", "three"))] == ["two"]
+    assert [case.name for case in find_volumes(tmp_path, ("one", "three"))] == ["two"]
 
 
 @pytest.mark.parametrize("name", ["missing", "file.txt", "empty"])

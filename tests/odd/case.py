@@ -28,6 +28,7 @@ class Odd:
         same: Whether the volume that is read holds the values of ``chest()``, wherever they lie.
         kind: What kind of input it is.
         facts: What ``ctgrid info --json`` is expected to say.
+        warns: A regex of what is said aloud where the input is read; ``ANY``, or None for nothing.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Odd:
     same: bool
     kind: str
     facts: dict[str, Any]
+    warns: str | None = None
 
     @property
     def id(self) -> str:
@@ -61,6 +63,7 @@ def add(
     convert: str | None = None,
     prepare: str | None = None,
     same: bool = True,
+    warns: str | None = None,
     **facts: Any,
 ) -> None:
     """Add a case; ``convert`` is expected to do as ``info`` does, and ``prepare`` as ``convert``, unless told.
@@ -73,10 +76,11 @@ def add(
         convert: As ``info``.
         prepare: As ``info``.
         same: Whether the values are those of :func:`chest`.
+        warns: What is said aloud where the input is read.
         **facts: What ``ctgrid info --json`` is expected to say.
     """
     convert = info if convert is None else convert
-    CASES.append(Odd(name, make, info, convert, convert if prepare is None else prepare, same, kind, facts))
+    CASES.append(Odd(name, make, info, convert, convert if prepare is None else prepare, same, kind, facts, warns))
 
 
 def chest(slices: int = 12, rows: int = 24, columns: int = 32) -> np.ndarray:

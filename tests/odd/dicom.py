@@ -206,7 +206,13 @@ odd(
 )
 odd("DICOM, RescaleSlope is no number", series(more=lambda f: _text(f, b"-1024", b"zebra")), "Rescale")
 odd("DICOM, RescaleIntercept missing", series(tags(RescaleIntercept=None)), "Rescale")
-odd("DICOM, no rescale tags", series(tags(RescaleSlope=None, RescaleIntercept=None)), ANY, same=False)
+odd(
+    "DICOM, no rescale tags",
+    series(tags(RescaleSlope=None, RescaleIntercept=None)),
+    ANY,
+    same=False,
+    warns="look as stored",
+)
 odd("DICOM, big-endian", series(_big_endian))
 odd("DICOM, implicit VR", series(_implicit))
 odd(

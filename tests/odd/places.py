@@ -159,8 +159,8 @@ odd("table, equal rows twice", table(HEAD + ROW + ROW))
 odd("table, rows that disagree", table(HEAD + ROW + "scan.nii.gz,2,0\n"), "disagree about scan")
 odd("table, empty", table(""), "has no column VolumeName")
 odd("table, columns missing", table("VolumeName,RescaleSlope\nscan,1\n"), "has no column RescaleIntercept")
-odd("table, header alone", table(HEAD, stored=0))
-odd("table, scan has no row", table(HEAD + "other.nii.gz,1,-1024\n", stored=0))
+odd("table, header alone", table(HEAD, stored=0), warns="table.csv has no row")
+odd("table, scan has no row", table(HEAD + "other.nii.gz,1,-1024\n", stored=0), warns="table.csv has no row")
 odd("table, slope is text", table(HEAD + "scan,steep,-1024\n"), convert="RescaleSlope is 'steep'")
 odd("table, slope 0", table(HEAD + "scan,0,-1024\n"), convert="RescaleSlope is 0")
 odd("table, slope empty", table(HEAD + "scan,,-1024\n"), convert="RescaleSlope is ''")
@@ -173,6 +173,7 @@ odd(
     table(HEAD.strip() + ",XYSpacing,ZSpacing\nscan,1,-1024,wide,thick\n"),
     ANY,
     convert="XYSpacing",
+    warns="is no pair of numbers",
 )
 odd("table is missing", lambda folder: (image()(folder), "--metadata", folder / "gone.csv"), "cannot read the metadata")
 odd("table is a folder", lambda folder: (image()(folder), "--metadata", folder), "cannot read the metadata")

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ctgrid.errors import CtgridError
-from ctgrid.files import full_suffix
+from ctgrid.files import full_suffix, walk_folders
 from ctgrid.formats import DICOM_SUFFIXES, READABLE
 
 _TEXT = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".md", ".pdf", ".html", ".xml", ".yaml", ".yml", ".log", ".py")
@@ -136,26 +136,14 @@ def _search(top: Path) -> Iterator[Path]:
     The reader looks for DICOM in all of a folder, so that one inside another is no case of its own.
     """
     series: list[str] = []
-    seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(top, followlinks=True, onerror=_raise):
-        here = Path(folder)
-        status = here.stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link back up
-            folders.clear()
+    for here, folders, files in walk_folders(top):
+        folders[:] = [name for name in folders if not _is_zarr(here / name)]
+        yield from (here / name for name in files if full_suffix(name) in READABLE)
+        if any(str(here).startswith(above) for above in series):
             continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and not _is_zarr(here / name)]
-        visible = [name for name in sorted(files) if not name.startswith(".")]
-        yield from (here / name for name in visible if full_suffix(name) in READABLE)
-        if any(folder.startswith(above) for above in series):
-            continue
-        if any(_is_dicom(here / name) for name in visible):
-            series.append(os.path.join(folder, ""))  # noqa: PTH118 (with the separator at its end)
+        if any(_is_dicom(here / name) for name in files):
+            series.append(os.path.join(here, ""))  # noqa: PTH118 (with the separator at its end)
             yield here
-
-
-def _raise(error: OSError) -> None:
-    raise CtgridError(f"cannot search {error.filename}: {error.strerror or error}") from error
 
 
 def _is_zarr(folder: Path) -> bool:

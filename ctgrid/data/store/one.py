@@ -200,7 +200,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
     found = {"hu": record["hu"], "shape": geometry["shape"], "spacing_mm": geometry["spacing_mm"]}
     provenance = record["inverse"].get("provenance", {})
     passed_over = [item for item in provenance.get("series_list", []) if not item.get("chosen")]
-    told = {"notes": provenance.get("notes"), "passed_over": passed_over}
+    told = {**{key: provenance.get(key) for key in ("notes", "warnings")}, "passed_over": passed_over}
     return found | {key: value for key, value in told.items() if value}
 
 

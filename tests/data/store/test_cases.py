@@ -50,6 +50,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     touch(tmp_path, "data/a.nii", "elsewhere/b.nii")
     (tmp_path / "data" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data" / "loop").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "above").symlink_to(tmp_path)
     assert [case.path.name for case in find_cases([tmp_path / "data"])] == ["a.nii", "b.nii"]
 
 
