@@ -68,7 +68,32 @@ def body_centre(hu: Tensor) -> tuple[float, float]:
     return centre[0], centre[1]
 
 
-def frame(volume: VolumeSlices, fov_mm: float, size: int, pose: Pose | None = None) -> Tensor:
+NODE_MM = 50.0
+"""Distance of the nodes whose displacements are drawn; between them they are interpolated smoothly."""
+
+
+def draw_deformation(volume: VolumeSlices, fov_mm: float, deviation_mm: float, generator: torch.Generator) -> Tensor:
+    """Draw a smooth displacement within the axial plane that varies along z as well.
+
+    Args:
+        volume: what is to be deformed.
+        fov_mm: side of the frame.
+        deviation_mm: standard deviation of the displacement of a node, mm.
+        generator: source of the draws.
+
+    Returns:
+        (slices, 2, m, m) displacements (columns, rows) in mm, m nodes along the frame's side.
+    """
+    count = max(2, round(fov_mm / NODE_MM) + 1)
+    along = max(2, round(len(volume) * volume.spacing_mm[0] / NODE_MM) + 1)
+    nodes = torch.randn(along, 2 * count * count, generator=generator) * deviation_mm
+    of_slices = interpolate(nodes.T[None, :, :, None], size=(len(volume), 1), mode="bicubic", align_corners=True)
+    return of_slices[0, :, :, 0].T.reshape(len(volume), 2, count, count)
+
+
+def frame(
+    volume: VolumeSlices, fov_mm: float, size: int, pose: Pose | None = None, deformation: Tensor | None = None
+) -> Tensor:
     """Resample a volume's slices into the frame, air outside.
 
     Args:
@@ -76,6 +101,7 @@ def frame(volume: VolumeSlices, fov_mm: float, size: int, pose: Pose | None = No
         fov_mm: side of the square field of view.
         size: pixels along it.
         pose: how the patient lies in it; None is centred and straight.
+        deformation: of :func:`draw_deformation`; None leaves the patient's shape as it is.
 
     Returns:
         (n, size, size) float32 in [-1, 1].
@@ -88,8 +114,12 @@ def frame(volume: VolumeSlices, fov_mm: float, size: int, pose: Pose | None = No
     grid = affine_grid(theta, [1, 1, size, size], align_corners=False)
     framed = torch.empty(len(volume.hu), size, size)
     for first in range(0, len(volume.hu), 32):
-        part = volume.unit(slice(first, first + 32)) + 1.0  # so that the padding, zero, is air
-        framed[first : first + 32] = grid_sample(
-            part[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False
-        )[0]
+        part = (volume.unit(slice(first, first + 32)) + 1.0)[None]  # so that the padding, zero, is air
+        at = grid
+        if deformation is not None:
+            shift = interpolate(deformation[first : first + 32], size=(size, size), mode="bicubic", align_corners=True)
+            at = grid + shift.permute(0, 2, 3, 1) * (2 / (volume.spacing_mm[1] * side))
+            part = part.transpose(0, 1)
+        sampled = grid_sample(part, at, mode="bilinear", padding_mode="zeros", align_corners=False)
+        framed[first : first + 32] = sampled.flatten(0, 1)
     return framed - 1.0

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ctgrid.data.degrade import degrade, draw_degradation, enlarge
-from ctgrid.data.framing import draw_pose, frame
+from ctgrid.data.framing import draw_deformation, draw_pose, frame
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.draws import uniform
 from ctgrid.files import atomic_output
@@ -35,18 +35,21 @@ def coarse_volumes(
     variants: int,
     fov_mm: float,
     generator: torch.Generator,
+    deformation_mm: float = 0.0,
     progress: Progress = silent,
 ) -> Tensor:
     """Return (volumes x variants, slices, size/k, size/k) float16: framed, shrunk, resampled along z.
 
-    The first variant of a volume lies straight, the others in drawn poses.
+    The first variant of a volume lies straight, the others in drawn poses, and smoothly deformed where
+    ``deformation_mm`` says how far.
     """
     coarse = []
     total = len(volumes) * variants
     for volume in volumes:
         for variant in range(variants):
             pose = draw_pose(generator) if variant else None
-            small = downsample(frame(volume, fov_mm, size, pose)[:, None], k).clamp(-1, 1)[:, 0]
+            bent = draw_deformation(volume, fov_mm, deformation_mm, generator) if variant and deformation_mm else None
+            small = downsample(frame(volume, fov_mm, size, pose, bent)[:, None], k).clamp(-1, 1)[:, 0]
             along_z = interpolate(
                 rearrange(small, "z h w -> 1 (h w) z"), size=slices, mode="linear", align_corners=False
             )

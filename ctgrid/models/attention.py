@@ -24,11 +24,11 @@ LEAST_WIDTH = 64
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return softmax(q kᵀ / √d) v over (B, heads, N, d)."""
     tokens, width = q.shape[-2:]
-    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or width < LEAST_WIDTH or torch.compiler.is_compiling():
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or width < LEAST_WIDTH:
         return F.scaled_dot_product_attention(q, k, v)
     if tokens <= FEW_TOKENS:
         return torch.matmul(_weights(q, k), v)
-    if tokens <= MOST_TOKENS:
+    if tokens <= MOST_TOKENS and not torch.compiler.is_compiling():  # compiled code knows no products head by head
         attended: Tensor = HeadwiseAttention.apply(q, k, v)
         return attended
     return F.scaled_dot_product_attention(q, k, v)

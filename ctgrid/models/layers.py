@@ -20,6 +20,8 @@ from ctgrid.precision import multiplies_in
 
 FREQUENCY_WIDTH = 256
 NORM_EPS = 1e-6
+GELU = (2 * math.sqrt(2 / math.pi), 0.044715)
+"""2√(2/π) and the cubic term: GELU's tanh form is y σ(a (y + b y³))."""
 
 
 def timestep_code(timestep: Tensor, width: int = FREQUENCY_WIDTH, shift: int = 0) -> Tensor:
@@ -48,6 +50,9 @@ def linear_gelu(x: Tensor, layer: nn.Linear) -> Tensor:
     """Apply a linear layer and a GELU (tanh form); in bf16 on a CPU, without gradients, in one pass over the memory."""
     fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     plain = torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling()
+    if torch.compiler.is_compiling() and x.device.type == "cpu":  # tanh u = 2 σ(2u) - 1, at half the cost
+        y = layer(x)
+        return cast(Tensor, y * torch.sigmoid(y * (GELU[0] + GELU[0] * GELU[1] * y * y)))
     plain = plain or x.device.type != "cpu" or not x.dtype == layer.weight.dtype == torch.bfloat16
     if fused is None or plain or not multiplies_in(torch.bfloat16, x.device):  # elsewhere the fused call raises
         return F.gelu(layer(x), approximate="tanh")

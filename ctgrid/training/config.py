@@ -42,7 +42,11 @@ class Optimisation(_Frozen):
     steps: int = Field(gt=0)
     batch_size: int = Field(gt=0, description="examples per optimizer step and process")
     accumulate: int = Field(1, gt=0, description="micro-batches that make one batch")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon makes the momentum of a transformer's hidden matrices orthogonal"
+    )
     learning_rate: float = Field(1e-4, gt=0)
+    hidden_rate: float = Field(1.0, gt=0, description="learning rate of muon's hidden matrices over learning_rate")
     warmup_start: float = Field(1e-6, gt=0, description="learning rate at the first step")
     warmup_steps: int = Field(0, ge=0)
     decay_steps: int = Field(0, ge=0, description="linear decay to zero over the last steps")
@@ -142,6 +146,9 @@ class GridRecipe(DiffusionRecipe):
     )
     layout: Literal["grid", "channels"] = Field("grid", description="cells tiled in an image, or stacked as channels")
     variants: int = Field(1, gt=0, description="affine variants of each volume, the first untouched")
+    deformation_mm: float = Field(
+        0.0, ge=0, description="the variants' smooth random deformation in the axial plane, standard deviation"
+    )
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")

@@ -133,6 +133,8 @@ def grid_task(
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:
+        if recipe.deformation_mm:
+            raise CtgridError("stage1.deformation_mm is for a folder of scans; a store's slices are deformed no more")
         volumes: Any = data.volumes
         if recipe.cell_encoding == "cell" and recipe.variants == 1:
             latents = stored_latents(volumes, codec, "coarse", progress)
@@ -150,6 +152,7 @@ def grid_task(
             variants=recipe.variants,
             fov_mm=recipe.fov_mm,
             generator=torch.Generator().manual_seed(seed),
+            deformation_mm=recipe.deformation_mm,
             progress=progress,
         )
         if recipe.cell_encoding == "grid":

@@ -22,6 +22,7 @@ from ctgrid.training.checkpoints import Checkpoints, trim_log
 from ctgrid.training.config import Monitor, Optimisation, Validation
 from ctgrid.training.interrupt import StopSignals
 from ctgrid.training.monitor import Journal
+from ctgrid.training.muon import build_optimizer
 from ctgrid.training.parallel import AverageState, ModelState, OptimizerState, averaged_state, shard, whole
 from ctgrid.training.task import Task
 from ctgrid.training.validation import Validator
@@ -67,13 +68,7 @@ class Trainer:
             self.model = shard(self.model, device, settings.precision)
         self.ema = EMAModel(self.model.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
         self.ema.to(device)
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
-            fused=settings.fused,
-        )
+        optimizer = build_optimizer(self.model, settings)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings))
         self.network = self.model if settings.sharding == "fsdp" else self.accelerator.prepare(self.model)
         self.optimizer = self.accelerator.prepare(optimizer)

@@ -6,7 +6,6 @@ processes made it or whether they shared the weights out, and any other number o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -88,20 +87,16 @@ class OptimizerState:
 
     def __init__(self, model: nn.Module, optimizer: Any) -> None:
         """Stand for the optimizer of ``model``, wrapped by accelerate or not."""
-        self.names = [name for name, _ in model.named_parameters()]
         self.optimizer: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
-
-    @property
-    def parameters(self) -> Sequence[Tensor]:
-        """The parameters, in the order of their names."""
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+        trained = {parameter for group in self.optimizer.param_groups for parameter in group["params"]}
+        self.parameters = {name: value for name, value in model.named_parameters() if value in trained}
 
     def state_dict(self) -> dict[str, Any]:
         """Gather the moments of every parameter; all processes must call this."""
         state = self.optimizer.state
         moments = {
             name: {key: whole(value).cpu() for key, value in state[parameter].items()}
-            for name, parameter in zip(self.names, self.parameters, strict=True)
+            for name, parameter in self.parameters.items()
             if parameter in state
         }
         groups = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
@@ -112,14 +107,14 @@ class OptimizerState:
         for group, saved in zip(self.optimizer.param_groups, state["groups"], strict=True):
             group.update(saved)
         fused = bool(self.optimizer.param_groups[0].get("fused"))  # its step counters lie beside the weights
-        for name, parameter in zip(self.names, self.parameters, strict=True):
+        for name, parameter in self.parameters.items():
             if name in state["moments"]:
                 moments = dict(state["moments"][name])
-                step = moments.pop("step").to(parameter.device if fused else "cpu", torch.float32, copy=True)
-                self.optimizer.state[parameter] = {
-                    "step": step,
-                    **{key: shared_like(value, parameter.detach()) for key, value in moments.items()},
-                }
+                step = moments.pop("step", None)  # orthogonalised momentum counts none
+                kept = {key: shared_like(value, parameter.detach()) for key, value in moments.items()}
+                if step is not None:
+                    kept["step"] = step.to(parameter.device if fused else "cpu", torch.float32, copy=True)
+                self.optimizer.state[parameter] = kept
 
 
 class AverageState:

@@ -25,6 +25,7 @@ from ctgrid.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.training.empty import empty_task
 from ctgrid.training.loop import prepare_network
 from ctgrid.training.meter import MemoryMeter, imagined, no_data
+from ctgrid.training.muon import build_optimizer
 from ctgrid.training.settled import settled
 from ctgrid.training.task import Task
 
@@ -135,7 +136,7 @@ def imagine(task: Task, settings: Optimisation, seed: int) -> tuple[int, float, 
         network = prepare_network(task.build(), settings.model_copy(update={"compile": False}))
         weights = meter.live
         parameters = sum(p.numel() for p in network.parameters())
-        optimizer = torch.optim.AdamW(network.parameters(), fused=settings.fused)
+        optimizer = build_optimizer(network, settings)
         batch = no_data({name: value.expand(micro, *value.shape[1:]) for name, value in example.items()})
         _pass(task, network, batch, settings)
         optimizer.step()  # makes the moments
@@ -182,7 +183,9 @@ class Trial:
         """Build the network, its optimizer and average, for batches of ``size`` examples."""
         self.task, self.settings, self.device = task, settings, device
         self.network = prepare_network(task.build(), settings).to(device)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.0, fused=settings.fused)
+        self.optimizer = build_optimizer(self.network, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = 0.0
         self.average = [p.detach().clone() for p in self.network.parameters()]
         self.batches = Batches(task, settings.model_copy(update={"loader_threads": 0}), seed, 0, 1, device)
         self.batches.size = size

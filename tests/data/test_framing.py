@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ctgrid.data.framing import Pose, body_centre, draw_pose, frame
+from ctgrid.data.framing import Pose, body_centre, draw_deformation, draw_pose, frame
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.draws import generator_for
 
@@ -84,3 +84,18 @@ def test_poses_are_small_and_differ() -> None:
     assert 4 < max(abs(p.turn_deg) for p in poses) <= 6
     assert 0.9 <= min(p.zoom for p in poses) < 0.95 and 1.05 < max(p.zoom for p in poses) <= 1.1
     assert 0.03 < max(abs(s) for p in poses for s in p.shift) <= 0.04
+
+
+def test_a_deformation_moves_what_it_says_and_is_smooth() -> None:
+    """Its displacement is in mm of (columns, rows): what lay there comes here; it differs from slice to slice."""
+    volume = bodies(47.5, 47.5, count=40)
+    drawn = draw_deformation(volume, 100.0, 4.0, generator_for(3))
+    assert drawn.shape == (40, 2, 3, 3)
+    assert 2.5 < float(drawn.std()) < 5.5
+    step = float(drawn.diff(dim=0).abs().mean())
+    assert 0.05 < step < 0.15 * float(drawn.std())
+    even = torch.tensor([3.0, -5.0])[None, :, None, None].expand(40, 2, 3, 3)
+    straight, moved = frame(volume, 96.0, 96), frame(volume, 96.0, 96, deformation=even)
+    assert np.subtract(middle(moved[35]), middle(straight[35])) == pytest.approx([5.0, -3.0], abs=0.1)
+    bent = frame(volume, 96.0, 96, deformation=drawn)
+    assert float((bent[0] - bent[39]).abs().mean()) > 0.01

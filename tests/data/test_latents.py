@@ -45,6 +45,15 @@ def test_coarse_volumes_are_framed_shrunk_and_resampled(volumes: list[VolumeSlic
     assert (made[0] - made[1]).abs().mean() > 0.01
 
 
+def test_variants_are_deformed_but_for_the_first(volumes: list[VolumeSlices]) -> None:
+    """Straight volumes stay what they are."""
+    options: dict[str, Any] = {"size": 64, "k": 4, "slices": 12, "variants": 2, "fov_mm": 64.0}
+    plain = coarse_volumes(volumes, **options, generator=generator_for(1))
+    bent = coarse_volumes(volumes, **options, deformation_mm=4.0, generator=generator_for(1))
+    assert torch.equal(plain[[0, 2]], bent[[0, 2]])
+    assert (plain[1] - bent[1]).abs().mean() > 0.01
+
+
 def test_slices_are_resampled_as_cells_along_z() -> None:
     """A ramp from slice to slice stays one: N slices share out the same extent (``align_corners=False``)."""
     ramp = torch.arange(6).mul(100)[:, None, None].expand(6, 32, 32).short()

@@ -199,6 +199,24 @@ def test_linear_with_gelu_in_one_pass_is_both_in_turn(dtype: torch.dtype) -> Non
     assert layer.weight.grad is not None and bool(layer.weight.grad.abs().max() > 0)
 
 
+@pytest.mark.parametrize("autocast", [True, False])
+def test_a_compiled_block_answers_as_a_plain_one(autocast: bool) -> None:
+    """Compiled code writes GELU and attention out; gradients agree as well."""
+    model, x, t = awake(width=128, heads=2), noise(2, 2, 16, 16), torch.tensor([10, 900])
+    answers = []
+    for compiled in (False, True):
+        for block in model.blocks if compiled else ():
+            block.compile(backend="eager")
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            out = model(x, t)
+        out.square().mean().backward()
+        answers.append((out.detach(), model.blocks[0].mlp.fc1.weight.grad.clone()))
+    for plain, ours in zip(*answers, strict=True):
+        tolerance = (0.02 if autocast else 1e-4) * float(plain.abs().max())
+        torch.testing.assert_close(ours, plain, atol=tolerance, rtol=0)
+
+
 def test_own_embedders_modulate_their_block_alone() -> None:
     """Equal copies answer like one embedder; a change in one block's changes the answer; training reaches them."""
     shared, own = awake(), awake(own_embedders=True)

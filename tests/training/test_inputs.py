@@ -96,6 +96,13 @@ def test_grids_are_encoded_as_the_recipe_says(cell_encoding: Any, store: Store, 
         assert torch.allclose(from_grid(latent, 4), codec.encode(from_grid(batch, 4)), atol=1e-5)
 
 
+def test_a_stores_slices_are_not_deformed(store: Store, tiny_model: Path) -> None:
+    """A recipe that asks for it is refused."""
+    recipe = grid_recipe(tiny_model, deformation_mm=4.0)
+    with pytest.raises(CtgridError, match=r"deformation_mm is for a folder of scans"):
+        grid_task(recipe, opened(store, recipe), Path("unused"), 5, silent)
+
+
 def test_stage_2_degrades_a_batch_as_one_by_one(store: Store, codec: Codec, tiny_model: Path) -> None:
     """Conditions are the codec's latents of the enlarged, degraded coarse slice of the same slice."""
     recipe = RefineRecipe(codec=str(tiny_model / "codec"), **SIZES)
