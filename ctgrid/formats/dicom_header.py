@@ -258,11 +258,12 @@ def _frame(index: int, i: int, places: list[Dataset], everywhere: list[Dataset])
 
 def _labels(places: list[Dataset]) -> dict[str, str]:
     """Collect what tells passes apart; the functional groups come first, the root last."""
+    *groups, root = places
     found = {}
     for name, group in _LABELS.items():
-        holders = [] if group is None else [item for p in places for item in values(p, group[0])[:1]]
-        said = next((t for holder in holders if group and (t := text(holder, group[1]))), "") or text(places[-1], name)
-        if said:
+        holders = [] if group is None else [item for p in groups for item in values(p, group[0])[:1]]
+        said = next((t for holder in holders if group and (t := text(holder, group[1]))), "")
+        if said := said or (text(root, name) if name in root else ""):
             found[name] = said
     return found
 

@@ -77,6 +77,16 @@ def _pattern(value: int, bits: int, signed: bool) -> int:
     return value - (1 << bits) if signed and value >> (bits - 1) else value
 
 
+def is_low(padding: Padding, rescale: tuple[float, float]) -> bool:
+    """Tell whether all padding is as low as air under a map, so that none has to be looked for.
+
+    Args:
+        padding: The stored values that are padding.
+        rescale: Slope and intercept to HU.
+    """
+    return max(end * rescale[0] + rescale[1] for end in (padding.low, padding.high)) <= _LOW_HU
+
+
 def to_air(hu: np.ndarray, padded: np.ndarray) -> int:
     """Set padding that is not low to AIR_HU, in place; return the number of pixels that changed.
 

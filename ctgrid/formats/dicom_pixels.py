@@ -14,7 +14,7 @@ import numpy as np
 from ctgrid.errors import CtgridError
 from ctgrid.formats import reason_of
 from ctgrid.formats.dicom_header import AfterPixels, Frame, Header, ZeroGuard
-from ctgrid.formats.dicom_padding import Padding, padding_of, to_air
+from ctgrid.formats.dicom_padding import Padding, is_low, padding_of, to_air
 from ctgrid.formats.quiet import quiet_logger
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def _in_hu(stored: Stored, frame: Frame, dataset: Dataset, padding: Padding | No
     plane, meaning = stored.values[frame.number], frame.meaning
     hu = _by_table(plane, dataset, where) if meaning.table else rescale(plane, *(meaning.rescale or (1.0, 0.0)))
     padded = None
-    if padding is not None:
+    sure = not meaning.table and meaning.limits is None and stored.words is None
+    if padding is not None and not (sure and is_low(padding, meaning.rescale or (1.0, 0.0))):
         padded = padding.inside(plane, None if stored.words is None else stored.words[frame.number])
     if meaning.limits is not None:
         mapped = (plane >= min(meaning.limits)) & (plane <= max(meaning.limits))
