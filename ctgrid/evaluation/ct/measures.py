@@ -13,6 +13,7 @@ from ctgrid.evaluation.ct.distances import compare, mean_of, step_quantiles
 from ctgrid.evaluation.ct.histogram import BIN_HU, binned
 from ctgrid.evaluation.ct.power import common_frequencies, mean_db
 from ctgrid.evaluation.ct.profile import Profile, profile
+from ctgrid.evaluation.ct.resemblance import part_of_chest, resemblance
 from ctgrid.evaluation.ct.thumbnails import Features, thumbnails
 from ctgrid.evaluation.ct.z_probe import ZProbe, order_of
 from ctgrid.progress import Progress, silent
@@ -21,7 +22,7 @@ from ctgrid.runs import plain
 if TYPE_CHECKING:
     from ctgrid.evaluation.samples import Sample
 
-PROTOCOL = "ct-measures@1"
+PROTOCOL = "ct-measures@2"
 """Version of what is measured."""
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -44,7 +45,9 @@ def ct_measures(
     Returns:
         JSON values: ``volumes`` (one row of figures for each volume of ``real`` and ``fake``), ``summary`` (each
         figure's mean, standard deviation, least and greatest, of both), ``distances`` (see
-        :func:`ctgrid.evaluation.ct.distances.compare`), ``curves`` for plots, ``warnings``, and ``protocol``.
+        :func:`ctgrid.evaluation.ct.distances.compare`), ``resemblance`` (``figures``, see
+        :func:`ctgrid.evaluation.ct.resemblance.resemblance`, and ``notes`` on volumes that lack some), ``curves`` for
+        plots, ``warnings``, and ``protocol``.
 
     Raises:
         CtgridError: where a set is empty or a volume cannot be measured.
@@ -75,6 +78,7 @@ def measures_of(real: Sequence[Profile], fake: Sequence[Profile]) -> dict[str, A
         "n_real": len(real),
         "n_fake": len(fake),
         "summary": summary_of(rows),
+        "resemblance": {"figures": resemblance(rows), "notes": notes_of(real, fake)},
         "distances": compare(real, fake),
         "curves": curves_of(real, fake),
         "volumes": rows,
@@ -150,9 +154,15 @@ def curves_of(real: Sequence[Profile], fake: Sequence[Profile]) -> dict[str, Any
                     for kind, those in sets.items()
                 },
             }
-            for key in ("body_mm2", "lung_mm2")
+            for key in ("body_mm2", "lung_mm2", "bone_percent")
         },
     }
+
+
+def notes_of(real: Sequence[Profile], fake: Sequence[Profile]) -> list[str]:
+    """Return which volumes have no figures along z, and why."""
+    reasons = ((p.name, part_of_chest(p.extent_mm, p.spacing_mm[0])) for p in (*real, *fake))
+    return [f"{name} {why}" for name, why in reasons if why]
 
 
 def warnings_of(real: Sequence[Profile], fake: Sequence[Profile]) -> list[str]:

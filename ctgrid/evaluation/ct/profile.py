@@ -18,9 +18,12 @@ from ctgrid.evaluation.ct.along_z import (
     strongest_period,
 )
 from ctgrid.evaluation.ct.anatomy import curve, find_anatomy
+from ctgrid.evaluation.ct.chest_frame import chest_frame
 from ctgrid.evaluation.ct.histogram import counts_of
 from ctgrid.evaluation.ct.power import Spectrum, spectrum_db
+from ctgrid.evaluation.ct.resemblance import frame_figures
 from ctgrid.evaluation.ct.shrunk import clipped, shrunk
+from ctgrid.evaluation.ct.skeleton import bone_percent
 from ctgrid.evaluation.ct.thumbnails import Features, framed, thumbnails
 from ctgrid.metrics.sequence import slice_steps
 
@@ -44,6 +47,7 @@ class Profile:
         spectrum: radial, frequencies in 1/mm and dB.
         body_mm2: (50,) area along relative z.
         lung_mm2: likewise.
+        bone_percent: (50,) share of bone in the body along the middle of the chest in its frame, 0 without body.
         features: (n, d) from which heights are read.
     """
 
@@ -58,6 +62,7 @@ class Profile:
     spectrum: Spectrum
     body_mm2: np.ndarray
     lung_mm2: np.ndarray
+    bone_percent: np.ndarray
     features: np.ndarray
 
     @property
@@ -85,6 +90,7 @@ def profile(name: str, volume: Slices, features: Features = thumbnails) -> Profi
     anatomy = find_anatomy(small, hu.shape[1], volume.spacing_mm)
     joints = known_joints(len(hu))
     period = strongest_period(steps)
+    frame = chest_frame(hu, volume.spacing_mm)
     figures = {
         "step_hu": float(steps.mean()),
         "flicker": chest_flicker(hu),
@@ -96,6 +102,7 @@ def profile(name: str, volume: Slices, features: Features = thumbnails) -> Profi
         "strongest_seam_sigmas": period.sigmas if period else float("nan"),
         "body_cm2": float(anatomy.body_mm2.mean()) / 100,
         "lung_litres": anatomy.lung_litres,
+        **frame_figures(frame),
     }
     return Profile(
         name=name,
@@ -109,5 +116,6 @@ def profile(name: str, volume: Slices, features: Features = thumbnails) -> Profi
         spectrum=spectrum_db(hu, volume.spacing_mm[1:]),
         body_mm2=curve(anatomy.body_mm2),
         lung_mm2=curve(anatomy.lung_mm2),
+        bone_percent=curve(np.nan_to_num(bone_percent(frame))),
         features=framed(small, anatomy.body) if features is thumbnails else features(hu),
     )

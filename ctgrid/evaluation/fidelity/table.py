@@ -8,6 +8,7 @@ from typing import Any
 from ctgrid.evaluation.table import markdown
 
 HEADINGS = ("measure", "frames", "value", "95 % confidence", "real", "fake", "detector")
+LIKE_HEADINGS = ("figure of a volume", "unit", "real", "real median", "generated median", "", "spread real / generated")
 CT_COLUMNS = ("value", "fake_mean", "real_mean")
 
 
@@ -32,10 +33,25 @@ def volume_tables(results: Mapping[str, Any]) -> str:
             for name, one in distances.items()
         ]
         parts.append(markdown(("CT measure", "unit", "distance", "mean of generated", "mean of real"), rows))
+        parts += _resemblance(results["ct"].get("resemblance") or {})
         parts += [f"beware: {warning}" for warning in results["ct"].get("warnings", [])]
     if results.get("memorisation"):
         parts.append(f"memorisation: {results['memorisation'].get('verdict', '-')}")
     return "\n\n".join(parts)
+
+
+def _resemblance(found: Mapping[str, Any]) -> list[str]:
+    """Return the figures of generated volumes beside the range of the real ones, and what is to be said to them."""
+    rows = []
+    for name, one in found.get("figures", {}).items():
+        real, fake = one["real"] or {}, one["fake"] or {}
+        low_high = f"{_figure(real['min'])} … {_figure(real['max'])}" if real else "-"
+        spreads = " / ".join("-" if s is None else f"{s:.0%}" for s in (real.get("spread"), fake.get("spread")))
+        verdict = {None: "-", True: "OUTSIDE", False: "within"}[one["outside"]]
+        medians = [_figure(side.get("median")) for side in (real, fake)]
+        rows.append([name, one["unit"] or "-", low_high, *medians, verdict, spreads])
+    tables = [markdown(LIKE_HEADINGS, rows)] if rows else []
+    return [*tables, *(f"note: {note}" for note in found.get("notes", []))]
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -101,6 +101,38 @@ def _volumes(results: Results) -> list[Table]:
     return [first, *others]
 
 
+def _resemblance(found: Any) -> list[Table]:
+    """Return the figures of generated volumes beside the range of the real ones."""
+    if not isinstance(found, Mapping):
+        return []
+    rows = [
+        {
+            "figure": name,
+            **{f"real_{key}": (item.get("real") or {}).get(key) for key in ("min", "median", "max", "spread")},
+            **{f"fake_{key}": (item.get("fake") or {}).get(key) for key in ("median", "spread")},
+            "verdict": {None: "-", True: "outside", False: "within"}[item.get("outside")],
+            "unit": item.get("unit"),
+            "meaning": item.get("meaning"),
+        }
+        for name, item in (found.get("figures") or {}).items()
+        if isinstance(item, Mapping)
+    ]
+    columns = [
+        Column("figure", "figure"),
+        Column("real_min", "real least", ".4g"),
+        Column("real_median", "real median", ".4g"),
+        Column("real_max", "real greatest", ".4g"),
+        Column("fake_median", "generated median", ".4g"),
+        Column("verdict", "in the real range"),
+        Column("real_spread", "real spread", ".2f"),
+        Column("fake_spread", "generated spread", ".2f"),
+        Column("unit", "unit"),
+        Column("meaning", "meaning"),
+    ]
+    notes = _notes("Spread: standard deviation over mean, of each set.", *(found.get("notes") or []))
+    return [Table("Generated chests beside real ones", columns, rows, notes=notes)] if rows else []
+
+
 def _ct(ct: Any) -> list[Table]:
     """Return the measures that need no detector: distances of the sets, and figures of their volumes."""
     if not isinstance(ct, Mapping):
@@ -135,6 +167,7 @@ def _ct(ct: Any) -> list[Table]:
         ]
         notes = _notes("Among real: each real volume to the others, what the value should be.", *ct.get("warnings", []))
         tables.append(Table("CT measures without any detector", columns, distances, notes=notes))
+    tables += _resemblance(ct.get("resemblance"))
     if figures:
         columns = [
             Column("figure", "figure of a volume"),

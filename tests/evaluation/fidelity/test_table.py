@@ -15,7 +15,21 @@ RESULTS: dict[str, Any] = {
         {**ROW, "n_real": 3, "n_fake": 2},
         {**ROW, "measure": "KVD", "confidence": [-0.5, 2.25], "n_real": 3, "n_fake": 2},
     ],
-    "ct": {"distances": {"steps": {"value": 7.5, "unit": "HU", "fake_mean": 8.25, "real_mean": None}}},
+    "ct": {
+        "distances": {"steps": {"value": 7.5, "unit": "HU", "fake_mean": 8.25, "real_mean": None}},
+        "resemblance": {
+            "figures": {
+                "streaks": {
+                    "unit": "share",
+                    "real": {"n": 3, "min": 0.5, "median": 0.6, "max": 0.7, "spread": 0.16},
+                    "fake": {"n": 1, "min": 0.96, "median": 0.96, "max": 0.96, "spread": None},
+                    "outside": True,
+                },
+                "flicker_framed": {"unit": "", "real": None, "fake": None, "outside": None},
+            },
+            "notes": ["scan covers 98 mm"],
+        },
+    },
     "memorisation": {"verdict": "no sign"},
 }
 
@@ -27,6 +41,8 @@ def test_every_figure_stands_in_the_table() -> None:
     assert ["FVD", "16", "123.46", "-", "3", "2", "i3d_torchscript abababab"] in lines
     assert ["KVD", "16", "123.46", "-0.5 … 2.25", "3", "2", "i3d_torchscript abababab"] in lines
     assert ["steps", "HU", "7.5", "8.25", "-"] in lines
+    assert ["streaks", "share", "0.5 … 0.7", "0.6", "0.96", "OUTSIDE", "16% / -"] in lines
+    assert ["flicker_framed", "-", "-", "-", "-", "-", "- / -"] in lines and "note: scan covers 98 mm" in text
     assert text.endswith("memorisation: no sign")
 
 

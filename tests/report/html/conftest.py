@@ -247,6 +247,12 @@ def samples() -> dict[str, Any]:
         "ct": {
             "summary": {"flicker": {"real": {"mean": 1.25, "sd": 0.5}, "fake": {"mean": 2.5, "sd": None}}},
             "distances": {"spectrum_db": {"value": 3.5, "unit": "dB", "meaning": "m", "real_each": [1.0, 2.0]}},
+            "resemblance": {
+                "figures": {
+                    "streaks": {"unit": "share", "real": {"min": 0.5}, "fake": {"median": 0.9}, "outside": True}
+                },
+                "notes": ["part of a chest"],
+            },
             "curves": {"lung_mm2": {"relative_z": heights, "real": [1.0, 3.0, 2.0], "fake": [1.0, 2.0, 2.0]}},
             "warnings": ["one spacing"],
         },

@@ -53,12 +53,14 @@ def test_one_noise_is_drawn_as_bars(samples: dict[str, Any]) -> None:
 
 
 def test_volumes_tell_protocol_detector_confidence_and_warnings(read: Any) -> None:
-    distances, ct, figures, memory = result_tables(read("volumes"))
+    distances, ct, alike, figures, memory = result_tables(read("volumes"))
     row = distances.rows[0]
     assert (row["measure"], row["low"], row["high"]) == ("FVD, 16 frames", 500.0, 525.0)
     assert row["detector"].startswith("i3d, cdcd")
     assert distances.notes[0].startswith("Protocol: stylegan-v@1, sha256 abab") and "few samples" in distances.notes
     assert ct.rows[0]["real"] == 1.5 and figures.rows[0]["fake_sd"] is None
+    assert (alike.rows[0]["real_min"], alike.rows[0]["fake_median"], alike.rows[0]["verdict"]) == (0.5, 0.9, "outside")
+    assert "part of a chest" in alike.notes
     assert memory.rows[0]["ssim"] == 0.5 and "Verdict: new" in memory.notes[0]
     (curve,) = result_charts(read("volumes"))
     assert isinstance(curve, Lines) and set(curve.series) == {"real", "generated"}
@@ -71,7 +73,7 @@ def test_nodules_are_averaged(read: Any) -> None:
 
 def test_volumes_without_any_detector_keep_their_ct_measures(samples: dict[str, Any]) -> None:
     tables = result_tables(read_results(Path("x.json"), samples["volumes"] | {"measures": [], "protocol": None}))
-    assert [table.columns[0].key for table in tables] == ["distance", "figure", "name"]
+    assert [table.columns[0].key for table in tables] == ["distance", "figure", "figure", "name"]
 
 
 def test_ablation_is_compared_by_variant(read: Any) -> None:
