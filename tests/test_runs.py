@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ctgrid.errors import CtgridError
 from ctgrid.runs import RunRecord, fingerprint, move_aside, peak_memory_mib, plain, recorded
 
 
@@ -100,3 +101,42 @@ def test_plain_values() -> None:
 def test_peak_memory_is_in_mib() -> None:
     """This process holds NumPy: more than 15 MiB, less than 100 GiB."""
     assert 15 < peak_memory_mib()["process"] < 100 * 1024
+
+
+def test_a_place_that_is_taken_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with (
+        pytest.raises(CtgridError, match=r"cannot write the record .*run\.json: a folder has that name"),
+        recorded(RunRecord("x", tmp_path / "run.json")),
+    ):
+        raise AssertionError("the work was begun")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_an_output_without_its_record_is_taken_back(tmp_path: Path) -> None:
+    """Where it was not there before: what a file of that name held is gone, and its successor stays."""
+    for name in ("new", "old"):
+        folder = tmp_path / name
+        folder.mkdir()
+        out = folder / "x.nii"
+        if name == "old":
+            out.write_text("before")
+        with (
+            pytest.raises(CtgridError, match=r"rename the record|cannot write"),
+            recorded(RunRecord("x", folder / "run.json"), out),
+        ):
+            out.write_text("after")
+            (folder / "run.json").mkdir()  # somebody else's, meanwhile
+            (folder / "run.json" / "x").touch()
+        assert out.exists() == (name == "old")
+        assert not (folder / "run-1.json").exists()
+
+
+def test_a_working_folder_that_is_gone_is_recorded_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with recorded(RunRecord("x", tmp_path / "run.json")):
+        pass
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["working_folder"] is None
+    monkeypatch.chdir(tmp_path)

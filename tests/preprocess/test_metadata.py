@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text_and_paths_that_are_no_file(tmp_path: Path) -> No
     [
         ("-1024", "low", "RescaleIntercept is 'low', not a number"),
         ("-1024", "", "RescaleIntercept is '', not a number"),
-        ("-1024", "nan", "RescaleIntercept is 'nan'"),
+        ("-1024", "nan", "RescaleIntercept is ''"),
         (",1,", ",0,", "RescaleSlope is 0"),
         ("0.75, 0.75", "0.75, x", "XYSpacing .* is no pair of numbers"),
         ("0.75, 0.75", "1, 2, 3", "XYSpacing .* is no pair of numbers"),
@@ -148,7 +148,8 @@ def test_the_header_spacing_holds_where_it_says_something(tmp_path: Path) -> Non
 def test_metadata_fill_a_header_that_says_nothing(tmp_path: Path) -> None:
     row = table(tmp_path).row("train_1_a_2")
     affine = np.array([[0, -1, 0, 5], [-1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1.0]])
-    used, record = audit_spacing(affine, row)
+    assert audit_spacing(affine, row)[0] is affine  # the caller knows of codes and origin
+    used, record = audit_spacing(affine, row, blank=True)
     assert record is not None
     assert record["used"] == "metadata"
     np.testing.assert_allclose(used, [[0, -0.8, 0, 5], [-0.6, 0, 0, 6], [0, 0, 0.625, 7], [0, 0, 0, 1]])
@@ -162,3 +163,20 @@ def test_files_whose_geometry_is_right_are_not_audited(tmp_path: Path) -> None:
     assert audit_scan(StoredScan(values, np.eye(4), "dicom"), path, found)[1] is None
     ours = StoredScan(values, np.eye(4), "nifti", details={"written_by_ctgrid": True})
     assert audit_scan(ours, path, found)[1] is None
+
+
+def test_names_match_without_regard_to_case_where_none_matches_as_it_stands(tmp_path: Path) -> None:
+    head = "VolumeName,RescaleSlope,RescaleIntercept\n"
+    found = table(tmp_path, head + "A_1,1,-1024\na_2,1,-1\nA_2,1,-2\n")
+    row = found.subset(["x/a_1.nii.gz"]).row("x/a_1.nii.gz")
+    assert row is not None and row.name == "A_1" and "a_1" in found
+    assert [getattr(found.row(name), "name", None) for name in ("a_2", "A_2", "b")] == ["a_2", "A_2", None]
+    with pytest.raises(CtgridError, match="only in other case, as "):
+        table(tmp_path, head + "SCAN,1,0\nscan,1,1\n").row("Scan")
+
+
+@pytest.mark.parametrize("empty", ["", "nan", "NaN", "None", "N/A", "N-A", "<NA>", "null"])
+def test_cells_that_hold_nothing_are_empty(empty: str, tmp_path: Path) -> None:
+    head = "VolumeName,RescaleSlope,RescaleIntercept,XYSpacing,ZSpacing\n"
+    row = table(tmp_path, f"{head}v,1,-1024,{empty},{empty}\nv,1.0,{empty},,1.5\n").row("v")
+    assert row is not None and row.rescale() == (1.0, -1024.0) and row.spacing_mm() is None

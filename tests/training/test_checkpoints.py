@@ -68,18 +68,47 @@ def test_half_a_checkpoint_does_not_count(checkpoints: Checkpoints) -> None:
     assert checkpoints.steps() == [200, 300]
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "other network", "other parts"])
-def test_damage_is_named(damage: str, checkpoints: Checkpoints) -> None:
+def spoil(path: Path, damage: str) -> None:
+    """Damage a file as disks, copies and kills do."""
+    data = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    elif damage == "flipped":  # one bit of a weight, which the mapped file would give without a word
+        data[data.index(filled(path_step(path)).weight.detach().numpy().tobytes())] ^= 1
+        path.write_bytes(data)
+    else:
+        path.write_bytes({"cut": bytes(data[:-200]), "empty": b"", "text": b"not a checkpoint\n"}[damage])
+
+
+def path_step(path: Path) -> int:
+    """The step of a checkpoint's file."""
+    return int(path.parent.name.removeprefix("step_"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "gone", "flipped"])
+def test_a_damaged_newest_gives_way_to_an_older_one(damage: str, checkpoints: Checkpoints, tmp_path: Path) -> None:
+    spoil(checkpoints.folder / "step_00000200" / "state.pt", damage)
+    network = filled(0)
+    assert checkpoints.restore({"model": network}) == 10
+    assert (network.weight == 10).all()
+    assert checkpoints.steps() == [10, 200]  # another process may still be reading
+    assert [path.name for path in checkpoints.set_aside(10)] == ["damaged_step_00000200"]
+    assert checkpoints.steps() == [10]
+    checkpoints.publish(tmp_path / "model")
+    assert (tmp_path / "model" / "from.txt").read_text(encoding="utf-8") == ".partial_00000010"
+    spoil(checkpoints.folder / "step_00000010" / "state.pt", damage)
+    with pytest.raises(
+        CtgridError, match=r"step_00000010/state\.pt is damaged .*remove .*checkpoints to train"
+    ) as caught:
+        checkpoints.restore({"model": network})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("other", ["other network", "other parts"])
+def test_another_run_is_named(other: str, checkpoints: Checkpoints) -> None:
     """With the file and what to do."""
-    path = checkpoints.folder / "step_00000200" / "state.pt"
     state: dict[str, Any] = {"model": filled(0)}
-    if damage == "cut":
-        path.write_bytes(path.read_bytes()[:-200])
-    elif damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "text":
-        path.write_text("not a checkpoint\n")
-    elif damage == "other network":
+    if other == "other network":
         state = {"model": nn.Linear(5, 3)}
     else:
         state |= {"ema": filled(0)}
@@ -129,9 +158,9 @@ def test_logs_are_trimmed_to_a_step(tmp_path: Path) -> None:
 
 def test_state_is_read_without_running_it(checkpoints: Checkpoints) -> None:
     """A checkpoint is data: pickled code in it is refused, not run."""
-    path = checkpoints.folder / "step_00000200" / "state.pt"
-    torch.save({"step": 200, "model": Evil()}, path)
-    with pytest.raises(CtgridError, match="does not fit this run"):
+    for step in checkpoints.steps():
+        torch.save({"step": step, "model": Evil()}, checkpoints.folder / f"step_{step:08d}" / "state.pt")
+    with pytest.raises(CtgridError, match="is damaged"):
         checkpoints.restore({"model": filled(0)})
 
 
