@@ -9,8 +9,8 @@ import typer
 
 from ctgrid.errors import CtgridError
 
-from .convert import MetadataOption, SeriesOption, check_apart
-from .options import HuOption, InputArgument, JsonOption, OverwriteOption, SeedOption
+from .convert import SeriesOption, check_apart
+from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption, SeedOption
 from .output import check_new_folder, cost, default_outputs, describe, finish
 from .progress import progress_bar, titled
 
@@ -172,7 +172,7 @@ def low_dose_command(
     with recorded(record), progress_bar() as progress:
         progress("reading", 0, 1)
         with record.timed("read"):
-            table = MetadataTable.read(metadata) if metadata is not None else None
+            table = MetadataTable.read_all(metadata)
             volume = Volume.read(source, hu=hu, metadata=table, series=series)
             record.add_input(source, record=dict(volume.record))
         with record.timed("simulate"):

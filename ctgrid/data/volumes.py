@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from torch.nn.functional import interpolate
 from ctgrid.errors import CtgridError
 from ctgrid.preprocess.resample import SCALE_HU
 from ctgrid.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from ctgrid.preprocess.metadata import MetadataTable
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
@@ -131,24 +134,32 @@ def check_excluded(exclude: tuple[str, ...], names: list[str], where: Path) -> N
         raise CtgridError(f"exclude: {where} holds no volume {', '.join(map(repr, unknown))}{hint}")
 
 
-def load_slices(path: Path, size: int) -> VolumeSlices:
-    """Read one volume and bring it to canonical orientation, ``size`` x ``size`` pixels, its own slices."""
+def load_slices(path: Path, size: int, metadata: MetadataTable | None = None) -> VolumeSlices:
+    """Read one volume and bring it to canonical orientation, ``size`` x ``size`` pixels, its own slices.
+
+    Args:
+        path: of a scan.
+        size: rows and columns.
+        metadata: the collection's table, where the scan holds stored values.
+    """
     from ctgrid.preprocess.canonical import canonical_pass
     from ctgrid.preprocess.hu import require_ct
     from ctgrid.volume import Volume
 
-    volume = Volume.read(path)
+    volume = Volume.read(path, metadata=metadata)
     require_ct(volume)
     made = canonical_pass(volume, size=size, k=1, slices=None)
     return VolumeSlices(volume_name(path), torch.from_numpy(made.slices), made.record.spacing_mm)
 
 
-def load_volumes(paths: list[Path], size: int, progress: Progress = silent) -> list[VolumeSlices]:
+def load_volumes(
+    paths: list[Path], size: int, progress: Progress = silent, metadata: MetadataTable | None = None
+) -> list[VolumeSlices]:
     """Read volumes, see :func:`load_slices`."""
     volumes = []
     for i, path in enumerate(paths):
         progress("reading volumes", i, len(paths))
-        volumes.append(load_slices(path, size))
+        volumes.append(load_slices(path, size, metadata))
     progress("reading volumes", len(paths), len(paths))
     return volumes
 
