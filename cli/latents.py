@@ -94,8 +94,8 @@ def command(
             record.settings |= {"device": str(chosen), "dtype": str(compute).removeprefix("torch.")}
             record.results = made.as_dict()
             line = (
-                f"{store}: latents of {' and '.join(which)} of {len(made.made)} volumes made, {len(made.renewed)} stale ones made anew, "
-                f"{len(made.kept)} were there (codec {made.codec[:16]}, {keep})"
+                f"{store}: latents of {' and '.join(which)}: {len(made.made)} volumes made, {len(made.renewed)} stale "
+                f"ones made anew, {len(made.kept)} were there (codec {made.codec[:16]}, {keep})"
             )
         record.outputs.append({"path": str(store)})
     finish(record, as_json, [line, cost(record)])

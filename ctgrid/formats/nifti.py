@@ -69,7 +69,9 @@ def read_nifti(path: Path) -> StoredScan:
     return StoredScan(values, affine, "nifti", slope, intercept, details)
 
 
-def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Path | None = None) -> None:
+def write_nifti(
+    path: Path, values: np.ndarray, affine: np.ndarray, template: Path | None = None, marked: bool = True
+) -> None:
     """Write values as they are: slope 1, intercept 0, sform = qform, millimetres.
 
     Two writes of equal volumes give equal bytes, compressed or not. A sheared affine fits the sform
@@ -81,6 +83,7 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Pa
         affine: (4, 4) voxel (x, y, z) to RAS+ mm.
         template: A NIfTI file on the same grid. All of its header is kept, codes, units, texts and extensions,
             but for the number format and its scaling. Where the grid is another one it has no effect.
+        marked: Say in the header that the values are HU, which spares readers the search for evidence.
     """
     import nibabel
 
@@ -98,7 +101,7 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray, template: Pa
         image = nibabel.Nifti1Image(array, affine, dtype=values.dtype)
         image.header.set_xyzt_units("mm")
         image.header.set_slope_inter(1.0, 0.0)
-        image.header["descrip"] = MARK.encode("ascii")
+        image.header["descrip"] = MARK.encode("ascii") if marked else b""
         image.set_qform(affine, code="scanner")
         image.set_sform(affine, code="scanner")
     nibabel.save(image, path)

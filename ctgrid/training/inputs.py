@@ -217,8 +217,8 @@ def refine_task(
 def latents_read(recipe: Recipe) -> tuple[Of, ...]:
     """Return which of a store's latents training by a recipe reads: none where it encodes what it draws.
 
-    Stage 1 draws grids from latents of single cells, unless grids are encoded whole or slices vary. Stage 2's conditions
-    are degraded anew for every example, so that only its slices can be encoded ahead.
+    Stage 1 draws grids from latents of single cells, unless grids are encoded whole or slices vary. Stage 2's
+    conditions are degraded anew for every example, so that only its slices can be encoded ahead.
     """
     if isinstance(recipe, GridRecipe):
         return ("coarse",) if recipe.cell_encoding == "cell" and recipe.variants == 1 and not is_video(recipe) else ()

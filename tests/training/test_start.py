@@ -96,8 +96,8 @@ def test_what_the_weights_lack_stays_fresh_and_what_the_network_lacks_is_named(s
 @pytest.mark.parametrize(
     ("kind", "source", "message"),
     [
-        ("stage1", {"in_channels": 8}, r"x_embedder.proj.weight: \(32, 8, 2, 2\) there, \(32, 4, 2, 2\) here"),
-        ("stage1", {"width": 48}, r"other shapes than the recipe's network, such as .*48.* there"),
+        ("stage1", {"in_channels": 8}, r"final_layer.linear.bias: \(64,\) there, \(32,\) here"),
+        ("stage1", {"width": 48}, r"other shapes than the recipe's network, such as .*288.* there"),
         ("stage1", {"depth": 2}, "has depth 2, the recipe's network has 1"),
         ("stage1", {"condition_channels": 4}, "is a stage 2 and cannot become stage 1"),
     ],
