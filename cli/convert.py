@@ -9,14 +9,10 @@ import typer
 
 from ctgrid.errors import CtgridError
 
-from .options import HuOption, InputArgument, JsonOption, OverwriteOption
+from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption
 from .output import describe, finish, warn
 
 StoredDtype = Literal["keep", "int16", "int32", "float32", "float64"]
-MetadataOption = Annotated[
-    Path | None,
-    typer.Option("--metadata", metavar="CSV", help="Table with VolumeName, RescaleSlope, RescaleIntercept, ..."),
-]
 SeriesOption = Annotated[
     str | None,
     typer.Option(
@@ -62,7 +58,7 @@ def command(
     record = RunRecord("convert", out.parent / "run.json", ctx.obj)
     record.settings = {"dtype": dtype, "hu": hu, "metadata": metadata, "series": series, "overwrite": overwrite}
     with recorded(record, out):
-        table = MetadataTable.read(metadata) if metadata is not None else None
+        table = MetadataTable.read_all(metadata)
         with record.timed("read"):
             volume = Volume.read(source, hu=hu, metadata=table, series=series)
             stored = np.dtype(np.int16) if kind == "dicom" else fitting_dtype(volume, dtype, str(out))

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import DeviceOption, DtypeOption, HuOption, JsonOption, ModelOption, OverwriteOption, parse_strength
+from .options import (
+    DeviceOption,
+    DtypeOption,
+    HuOption,
+    JsonOption,
+    MetadataOption,
+    ModelOption,
+    OverwriteOption,
+    parse_strength,
+)
 from .output import check_suffix, cost, finish, warn
 from .progress import progress_bar
 
@@ -86,9 +95,7 @@ def command(
     dtype: DtypeOption = "auto",
     model: ModelOption = "embedded",
     hu: HuOption = "auto",
-    metadata: Annotated[
-        Path | None, typer.Option("--metadata", metavar="CSV", help="Table with VolumeName, RescaleSlope, ...")
-    ] = None,
+    metadata: MetadataOption = None,
     series: Annotated[
         str | None, typer.Option("--series", help="Which DICOM series: number in ctgrid info, UID, or its ending.")
     ] = None,
@@ -124,7 +131,7 @@ def command(
         settings=settings,
         loading=Loading(model, device, dtype, weights),
         hu=hu,
-        metadata=None if metadata is None else MetadataTable.read(metadata),
+        metadata=MetadataTable.read_all(metadata),
         series=series,
         overwrite=overwrite,
         resume=resume,

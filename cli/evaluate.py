@@ -12,7 +12,16 @@ from ctgrid.errors import CtgridError
 
 from . import evaluate_super_resolution, evaluate_volumes, fetch_detectors
 from .evaluate_options import JsonOption, OutOption, SlicesOption, end, kept_if_there, report, save_text
-from .options import DeviceOption, DtypeOption, HuOption, ModelOption, OverwriteOption, SeedOption, parse_strength
+from .options import (
+    DeviceOption,
+    DtypeOption,
+    HuOption,
+    MetadataOption,
+    ModelOption,
+    OverwriteOption,
+    SeedOption,
+    parse_strength,
+)
 from .output import check_new_folder, cost
 from .progress import progress_bar
 from .spread import SpreadCommand
@@ -82,6 +91,7 @@ def denoising(
     strength: StrengthOption = "known",
     seed: SeedOption = 0,
     hu: HuOption = "auto",
+    metadata: MetadataOption = None,
     model: ModelOption = "embedded",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -98,7 +108,7 @@ def denoising(
     from ctgrid.evaluation.table import denoising_tables
     from ctgrid.runs import recorded
 
-    plan = make_plan(noise, methods, slices, strength, seed, hu, model, device, dtype, weights)
+    plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate denoising", clean, plan, out)
     with recorded(record), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "results.json"):
@@ -122,6 +132,7 @@ def nodules(
     strength: StrengthOption = "known",
     seed: SeedOption = 0,
     hu: HuOption = "auto",
+    metadata: MetadataOption = None,
     model: ModelOption = "embedded",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -138,7 +149,7 @@ def nodules(
     from ctgrid.evaluation.nodule_trial import evaluate_nodules
     from ctgrid.runs import recorded
 
-    plan = make_plan(noise, methods, slices, strength, seed, hu, model, device, dtype, weights)
+    plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate nodules", clean, plan, out)
     with recorded(record), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "nodules.json"):
@@ -158,6 +169,7 @@ def make_plan(
     strength: Any,
     seed: int,
     hu: str,
+    metadata: Sequence[Path] | None,
     model: str,
     device: str,
     dtype: str,
@@ -185,6 +197,7 @@ def make_plan(
         strength=strength,
         hu=hu,
         loading=Loading(model, device, dtype, weights),
+        metadata=tuple(metadata or ()),
     )
 
 

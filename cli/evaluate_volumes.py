@@ -12,7 +12,7 @@ import typer
 from ctgrid.errors import CtgridError
 
 from .errors import say
-from .options import DeviceOption, JsonOption, OverwriteOption, SeedOption
+from .options import DeviceOption, JsonOption, MetadataOption, OverwriteOption, SeedOption
 from .output import check_new_folder, cost, wrote
 from .progress import progress_bar
 
@@ -81,6 +81,7 @@ def command(
     detectors: DetectorsOption = None,
     pin: PinOption = None,
     seed: SeedOption = 0,
+    metadata: MetadataOption = None,
     device: DeviceOption = "auto",
     batch_size: BatchOption = None,
     no_cache: NoCacheOption = False,
@@ -97,7 +98,9 @@ def command(
     from ctgrid.files import check_output
     from ctgrid.runs import RunRecord, recorded
 
-    plan = make_plan(protocol, frames, real_frame, measures, detectors, pin, seed, device, batch_size, no_cache)
+    plan = make_plan(
+        protocol, frames, real_frame, measures, detectors, pin, seed, metadata, device, batch_size, no_cache
+    )
     check_new_folder(out)
     for path in (real, fake, *([train] if train else [])):
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
@@ -140,6 +143,7 @@ def make_plan(
     detectors: Path | None,
     pin: Sequence[str] | None,
     seed: int,
+    metadata: Sequence[Path] | None,
     device: str,
     batch_size: int | None,
     no_cache: bool,
@@ -167,6 +171,7 @@ def make_plan(
             detectors=detectors,
             pins=parse_pins(list(pin or [])),
             seed=seed,
+            metadata=tuple(metadata or ()),
             device=device,
             batch_size=batch_size,
             cache=None if no_cache else cache_folder(),
@@ -204,6 +209,7 @@ def settings_of(plan: Plan, real: Path, fake: Path, train: Path | None) -> dict[
         "measures": plan.measures or "all",
         "detectors": plan.detectors,
         "pins": dict(plan.pins),
+        "metadata": plan.metadata,
         "device": plan.device,
         "batch_size": plan.batch_size,
         "cache": plan.cache,

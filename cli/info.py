@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .convert import MetadataOption, SeriesOption
+from .convert import SeriesOption
+from .options import MetadataOption
 from .output import warn
 from .progress import progress_bar
 
@@ -36,7 +37,7 @@ def command(
         typer.echo(f"{name:<{width}}  {value}".rstrip())
 
 
-def _describe(source: Path, metadata: Path | None, series: str | None) -> dict[str, Any]:
+def _describe(source: Path, metadata: list[Path] | None, series: str | None) -> dict[str, Any]:
     if (source / "zarr.json").is_file():
         from ctgrid.data.store.describe import describe_store
 
@@ -45,7 +46,7 @@ def _describe(source: Path, metadata: Path | None, series: str | None) -> dict[s
     from ctgrid.formats.describe import describe_scan
     from ctgrid.preprocess.metadata import MetadataTable
 
-    return describe_scan(source, MetadataTable.read(metadata) if metadata is not None else None, series)
+    return describe_scan(source, MetadataTable.read_all(metadata), series)
 
 
 def _lines(d: dict[str, Any]) -> Iterator[tuple[str, str]]:

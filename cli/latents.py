@@ -15,10 +15,17 @@ from .progress import progress_bar
 def command(
     ctx: typer.Context,
     store: Annotated[Path, typer.Argument(metavar="STORE", help="A store made by ctgrid prepare.")],
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="NAME|FILE", help="Make what training by this recipe reads, by its codec."),
+    ] = None,
     codec: Annotated[
-        str, typer.Option("--codec", metavar="embedded|DIR", help="The codec, as in a recipe's key codec.")
-    ] = "embedded",
-    of: Annotated[Literal["slices", "coarse", "both"], typer.Option("--of", help="Which slices.")] = "both",
+        str | None,
+        typer.Option("--codec", metavar="embedded|DIR", help="The codec, as in a recipe's key codec; else embedded."),
+    ] = None,
+    of: Annotated[
+        Literal["slices", "coarse", "both"] | None, typer.Option("--of", help="Which slices; both if not given.")
+    ] = None,
     keep: Annotated[
         Literal["float16", "float32"], typer.Option("--keep", help="Number format of what is kept.")
     ] = "float16",
@@ -34,11 +41,29 @@ def command(
     from ctgrid.data.store.latents import Of
     from ctgrid.runs import RunRecord, recorded
 
+    if config is not None and (codec is not None or of is not None or clear):
+        raise typer.BadParameter("give --config, or --codec, --of and --clear", param_hint="--config")
     opened = Store.open(store)
-    which: tuple[Of, ...] = ("slices", "coarse") if of == "both" else (of,)
+    which: tuple[Of, ...] = (of,) if of == "slices" or of == "coarse" else ("slices", "coarse")
+    if config is not None:
+        from ctgrid.training.inputs import latents_wanted
+
+        codec, which = latents_wanted(config, opened)
+        if not which:
+            typer.echo(f"{config} encodes what it draws, so it reads no latents from a store: none made")
+            return
+    codec = codec or "embedded"
     folder = store.resolve()
     record = RunRecord("latents", folder.with_name(f"{folder.name}.latents.run.json"), ctx.obj)
-    record.settings = {"store": store, "codec": codec, "of": which, "keep": keep, "clear": clear, "device": device}
+    record.settings = {
+        "store": store,
+        "config": config,
+        "codec": codec,
+        "of": which,
+        "keep": keep,
+        "clear": clear,
+        "device": device,
+    }
     with recorded(record), progress_bar() as bar:
 
         def progress(phase: str, done: int, total: int) -> None:
@@ -69,8 +94,8 @@ def command(
             record.settings |= {"device": str(chosen), "dtype": str(compute).removeprefix("torch.")}
             record.results = made.as_dict()
             line = (
-                f"{store}: latents of {len(made.made)} volumes made, {len(made.renewed)} stale ones made anew, "
-                f"{len(made.kept)} were there (codec {made.codec[:16]}, {keep})"
+                f"{store}: latents of {' and '.join(which)}: {len(made.made)} volumes made, {len(made.renewed)} stale "
+                f"ones made anew, {len(made.kept)} were there (codec {made.codec[:16]}, {keep})"
             )
         record.outputs.append({"path": str(store)})
     finish(record, as_json, [line, cost(record)])

@@ -41,6 +41,10 @@ SizeOption = Annotated[
     int | None, typer.Option("--size", min=1, help="Pixels of a slice's side; the model's own if not given.")
 ]
 HuOption = Annotated[HuMode, typer.Option("--hu", help="How stored values become HU; auto decides by evidence.")]
+MetadataOption = Annotated[
+    list[Path] | None,
+    typer.Option("--metadata", metavar="CSV", help="Table with VolumeName, RescaleSlope, ...; repeatable."),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]
 InputArgument = Annotated[Path, typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage file, or a DICOM folder.")]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import HuOption, JsonOption
+from ctgrid.errors import CtgridError
+
+from .options import HuOption, JsonOption, MetadataOption
 from .output import cost, finish, warn
 from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ctgrid.runs import RunRecord
 
 _LISTED = 10
 
@@ -22,9 +28,7 @@ def command(
         typer.Argument(metavar="IN...", help="Scans (NIfTI, NRRD, MetaImage, zip, DICOM) and folders to be searched."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The store to write or to go on with, such as X.zarr.")],
-    metadata: Annotated[
-        Path | None, typer.Option("--metadata", metavar="CSV", help="Table with VolumeName, RescaleSlope, ...")
-    ] = None,
+    metadata: MetadataOption = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes on this machine.")] = None,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="tcp://...", help="A running Dask scheduler, instead.")
@@ -87,7 +91,7 @@ def command(
         record.results = tally(rows)
 
     with recorded(record), progress_bar() as progress:
-        with record.timed("prepare"):
+        with record.timed("prepare"), told_anyway(out, rows, record, as_json):
             prepare(
                 sources,
                 out,
@@ -117,6 +121,18 @@ def _warnings(rows: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for warning, names in about.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"{names[0]}{others}", warning
+
+
+@contextmanager
+def told_anyway(out: Path, rows: list[dict[str, Any]], record: RunRecord, as_json: bool) -> Iterator[None]:
+    """Print the table also where a run ends badly after it has put scans into the store."""
+    try:
+        yield
+    except CtgridError:
+        if record.worth_keeping and not as_json:
+            for line in _summary(out, rows, record.results):
+                typer.echo(line)
+        raise
 
 
 def _summary(out: Path, rows: list[dict[str, Any]], counts: dict[str, Any]) -> list[str]:

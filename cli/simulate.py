@@ -9,8 +9,8 @@ import typer
 
 from ctgrid.errors import CtgridError
 
-from .convert import MetadataOption, SeriesOption, check_apart
-from .options import HuOption, InputArgument, JsonOption, OverwriteOption, SeedOption
+from .convert import SeriesOption, check_apart
+from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption, SeedOption
 from .output import check_new_folder, cost, default_outputs, describe, finish, warn
 from .progress import progress_bar, titled
 
@@ -18,6 +18,7 @@ app = typer.Typer(help=__doc__, invoke_without_command=True)
 
 Geometry = Literal["fan", "parallel"]
 Mode = Literal["insert", "full"]
+Part = Literal["train", "valid"]
 
 
 @app.callback()
@@ -74,15 +75,26 @@ def phantom_command(
         float, typer.Option("--noise", min=0, max=1000, help="White noise in HU; see low-dose for that of CT.")
     ] = 0.0,
     labels: Annotated[bool, typer.Option("--labels", help="Write what each voxel is beside it, as …_labels.")] = False,
+    ct_rate: Annotated[
+        Part | None,
+        typer.Option("--ct-rate", help="Raw stored values, named and tabled as that part of CT-RATE; out is a folder."),
+    ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check the outputs and paint one phantom after the other; those that are there already are kept."""
+    from ctgrid.data.simulate.collection import INTERCEPT_HU, collection_names, table_name, write_stored, write_table
     from ctgrid.data.simulate.phantom import check_grid, labelled_phantom
     from ctgrid.files import check_output
     from ctgrid.runs import RunRecord, recorded
 
     targets, numbered = default_outputs("phantom", slices, seed, count) if out is None else plan_outputs(out, count)
+    if ct_rate is not None:
+        if out is None or targets[0].parent != out:
+            raise typer.BadParameter("--out must name a folder", param_hint="--ct-rate")
+        targets = [out / name for name in collection_names(ct_rate, count)]
+        numbered = True
+    offset = 0 if ct_rate is None else INTERCEPT_HU
     folder, shape = targets[0].parent, (slices, size, size)
     voxel = check_grid(seed, shape, spacing_mm, noise)
     if not numbered:
@@ -90,6 +102,7 @@ def phantom_command(
             check_output(path, overwrite)
     record = RunRecord("simulate phantom", folder / "run.json", ctx.find_root().obj, seed)
     record.settings = {"count": count, "size": size, "slices": slices, "spacing_mm": voxel, "noise": noise}
+    record.settings["ct_rate"] = ct_rate
     lines, kept = [], 0
     with recorded(record), progress_bar() as bar:
         for i, path in enumerate(targets):
@@ -97,7 +110,7 @@ def phantom_command(
             facts = {"seed": seed + i, "shape": shape, "spacing_mm": voxel}
             wanted = (path, labels_path(path))[: 1 + labels]
             if not overwrite and all(p.exists() for p in wanted):
-                check_same(path, seed + i, shape, voxel, noise)
+                check_same(path, seed + i, shape, voxel, noise, offset)
                 kept += 1
                 record.add_output(path, **facts, kept=True)
                 continue
@@ -108,11 +121,17 @@ def phantom_command(
                 folder.mkdir(exist_ok=True)
                 for target, volume in zip(wanted, (hu, parts), strict=False):
                     if target.exists() and not overwrite and target == path:
-                        check_same(path, seed + i, shape, voxel, noise)
+                        check_same(path, seed + i, shape, voxel, noise, offset)
                         continue
-                    volume.write(target, overwrite=overwrite)
+                    if ct_rate is not None and volume is hu:
+                        write_stored(target, hu)
+                    else:
+                        volume.write(target, overwrite=overwrite)
                     record.add_output(target, **facts)
             lines.append(f"{path}: {describe(hu)}, seed {seed + i}")
+        if ct_rate is not None:
+            write_table(folder / table_name(ct_rate), [path.name for path in targets], voxel)
+            record.add_output(folder / table_name(ct_rate))
         record.results = {"written": count - kept, "kept": kept}
     finish(record, as_json, [*lines, *([f"{kept} kept that were there"] if kept else []), cost(record)])
 
@@ -172,7 +191,7 @@ def low_dose_command(
     with recorded(record, out), progress_bar() as progress:
         progress("reading", 0, 1)
         with record.timed("read"):
-            table = MetadataTable.read(metadata) if metadata is not None else None
+            table = MetadataTable.read_all(metadata)
             volume = Volume.read(source, hu=hu, metadata=table, series=series)
             record.add_input(source, record=dict(volume.record))
         with record.timed("simulate"):
@@ -222,7 +241,12 @@ def labels_path(path: Path) -> Path:
 
 
 def check_same(
-    path: Path, seed: int, shape: tuple[int, int, int], voxel: tuple[float, float, float], noise: float
+    path: Path,
+    seed: int,
+    shape: tuple[int, int, int],
+    voxel: tuple[float, float, float],
+    noise: float,
+    offset: int = 0,
 ) -> None:
     """Make sure that a file that is there already is the phantom that is asked for, by grid and middle slice.
 
@@ -236,7 +260,7 @@ def check_same(
 
     found, middle = Volume.read(path, hu="stored"), shape[0] // 2
     same = found.shape == shape and np.allclose(found.spacing_mm, voxel, rtol=1e-4)
-    if not same or not np.array_equal(found.hu[middle], phantom_slice(seed, middle, shape, voxel, noise)):
+    if not same or not np.array_equal(found.hu[middle] + offset, phantom_slice(seed, middle, shape, voxel, noise)):
         raise CtgridError(
             f"{path} exists and is not the phantom of seed {seed} asked for; pass --overwrite to replace it"
         )

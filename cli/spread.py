@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 class SpreadCommand(TyperCommand):
     """Write the option's name before each further value, which is what the parser knows."""
 
-    spread: ClassVar[frozenset[str]] = frozenset({"--clean", "--noise", "--methods", "--real", "--train"})
+    spread: ClassVar[frozenset[str]] = frozenset({"--clean", "--noise", "--methods", "--real", "--train", "--metadata"})
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse after every value has its option's name."""

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import JsonOption
+from .errors import say
+from .options import JsonOption, MetadataOption
 from .output import check_new_folder, finish, warn
 from .progress import progress_bar
 
@@ -23,6 +24,15 @@ def command(
         str | None,
         typer.Option("--config", metavar="NAME|FILE", help="The recipe; embedded-KIND if not given."),
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init",
+            metavar="WEIGHTS",
+            help="Start from these: DiT or GriDiT .pt, a model, run or diffusers folder; the recipe's KIND.start.",
+        ),
+    ] = None,
+    metadata: MetadataOption = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="Instead of the recipe's steps.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's newest checkpoint.")] = False,
@@ -46,11 +56,12 @@ def command(
 
     overrides = dict(parse_change(text) for text in changes or [])
     overrides |= {f"{kind}.video.gray": True} if gray else {}
+    overrides |= {f"{kind}.start": init} if init is not None else {}
     config = config or f"embedded-{kind}"
     check_new_folder(out)
     record = RunRecord("train", out / "run.json", ctx.obj, seed)
     record.settings = {"kind": kind, "config": config, "data": data, "resume": resume, "overrides": overrides}
-    record.settings |= {"split": split, "fraction": fraction}
+    record.settings |= {"split": split, "fraction": fraction, "metadata": metadata}
     with recorded(record), progress_bar() as bar:
 
         def progress(phase: str, done: int, total: int) -> None:
@@ -75,6 +86,8 @@ def command(
             max_steps=max_steps,
             seed=seed,
             overrides=overrides,
+            metadata=metadata or (),
+            notice=say,
             progress=progress,
             warn=told,
         )

@@ -19,6 +19,7 @@ from ctgrid.progress import Progress, silent
 
 if TYPE_CHECKING:
     from ctgrid.data.store.cases import Case
+    from ctgrid.preprocess.metadata import MetadataTable
 
 SUFFIXES = tuple(sorted(READABLE, key=len, reverse=True))  # .nii.gz before any ending of it
 
@@ -131,29 +132,37 @@ def check_excluded(exclude: tuple[str, ...], names: list[str], where: Path) -> N
         raise CtgridError(f"exclude: {where} holds no volume {', '.join(map(repr, unknown))}{hint}")
 
 
-def load_slices(path: Path, size: int, name: str | None = None) -> VolumeSlices:
+def load_slices(path: Path, size: int, name: str | None = None, metadata: MetadataTable | None = None) -> VolumeSlices:
     """Read one volume and bring it to canonical orientation, ``size`` x ``size`` pixels, its own slices.
 
-    Its name is that of the file or folder where none is given.
+    Args:
+        path: of a scan.
+        size: rows and columns.
+        name: it goes by; None takes that of the file or folder.
+        metadata: the collection's table, where the scan holds stored values.
     """
     from ctgrid.preprocess.canonical import canonical_pass
     from ctgrid.preprocess.hu import require_ct
     from ctgrid.volume import Volume
 
-    volume = Volume.read(path)
+    volume = Volume.read(path, metadata=metadata)
     require_ct(volume)
     made = canonical_pass(volume, size=size, k=1, slices=None)
     return VolumeSlices(name or volume_name(path), torch.from_numpy(made.slices), made.record.spacing_mm)
 
 
 def load_volumes(
-    paths: Sequence[Path], size: int, progress: Progress = silent, names: Sequence[str] | None = None
+    paths: Sequence[Path],
+    size: int,
+    progress: Progress = silent,
+    names: Sequence[str] | None = None,
+    metadata: MetadataTable | None = None,
 ) -> list[VolumeSlices]:
     """Read volumes, see :func:`load_slices`; ``names`` go with the paths."""
     volumes = []
     for i, path in enumerate(paths):
         progress("reading volumes", i, len(paths))
-        volumes.append(load_slices(path, size, None if names is None else names[i]))
+        volumes.append(load_slices(path, size, None if names is None else names[i], metadata))
     progress("reading volumes", len(paths), len(paths))
     return volumes
 

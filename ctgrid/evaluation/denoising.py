@@ -23,6 +23,7 @@ from ctgrid.evaluation.noise import Noise, clipped
 from ctgrid.evaluation.results import Results, case_hash
 from ctgrid.evaluation.slices import parse_slices, runs_of, subvolume, with_context
 from ctgrid.metrics.regions import TISSUES_HU, body_mask, difference, lung_mask
+from ctgrid.preprocess.metadata import MetadataTable
 from ctgrid.progress import Progress, silent
 from ctgrid.runs import fingerprint, version_of
 from ctgrid.volume import Volume
@@ -54,6 +55,7 @@ class Evaluation:
         strength: what methods are told: the noise that was added ("known"), nothing ("auto"), or a number of HU.
         hu: how the scans' values become HU.
         loading: what methods need to be loaded.
+        metadata: tables of the scans' collection, where they hold stored values.
     """
 
     noises: tuple[Noise, ...]
@@ -63,6 +65,18 @@ class Evaluation:
     strength: Given = "known"
     hu: str = "auto"
     loading: Loading = field(default_factory=Loading)
+    metadata: tuple[Path, ...] = ()
+
+    @cached_property
+    def table(self) -> MetadataTable | None:
+        """The tables, read once."""
+        return MetadataTable.read_all(self.metadata)
+
+    def source_of(self, path: Path) -> str:
+        """Return what tells a scan from another: the hash of its content, and its row of the tables if it has one."""
+        row = self.table.row(path) if self.table is not None else None
+        digest = str(fingerprint(path)["sha256"])
+        return digest if row is None else f"{digest} {sorted(row.fields.items())}"
 
 
 @dataclass
@@ -145,7 +159,7 @@ def evaluate_denoising(
     total = len(clean) * len(plan.noises) * len(plan.methods)
     done = 0
     for path, name in zip(clean, names, strict=True):
-        source = fingerprint(path)["sha256"]
+        source = plan.source_of(path)
         scan: CleanScan | None = None
         for noise in plan.noises:
             missing = []
@@ -188,7 +202,7 @@ class CleanScan:
         """Read a scan, turn it so that slices are axial and counted from the feet, and find body and lungs."""
         from ctgrid.preprocess.hu import require_ct
 
-        volume = Volume.read(path, hu=plan.hu)
+        volume = Volume.read(path, hu=plan.hu, metadata=plan.table)
         require_ct(volume, min_slices=1)
         volume = clipped(volume.reoriented("LPS"))
         indices = parse_slices(plan.slices, len(volume.hu))

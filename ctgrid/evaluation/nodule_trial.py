@@ -19,7 +19,6 @@ from ctgrid.evaluation.results import Results, case_hash
 from ctgrid.evaluation.slices import subvolume
 from ctgrid.files import atomic_output
 from ctgrid.progress import Progress, silent
-from ctgrid.runs import fingerprint
 from ctgrid.volume import Volume
 
 PROTOCOL = "nodules@1"
@@ -87,7 +86,7 @@ def evaluate_nodules(
     total = len(clean) * len(plan.noises) * len(plan.methods)
     done = 0
     for path, name in zip(clean, names, strict=True):
-        source = fingerprint(path)["sha256"]
+        source = plan.source_of(path)
         field: Field | None = None
         for noise in plan.noises:
             hashes = {m: hash_of(plan, source, noise, m, bench) for m in plan.methods}

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ctgrid.errors import CtgridError
 from ctgrid.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from ctgrid.preprocess.metadata import MetadataTable
 
 SIZE = 512
 Frame = Literal["own", "generatect"]
@@ -62,6 +65,7 @@ def open_samples(
     slices: int | None = None,
     frame: Frame = "own",
     left_out: list[str] | None = None,
+    metadata: MetadataTable | None = None,
     progress: Progress = silent,
 ) -> list[Sample]:
     """List the volumes at a path without holding any of them.
@@ -75,6 +79,7 @@ def open_samples(
         frame: ``generatect`` brings scans to that protocol's 201 slices first, resized as they are, without padding;
             a store must have been made by it.
         left_out: gets a line for every scan that the frame's protocol leaves out.
+        metadata: the collection's table, for scans that hold stored values.
         progress: told of every volume, whose content is hashed.
 
     Returns:
@@ -98,7 +103,7 @@ def open_samples(
         samples = _stored(store, size, slices, progress)
     else:
         left_out = [] if left_out is None else left_out
-        samples = _scans(path, size, slices, frame, left_out, progress)
+        samples = _scans(path, size, slices, frame, left_out, metadata, progress)
         if not samples and left_out:
             raise CtgridError(f"{path}: protocol {frame} leaves out every volume here; {left_out[0]}")
     if not samples:
@@ -107,7 +112,13 @@ def open_samples(
 
 
 def _scans(
-    path: Path, size: int | None, slices: int | None, frame: Frame, left_out: list[str], progress: Progress
+    path: Path,
+    size: int | None,
+    slices: int | None,
+    frame: Frame,
+    left_out: list[str],
+    table: MetadataTable | None,
+    progress: Progress,
 ) -> list[Sample]:
     """List files and DICOM series, but for those that the frame leaves out."""
     from ctgrid.data.store.cases import find_cases, named
@@ -122,21 +133,24 @@ def _scans(
         if reason is not None:
             left_out.append(reason)
             continue
-        known = identity(case.path, None, case.series)
-        digest = _digest({key: known[key] for key in ("sha256", "series", "sidecar") if key in known})
-        load = partial(_load_scan if frame == "own" else _load_framed, case.path, case.series, size, slices)
+        own = table.subset([case.path]) if table is not None else None
+        known = identity(case.path, own, case.series)
+        digest = _digest({key: known[key] for key in ("sha256", "series", "sidecar", "metadata") if key in known})
+        load = partial(_load_scan if frame == "own" else _load_framed, case.path, case.series, size, slices, own)
         samples.append(Sample(case.name, case.path, digest, load, frame))
     return samples
 
 
-def _load_scan(path: Path, series: str | None, size: int | None, slices: int | None) -> Slices:
+def _load_scan(
+    path: Path, series: str | None, size: int | None, slices: int | None, table: MetadataTable | None
+) -> Slices:
     """Read a scan and turn it upright, as protocol ``canonical`` does."""
     from ctgrid.geometry import reorient
     from ctgrid.preprocess.canonical import DISPLAY, canonical_pass
     from ctgrid.preprocess.hu import require_ct
     from ctgrid.volume import Volume
 
-    volume = Volume.read(path, series=series)
+    volume = Volume.read(path, metadata=table, series=series)
     require_ct(volume)
     if size is None:
         size = max(reorient(volume.hu, volume.affine, DISPLAY)[0].shape[1:])
@@ -169,14 +183,16 @@ def _outside(path: Path, series: str | None) -> str | None:
     return why_outside(path, slices_in(path) if header_tells else len(read_stored(path, series).values))
 
 
-def _load_framed(path: Path, series: str | None, size: int | None, slices: int | None) -> Slices:
+def _load_framed(
+    path: Path, series: str | None, size: int | None, slices: int | None, table: MetadataTable | None
+) -> Slices:
     """Read a scan as GenerateCT's loader does, and turn it upright."""
     from ctgrid.formats import read_stored
     from ctgrid.preprocess.generatect import generatect_pass
     from ctgrid.preprocess.protocols import orientation_of
 
     scan = read_stored(path, series)
-    made = generatect_pass(path, size or max(scan.values.shape[1:]), k=1, scan=scan)
+    made = generatect_pass(path, size or max(scan.values.shape[1:]), k=1, metadata=table, scan=scan)
     return _brought(path, made.slices, orientation_of(made.record.to_json()), made.record.spacing_mm, size, slices)
 
 

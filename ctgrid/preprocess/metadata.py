@@ -19,6 +19,7 @@ from ctgrid.formats import READABLE
 NAME = "VolumeName"
 NEEDED = (NAME, "RescaleSlope", "RescaleIntercept")
 FIELDS = ("RescaleSlope", "RescaleIntercept", "XYSpacing", "ZSpacing", "Manufacturer")
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 _UNIT, _RECORD = "\x1f", "\x1e"  # ASCII's own separators
 _BETWEEN_NUMBERS = r"[\s,;\\\[\]()]+"
 _EMPTY = frozenset(("nan", "none", "null", "nil", "nat", "na", "n/a", "n-a", "n.a.", "#n/a", "<na>", "-", "--", "?"))
@@ -143,6 +144,33 @@ class MetadataTable:
             raise CtgridError(f"{path} is not a readable CSV: {error}") from error
         except OSError as error:
             raise CtgridError(f"cannot read the metadata {path}: {error.strerror or error}") from error
+
+    @classmethod
+    def read_all(cls, paths: Paths | None) -> MetadataTable | None:
+        """Read the tables of one collection (CT-RATE has one for training and one for validation) as one.
+
+        Args:
+            paths: As :meth:`read` takes them, one or many; None or none at all give None.
+
+        Raises:
+            CtgridError: as :meth:`read`, or two tables disagree about a volume.
+        """
+        several = [paths] if isinstance(paths, str | os.PathLike) else list(paths or ())
+        tables = [cls.read(path) for path in dict.fromkeys(several)]
+        if len(tables) < 2:
+            return tables[0] if tables else None
+        rows: dict[str, tuple[str, ...]] = {}
+        origin: dict[str, MetadataTable] = {}
+        for table in tables:
+            for key, cells in table._rows.items():
+                first = rows.setdefault(key, cells)
+                other = origin.setdefault(key, table)
+                if first[1:] != cells[1:]:
+                    raise CtgridError(
+                        f"{other.file}, line {first[0]}, and {table.file}, line {cells[0]}, disagree about {key}; "
+                        "keep one, or give one table"
+                    )
+        return cls(" and ".join(table.file for table in tables), rows)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -110,6 +110,7 @@ class CodecRecipe(_Frozen):
     cells_per_crop: int = Field(4, gt=0, description="cells per crop in an example")
     kl_weight: float = Field(1e-4, ge=0)
     encoder_of: str | None = Field(None, description="codec whose encoder is kept; only the rest is trained")
+    start: str | None = Field(None, description="weights that training starts from, see ctgrid.training.start")
     video: VideoRecipe | None = Field(None, description="clips instead of CT volumes")
 
     @property
@@ -128,6 +129,7 @@ class DiffusionRecipe(_Frozen):
     """What the two diffusion stages share."""
 
     network: dict[str, Any] = Field(default_factory=dict)
+    start: str | None = Field(None, description="weights that training starts from, see ctgrid.training.start")
     codec: str = Field("embedded", description="'embedded' or a folder with a codec")
     prediction: Literal["epsilon", "v", "x0"] = "epsilon"
     min_snr_gamma: float | None = Field(None, gt=0)
@@ -207,7 +209,7 @@ class DetailRecipe(_Frozen):
     low_dose_share: float = Field(0.25, ge=0, le=1, description="versions whose noise is simulated in projections")
     alone_share: float = Field(0.3, ge=0, le=1, description="examples without the diffusion result")
     fresh_share: float = Field(0.0, ge=0, le=1, description="of those, examples with white noise drawn on the spot")
-    start: str | None = Field(None, description="folder of a network of the same sizes that training goes on from")
+    start: str | None = Field(None, description="weights that training starts from, see ctgrid.training.start")
     level_power: float = Field(0.7, ge=0, description="errors are weighted by the noise level to minus this power")
 
 

@@ -39,6 +39,7 @@ class Selection:
         split: see :func:`ctgrid.data.store.splits.select_volumes`.
         fraction: percent of the patients, likewise.
         part: of a published split of video clips, instead of the recipe's.
+        metadata: the collection's tables, for a folder of scans that hold stored values.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Selection:
     split: str | None = None
     fraction: float | None = None
     part: Literal["train", "test"] | None = None
+    metadata: tuple[Path, ...] = ()
 
     def choose(self, recipe: Recipe) -> list[Path]:
         """Return the scans or the stored volumes' folders that are chosen, without opening them.
@@ -93,7 +95,7 @@ class Selection:
         file, colon, part = (self.split or "").rpartition(":")
         if not colon or part != "train":
             return None
-        return self._if_there(Selection(self.path, self.exclude, f"{file}:valid"), recipe)
+        return self._if_there(replace(self, split=f"{file}:valid", fraction=None), recipe)
 
     @staticmethod
     def _if_there(other: Selection, recipe: Recipe) -> Selection | None:
@@ -146,18 +148,23 @@ def open_data(selection: Selection, recipe: Recipe, progress: Progress = silent)
         CtgridError: as :meth:`Selection.choose`, or where a volume cannot be read or is damaged.
     """
     from ctgrid.data.store import Store, is_store
+    from ctgrid.preprocess.metadata import MetadataTable
 
     if is_video(recipe):
         from ctgrid.training.video import open_videos
 
         return open_videos(selection, recipe, progress)  # type: ignore[arg-type]
     chosen = selection.volumes(recipe)
-    facts = {"path": str(selection.path), "split": selection.split, "fraction": selection.fraction}
+    facts: dict[str, Any] = {"path": str(selection.path), "split": selection.split, "fraction": selection.fraction}
     if not is_store(selection.path):
-        scans = load_volumes(list(chosen), recipe.size, progress, list(chosen.values()))
+        table = MetadataTable.read_all(selection.metadata)
+        facts["metadata"] = [str(path) for path in selection.metadata]
+        scans = load_volumes(list(chosen), recipe.size, progress, list(chosen.values()), table)
         return TrainingData(scans, {scan.name: scan.digest()[:32] for scan in scans}, None, {"kind": "folder", **facts})
     from ctgrid.data.stored import in_parallel, stored_volumes
 
+    if selection.metadata:
+        raise CtgridError(f"{selection.path}: a store holds HU already; leave --metadata out")
     store = Store.open(selection.path)
     volumes = stored_volumes(store, list(chosen.values()))
     needed = ("coarse",) if isinstance(recipe, GridRecipe) else ("slices", "coarse")

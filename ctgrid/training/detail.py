@@ -14,8 +14,7 @@ from ctgrid.data.pairs import PAIRS_VERSION, NoisyPair, make_pairs, with_white_n
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.denoising.diffusion import DIFFUSION, diffusion_identity
 from ctgrid.draws import integer, uniform
-from ctgrid.errors import CtgridError
-from ctgrid.models.bundle import DETAIL, digest_of_model, part_folder, read_detail
+from ctgrid.models.bundle import DETAIL, digest_of_model
 from ctgrid.models.detail import DetailNet
 from ctgrid.progress import Progress
 from ctgrid.training.config import DetailRecipe
@@ -36,22 +35,8 @@ class DetailTask:
         self.recipe, self.pairs = recipe, pairs
 
     def build(self) -> nn.Module:
-        """Return an untrained :class:`DetailNet`, or the one that the recipe goes on from.
-
-        Raises:
-            CtgridError: where that one is of other sizes.
-        """
-        network = DetailNet(**self.recipe.network)
-        if self.recipe.start is not None and not next(network.parameters()).is_meta:
-            folder = part_folder(Path(self.recipe.start), DETAIL)
-            before = read_detail(folder)
-            try:
-                network.load_state_dict(before.state_dict())
-            except RuntimeError as error:
-                raise CtgridError(
-                    f"detail.start: the network in {folder} has other sizes than detail.network"
-                ) from error
-        return network
+        """Return an untrained :class:`DetailNet`."""
+        return DetailNet(**self.recipe.network)
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw a crop: images (2 n + 2, c, c), target noise (1, c, c), noise_hu () and present ()."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
@@ -21,11 +21,14 @@ from ctgrid.models.bundle import StageFacts
 from ctgrid.models.codecs import Codec, load_codec
 from ctgrid.preprocess.oriented import check_orientation
 from ctgrid.progress import Progress
-from ctgrid.training.config import DiffusionRecipe, GridRecipe, RefineRecipe
-from ctgrid.training.data import TrainingData
+from ctgrid.training.config import DiffusionRecipe, GridRecipe, RefineRecipe, load_config
+from ctgrid.training.data import Recipe, TrainingData, check_settings, is_video
 from ctgrid.training.stage1 import GridTask
 from ctgrid.training.stage2 import RefineTask
 from ctgrid.training.stage2_store import StoredRefineTask
+
+if TYPE_CHECKING:
+    from ctgrid.data.store import Store
 
 FACTS_FROM = 1000
 """Volumes of a store, evenly chosen, whose spacing is looked at for the stage's facts."""
@@ -34,7 +37,7 @@ FACTS_FROM = 1000
 NEARLY_ALL = 0.75
 """Share of a store's volumes that must agree in the orientation of their slices."""
 
-MODEL_KEYS = {"network", "prediction", "min_snr_gamma", "codec", "layout"}
+MODEL_KEYS = {"network", "start", "prediction", "min_snr_gamma", "codec", "layout"}
 """Keys of a recipe that say what is trained, or are told in other words."""
 
 DRAWING_KEYS = {"strides", "keyframe_share", "window_share", "unknown_share"}
@@ -136,7 +139,7 @@ def grid_task(
         if recipe.deformation_mm:
             raise CtgridError("stage1.deformation_mm is for a folder of scans; a store's slices are deformed no more")
         volumes: Any = data.volumes
-        if recipe.cell_encoding == "cell" and recipe.variants == 1:
+        if latents_read(recipe):
             latents = stored_latents(volumes, codec, "coarse", progress)
             if latents is not None:
                 return GridTask(recipe, CellLatents(latents), codec, known)
@@ -212,6 +215,28 @@ def refine_task(
 
     tensors = cached(cache, identity(recipe, data, codec, seed, compute), make)
     return RefineTask(recipe, tensors["fine"], tensors["coarse"], codec, known)
+
+
+def latents_read(recipe: Recipe) -> tuple[Of, ...]:
+    """Return which of a store's latents training by a recipe reads: none where it encodes what it draws.
+
+    Stage 1 draws grids from latents of single cells, unless grids are encoded whole or slices vary. Stage 2's
+    conditions are degraded anew for every example, so that only its slices can be encoded ahead.
+    """
+    if isinstance(recipe, GridRecipe):
+        return ("coarse",) if recipe.cell_encoding == "cell" and recipe.variants == 1 and not is_video(recipe) else ()
+    return ("slices",) if isinstance(recipe, RefineRecipe) and not is_video(recipe) else ()
+
+
+def latents_wanted(config: str, store: Store) -> tuple[str, tuple[Of, ...]]:
+    """Return the codec that a recipe names, and which latents of a store training by it reads.
+
+    Raises:
+        CtgridError: where the recipe cannot be read, or the store was not made for it.
+    """
+    recipe = load_config(config).recipe
+    check_settings(store, recipe)
+    return getattr(recipe, "codec", ""), latents_read(recipe)
 
 
 def stored_latents(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ctgrid.errors import CtgridError
 from ctgrid.progress import Progress, silent, unheard
@@ -42,7 +42,9 @@ def learning_rate_factor(step: int, settings: Optimisation) -> float:
 class Trainer:
     """A task's network with everything that changes while it is trained."""
 
-    def __init__(self, task: Task, settings: Optimisation, seed: int, out: Path) -> None:
+    def __init__(
+        self, task: Task, settings: Optimisation, seed: int, out: Path, start: Callable[[nn.Module], None] | None = None
+    ) -> None:
         """Build the network under the seed and prepare it for the devices at hand.
 
         Args:
@@ -50,6 +52,7 @@ class Trainer:
             settings: the loop's numbers.
             seed: seed of the starting weights and of every example.
             out: the run's folder; must exist.
+            start: puts weights into the fresh network, before anything is averaged.
         """
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
@@ -63,7 +66,10 @@ class Trainer:
         )
         set_seed(seed)
         device = self.accelerator.device
-        self.model: Any = prepare_network(task.build(), settings).to(device)
+        network = task.build()
+        if start is not None:
+            start(network)
+        self.model: Any = prepare_network(network, settings).to(device)
         if settings.sharding == "fsdp":
             self.model = shard(self.model, device, settings.precision)
         self.ema = EMAModel(self.model.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
@@ -190,6 +196,7 @@ def fit(
     validation: Validation | None = None,
     monitor: Monitor | None = None,
     held_out: Task | None = None,
+    start: Callable[[nn.Module], None] | None = None,
     progress: Progress = silent,
     warn: Callable[[str], object] = unheard,
 ) -> dict[str, Any]:
@@ -211,6 +218,7 @@ def fit(
         validation: how often the averaged weights are looked at; None never.
         monitor: where numbers and pictures go besides; None nowhere.
         held_out: the same task on validation data; without it only pictures are made, of the training data.
+        start: puts weights into the fresh network; a checkpoint that is resumed replaces them.
         progress: called after every optimizer step.
         warn: told of checkpoints that are damaged.
 
@@ -221,7 +229,7 @@ def fit(
         CtgridError: where the loss is not finite, or the checkpoint does not fit.
     """
     started = time.perf_counter()
-    trainer = Trainer(task, settings, seed, out)
+    trainer = Trainer(task, settings, seed, out, start)
     first = trainer.restore(warn) if resume else 0
     main = trainer.accelerator.is_main_process
     validator = Validator(trainer, held_out, validation)

@@ -1,42 +1,33 @@
 """What a recipe will need before anything runs: parameters, memory, arithmetic and time.
 
-Memory and arithmetic are those of one training step on tensors without data, operation by operation; time is
-measured on networks of one and of three blocks, and continued to the recipe's depth.
+Memory and arithmetic are those of one training step on tensors without data, operation by operation, in networks of one
+and of two blocks, and continued to the recipe's depth; time is measured (:mod:`ctgrid.training.trial`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from statistics import median
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from ctgrid.devices import choose_device, wait_for
+from ctgrid.devices import choose_device
 from ctgrid.draws import generator_for
 from ctgrid.errors import CtgridError
-from ctgrid.precision import autocast, recipe_dtype
 from ctgrid.runs import peak_memory_mib
-from ctgrid.training.batches import Batches
 from ctgrid.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.training.empty import empty_task
 from ctgrid.training.loop import prepare_network
-from ctgrid.training.meter import MemoryMeter, imagined, no_data
+from ctgrid.training.meter import imagined, no_data
 from ctgrid.training.muon import build_optimizer
 from ctgrid.training.settled import settled
+from ctgrid.training.stage1 import GridTask
 from ctgrid.training.task import Task
+from ctgrid.training.trial import depth_of, loss_pass, step_seconds
 
 CUDA_CONTEXT_GB = 0.6
 """What CUDA itself and its libraries take on a device."""
 
-TRIAL_FLOPS = 4e11
-"""Arithmetic of one timed trial, about: a second or two on a small CPU."""
-
-SHALLOW = (1, 3)
-REPEATS = 3
+DEEP_ENOUGH = 2
+"""Blocks of a network from which deeper ones are told."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +78,8 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
     device = choose_device()
     config = settled(config, device, elsewhere=flops_per_second is not None)
     settings = config.optimisation
-    task = empty_task(config)
-    parameters, flops, memory = imagine(task, settings, config.seed)
+    found, block_flops = foresee(config)
+    flops, memory = found.flops, dict(found.memory)
     if settings.sharding == "fsdp":
         for part in ("weights", "gradients", "optimizer", "average"):
             memory[part] /= processes
@@ -105,12 +96,11 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
             raise CtgridError(f"flops_per_second must be positive, got {flops_per_second:g}")
         seconds = flops / flops_per_second
     else:
-        seconds = measure(config, device, flops)
-        basis = f"networks of {SHALLOW[0]} and {SHALLOW[1]} blocks timed on this {device.type}"
+        seconds, basis = step_seconds(config, device, flops, block_flops)
     return TrainingPlan(
         kind=config.kind,
         precision=settings.precision,
-        parameters=parameters,
+        parameters=found.parameters,
         memory_gb=round(sum(memory.values()), 3),
         memory={name: round(value, 3) for name, value in memory.items()},
         flops_per_step=flops,
@@ -121,13 +111,25 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
     )
 
 
-def imagine(task: Task, settings: Optimisation, seed: int) -> tuple[int, float, dict[str, float]]:
-    """Go through one optimizer step without data.
+@dataclass(frozen=True)
+class Imagined:
+    """One optimizer step of one process, as found without data.
 
-    Returns:
-        Parameters; operations of an optimizer step; 10^9 bytes of weights, gradients, optimizer, average and
-        activations (all that lives only inside a step).
+    Attributes:
+        parameters: of the network.
+        flops: floating point operations of the step.
+        memory: 10^9 bytes of weights, gradients, optimizer, average and activations (all that lives only inside it).
+        encoded: 10^9 bytes of activations where the codec's work is done already; of a task without such work the same.
     """
+
+    parameters: int
+    flops: float
+    memory: dict[str, float]
+    encoded: float
+
+
+def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
+    """Go through one optimizer step without data."""
     from torch.utils.flop_counter import FlopCounterMode
 
     example = {name: value[None] for name, value in task.example(generator_for(seed, 0)).items()}
@@ -138,94 +140,46 @@ def imagine(task: Task, settings: Optimisation, seed: int) -> tuple[int, float, 
         parameters = sum(p.numel() for p in network.parameters())
         optimizer = build_optimizer(network, settings)
         batch = no_data({name: value.expand(micro, *value.shape[1:]) for name, value in example.items()})
-        _pass(task, network, batch, settings)
+        with FlopCounterMode(display=False) as counter:  # on its own: it keeps what checkpointing would let go
+            loss_pass(task, network, batch, settings)
         optimizer.step()  # makes the moments
         before = meter.live
-        peak = _pass(task, network, batch, settings, meter)
-        with FlopCounterMode(display=False) as counter:  # on its own: it keeps what checkpointing would let go
-            _pass(task, network, batch, settings)
+        peaks = [loss_pass(task, network, batch, settings, meter)]
+        if isinstance(task, GridTask):  # may encode its grids first, which takes memory of its own
+            latent = task.encoded(batch["grid"])
+            if latent is not batch["grid"]:
+                batch = {**batch, "grid": latent}
+                peaks.append(loss_pass(task, network, batch, settings, meter) - latent.nbytes)
     trained = sum(p.numel() * p.element_size() for p in network.parameters())
-    inside = max(peak - before, 0)  # the gradients of the step before lie there already
-    gb = {"weights": weights, "gradients": trained, "optimizer": 2 * trained, "average": trained, "activations": inside}
-    flops = float(counter.get_total_flops()) * settings.accumulate
-    return parameters, flops, {name: value / 1e9 for name, value in gb.items()}
+    inside = [max(peak - before, 0) / 1e9 for peak in peaks]  # the gradients of the step before lie there already
+    gb = {"weights": weights, "gradients": trained, "optimizer": 2 * trained, "average": trained}
+    memory = {**{name: value / 1e9 for name, value in gb.items()}, "activations": inside[0]}
+    return Imagined(parameters, float(counter.get_total_flops()) * settings.accumulate, memory, inside[-1])
 
 
-def measure(config: TrainConfig, device: torch.device, flops: float) -> float:
-    """Return the seconds of an optimizer step here, from shallow networks and few examples."""
+def foresee(config: TrainConfig) -> tuple[Imagined, float]:
+    """Find what a step takes from networks of few blocks, which are all alike: each adds the same.
+
+    Returns:
+        The step, and the operations of one block in it (0 where the network was gone through as a whole).
+    """
     settings, part = config.optimisation, config.recipe
-    depth = int(part.network.get("depth", 28))
-    micro = settings.batch_size // settings.accumulate
-    size = max(1, min(micro, round(TRIAL_FLOPS * micro * settings.accumulate * depth / flops)))
-    times = micro / size * settings.accumulate
-    if not isinstance(part, DiffusionRecipe):  # a network without repeated blocks
-        forward, update = Trial(empty_task(config), settings, config.seed, size, device).seconds()
-        return forward * times + update
-    trials = []
-    for blocks in SHALLOW:
-        shallow = part.model_copy(update={"network": {**part.network, "depth": blocks}})
-        task = empty_task(config.model_copy(update={config.kind: shallow}))
-        trials.append(Trial(task, settings, config.seed, size, device))
-    pairs = [[trial.once() for trial in trials] for _ in range(REPEATS + 1)][1:]  # in turn: noise meets both alike
-    few, many = SHALLOW
-    deep = [
-        [a + (depth - few) * max(b - a, 0.0) / (many - few) for a, b in zip(one, other, strict=True)]
-        for one, other in pairs
-    ]
-    forward, update = (median(column) for column in zip(*deep, strict=True))
-    return forward * times + update
+    if not isinstance(part, DiffusionRecipe) or depth_of(part) <= DEEP_ENOUGH:
+        return imagine(empty_task(config), settings, config.seed), 0.0
+    few, many = (
+        imagine(empty_task(config.model_copy(update={config.kind: shallow})), settings, config.seed)
+        for shallow in (
+            part.model_copy(update={"network": {**part.network, "depth": blocks}})
+            for blocks in (DEEP_ENOUGH - 1, DEEP_ENOUGH)
+        )
+    )
+    more = depth_of(part) - (DEEP_ENOUGH - 1)
 
+    def deep(one: float, other: float) -> float:
+        return one + more * (other - one)
 
-class Trial:
-    """A network that can be timed for a step at a time."""
-
-    def __init__(self, task: Task, settings: Optimisation, seed: int, size: int, device: torch.device) -> None:
-        """Build the network, its optimizer and average, for batches of ``size`` examples."""
-        self.task, self.settings, self.device = task, settings, device
-        self.network = prepare_network(task.build(), settings).to(device)
-        self.optimizer = build_optimizer(self.network, settings)
-        for group in self.optimizer.param_groups:
-            group["lr"] = 0.0
-        self.average = [p.detach().clone() for p in self.network.parameters()]
-        self.batches = Batches(task, settings.model_copy(update={"loader_threads": 0}), seed, 0, 1, device)
-        self.batches.size = size
-        self.steps = 0
-
-    def once(self) -> tuple[float, float]:
-        """Return the seconds of forward with backward, and of the update."""
-        work = _clock(lambda: _pass(self.task, self.network, self._draw(), self.settings), self.device)
-        return work, _clock(self._update, self.device)
-
-    def _draw(self) -> dict[str, Tensor]:
-        self.steps += 1
-        return self.batches(self.steps, 0)
-
-    def seconds(self) -> tuple[float, float]:
-        """Return the medians of both."""
-        passes, updates = zip(*[self.once() for _ in range(REPEATS + 1)][1:], strict=True)
-        return median(passes), median(updates)
-
-    def _update(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
-        self.optimizer.step()
-        torch._foreach_lerp_(self.average, list(self.network.parameters()), 0.01)
-        self.optimizer.zero_grad()
-
-
-def _clock(work: Callable[[], object], device: torch.device) -> float:
-    started = time.perf_counter()
-    work()
-    wait_for(device)
-    return time.perf_counter() - started
-
-
-def _pass(
-    task: Task, network: nn.Module, batch: dict[str, Tensor], settings: Optimisation, meter: MemoryMeter | None = None
-) -> int:
-    """Run forward and backward; return the peak that the meter saw."""
-    if meter is not None:
-        meter.restart()
-    with autocast(next(iter(batch.values())).device, recipe_dtype(settings.precision)):
-        loss = task.loss(network, batch)["loss"]
-    loss.backward()
-    return meter.peak if meter is not None else 0
+    encoded = deep(few.encoded, many.encoded)
+    memory = {name: deep(few.memory[name], many.memory[name]) for name in few.memory if name != "activations"}
+    memory["activations"] = max(few.memory["activations"], encoded)  # to encode takes the same at any depth
+    parameters = round(deep(few.parameters, many.parameters))
+    return Imagined(parameters, deep(few.flops, many.flops), memory, encoded), many.flops - few.flops

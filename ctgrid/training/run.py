@@ -29,10 +29,13 @@ from ctgrid.training.config import (
 from ctgrid.training.data import Selection, TrainingData, check_apart, check_same_data, open_data, write_data_record
 from ctgrid.training.loop import fit
 from ctgrid.training.settled import settled
+from ctgrid.training.start import read_start, recorded_start, write_start
 from ctgrid.training.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
 
     from ctgrid.data.volumes import VolumeSlices
 
@@ -71,6 +74,8 @@ def train(
     seed: int | None = None,
     overrides: dict[str, Any] | None = None,
     opened: Opened | None = None,
+    metadata: Sequence[str | Path] = (),
+    notice: Callable[[str], None] | None = None,
     progress: Progress = silent,
     warn: Callable[[str], object] = unheard,
 ) -> dict[str, Any]:
@@ -91,11 +96,14 @@ def train(
         seed: replaces the recipe's seed.
         overrides: dotted keys of the recipe to new values.
         opened: volumes that several runs share, in place of those of ``data``, ``split`` and ``fraction``.
+        metadata: the collection's tables, where ``data`` is a folder of stored values.
+        notice: called with a line about what training starts from, where the recipe names weights.
         progress: called with (phase, done, total).
         warn: told of checkpoints that are damaged.
 
     Returns:
-        The summary of :func:`ctgrid.training.loop.fit` with ``config`` (the whole recipe) and ``volumes``.
+        The summary of :func:`ctgrid.training.loop.fit` with ``config`` (the whole recipe), ``volumes``, and ``start``
+        where training started from weights.
 
     Raises:
         CtgridError: for a wrong recipe, missing data, or a run folder that holds another run.
@@ -110,11 +118,15 @@ def train(
         recipe = load_config(config, kind, {**changes, "optimisation.steps": max_steps})
     out = Path(out)
     recipe = settled(recipe, choose_device(), out if resume else None)
-    selection = Selection(Path(data), recipe.exclude, split, fraction)
+    selection = Selection(Path(data), recipe.exclude, split, fraction, metadata=tuple(Path(p) for p in metadata))
     check_apart(out, selection.path)
     check_run_folder(out, recipe, resume)
     codec = codec_identity(recipe)
-    check_network(recipe)
+    network = check_network(recipe)
+    begun = resume and any((out / "checkpoints").glob("step_*"))  # its weights are its own by now
+    start = None if begun or recipe.recipe.start is None else read_start(recipe.kind, recipe.recipe.start, network)
+    if start is not None and notice is not None:
+        notice(start.line())
     volumes = opened.volumes if opened is not None else open_data(selection, recipe.recipe, progress)
     if resume:
         check_same_data(out, volumes, codec)
@@ -124,6 +136,8 @@ def train(
         with atomic_output(out / "config.json", overwrite=True) as temporary:
             temporary.write_text(recipe.model_dump_json(indent=1) + "\n")
         write_data_record(out, volumes, codec)
+        if start is not None:
+            write_start(out, start)
         if opened is None:
             task = make_task(recipe, volumes, out / "latents.safetensors", progress)
             held_out = validation_task(recipe, selection, out / "latents-valid.safetensors", progress)
@@ -143,9 +157,12 @@ def train(
         validation=recipe.validation,
         monitor=recipe.monitor,
         held_out=held_out,
+        start=None if start is None else start.fill,
         progress=progress,
         warn=warn,
     )
+    if recipe.recipe.start is not None:
+        summary["start"] = recorded_start(out)
     return {**summary, "config": recipe.model_dump(mode="json"), "volumes": volumes.names, "data": volumes.facts}
 
 
@@ -202,8 +219,8 @@ def codec_identity(recipe: TrainConfig) -> str | None:
     return load_codec(recipe.recipe.codec).identity
 
 
-def check_network(recipe: TrainConfig) -> None:
-    """Refuse a network that would otherwise fail only after the volumes were read.
+def check_network(recipe: TrainConfig) -> nn.Module:
+    """Refuse a network that would otherwise fail only after the volumes were read; return its shapes.
 
     Raises:
         CtgridError: for a network that cannot be built.
@@ -222,6 +239,7 @@ def check_network(recipe: TrainConfig) -> None:
                 raise CtgridError(f"{name} is true or false, got {value!r}")
     except (TypeError, CtgridError) as error:
         raise CtgridError(f"{recipe.kind}.network: {error}") from error
+    return network
 
 
 def check_run_folder(out: Path, recipe: TrainConfig, resume: bool) -> None:
@@ -254,11 +272,27 @@ def check_same_run(path: Path, recipe: TrainConfig) -> None:
         values["optimisation"] = {k: v for k, v in values["optimisation"].items() if k not in MAY_CHANGE}
         values["validation"] = values["monitor"] = None
     if before != now:
-        different = [k for k in now if now[k] != before.get(k)]
+        different = [place for place in _places(now) if _at(now, place) != _at(before, place)]
         raise CtgridError(
             f"{path.parent}: cannot resume, the recipe differs in {', '.join(different)}; "
             "use the recipe the run was started with, or another --out"
         )
+
+
+def _places(values: dict[str, Any]) -> list[str]:
+    """Return the dotted keys of a recipe, two levels deep."""
+    return [
+        f"{key}.{inner}" if inner else key
+        for key, value in values.items()
+        for inner in (value if isinstance(value, dict) and value else [""])
+    ]
+
+
+def _at(values: dict[str, Any], place: str) -> Any:
+    """Return the value at a dotted key, None where there is none."""
+    key, _, inner = place.partition(".")
+    found = values.get(key)
+    return found if not inner else found.get(inner) if isinstance(found, dict) else None
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,34 @@ def test_latents_are_made_once_and_can_be_cleared(
     assert json.loads(ctgrid("info", store.path, "--json").stdout)["latents"] == []
 
 
+def test_latents_that_a_recipe_reads(
+    ctgrid: Callable[..., Any], fails: Callable[..., str], store: Store, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Of slices for stage 2, of coarse ones for a stage 1 of single cells, none where grids are encoded whole."""
+    settings, codec = store.settings, str(tiny_model / "codec")
+    sizes = {"size": settings.size, "k": settings.k, "slices": settings.slices, "codec": codec}
+    written = {
+        "whole": {"kind": "stage1", "stage1": {**sizes, "cell_encoding": "grid"}},
+        "cells": {"kind": "stage1", "stage1": {**sizes, "cell_encoding": "cell"}},
+        "fine": {"kind": "stage2", "stage2": sizes},
+        "other": {"kind": "stage2", "stage2": {**sizes, "k": 2 * settings.k}},
+    }
+    for name, recipe in written.items():
+        content = {**recipe, "optimisation": {"steps": 1, "batch_size": 1}}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def made(name: str) -> list[tuple[str, int]]:
+        assert ctgrid("latents", store.path, "--config", tmp_path / f"{name}.yaml").exit_code == 0
+        told = json.loads(ctgrid("info", store.path, "--json").stdout)["latents"]
+        return [(entry["of"], entry["volumes"]) for entry in told]
+
+    assert made("whole") == []
+    assert made("fine") == [("slices", 3)]
+    assert made("cells") == [("coarse", 3), ("slices", 3)]
+    assert "was made with k" in fails("latents", store.path, "--config", tmp_path / "other.yaml")
+    assert "--config" in fails("latents", store.path, "--config", "x.yaml", "--of", "coarse", code=2)
+
+
 def test_a_split_is_written_for_train(ctgrid: Callable[..., Any], store: Store, tmp_path: Path) -> None:
     """By patient, deterministic; not written over."""
     out = tmp_path / "parts.yaml"

@@ -29,6 +29,18 @@ def test_the_summary_counts_and_names_what_failed(
     ]
 
 
+def test_most_scans_failing_is_a_failure_that_still_tells_all(
+    ctgrid: Callable[..., Result], scan: Path, bad_scan: Callable[[str], Path], tmp_path: Path
+) -> None:
+    bad = [bad_scan(kind) for kind in ("truncated", "text")]
+    result = ctgrid("prepare", scan, *bad, "--out", tmp_path / "X.zarr", *SMALL)
+    assert result.exit_code == 1
+    assert "1 of 3 scans" in result.stdout and "failed  text" in result.stdout
+    assert result.stderr.startswith("ctgrid: 2 of 3 scans failed, 1 is ready; ") and result.stderr.count("\n") == 1
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["status"] == "failed" and record["results"]["failed"] == 2
+
+
 def test_json_is_the_run_record(ctgrid: Callable[..., Result], scan: Path, tmp_path: Path) -> None:
     result = ctgrid("prepare", scan, "--out", tmp_path / "X.zarr", *SMALL, "--json")
     record = json.loads(result.stdout)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ctgrid import Volume
+from ctgrid.preprocess.metadata import MetadataTable
 
 SMALL = ("--size", 48, "--slices", 6)
 
@@ -48,6 +49,23 @@ def test_interrupted_runs_go_on(ctgrid: Callable, fails: Callable, tmp_path: Pat
     assert "is not the phantom of seed 5" in fails(*ask, 2, "--seed", 5)
     assert ctgrid("simulate", "phantom", "--out", out, *SMALL, "--seed", 5, "--overwrite").exit_code == 0
     assert made(out)["phantom_0000.nii.gz"] != after["phantom_0000.nii.gz"]
+
+
+def test_phantoms_as_ct_rate_has_its_scans(ctgrid: Callable, fails: Callable, tmp_path: Path) -> None:
+    """Stored values under CT-RATE's names, which its table turns into the phantom's HU; run again, they are kept."""
+    out, plain = tmp_path / "valid", tmp_path / "plain.nii.gz"
+    ask = ("simulate", "phantom", "--ct-rate", "valid", "--count", 2, "--seed", 3, "--out", out, *SMALL)
+    assert ctgrid(*ask).exit_code == 0
+    assert sorted(made(out)) == ["valid_1_a_1.nii.gz", "valid_2_a_1.nii.gz"]
+    ctgrid("simulate", "phantom", "--seed", 3, "--out", plain, *SMALL)
+    raw, hu = Volume.read(out / "valid_1_a_1.nii.gz", hu="stored").hu, Volume.read(plain).hu
+    np.testing.assert_array_equal(raw - 1024, hu)
+    table = MetadataTable.read(out / "valid_metadata.csv")
+    found = Volume.read(out / "valid_1_a_1.nii.gz", metadata=table)
+    np.testing.assert_array_equal(found.hu, hu)
+    assert found.record["hu"]["source"] == "sidecar"
+    assert "2 kept" in ctgrid(*ask).stdout
+    assert "must name a folder" in fails("simulate", "phantom", "--ct-rate", "train", "--out", plain, code=2)
 
 
 def test_low_dose(ctgrid: Callable, scan: Path, tmp_path: Path) -> None:

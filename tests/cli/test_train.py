@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ctgrid_cli.errors import say
+
 
 def test_options_reach_the_library(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
     """Every option once, ``--set`` read as YAML."""
@@ -16,9 +18,11 @@ def test_options_reach_the_library(ctgrid: Callable[..., Any], fake: Any, tmp_pa
     result = ctgrid(
         "train", "stage1", "--config", "my.yaml", "--data", tmp_path, "--out", run, "--max-steps", 7,
         "--seed", 4, "--resume", "--set", "a.b=2", "--set", "c=[1, x]", "--set", "d=null",
-        "--split", "parts.yaml:train", "--fraction", 60,
+        "--split", "parts.yaml:train", "--fraction", 60, "--init", "DiT.pt",
+        "--metadata", "a.csv", "--metadata", "b.csv",
     )  # fmt: skip
     assert (result.exit_code, result.stderr) == (0, "")
+    assert fake.calls[0].pop("notice") is say
     assert fake.calls == [
         {
             "kind": "stage1",
@@ -30,7 +34,8 @@ def test_options_reach_the_library(ctgrid: Callable[..., Any], fake: Any, tmp_pa
             "resume": True,
             "max_steps": 7,
             "seed": 4,
-            "overrides": {"a.b": 2, "c": [1, "x"], "d": None},
+            "overrides": {"a.b": 2, "c": [1, "x"], "d": None, "stage1.start": "DiT.pt"},
+            "metadata": [Path("a.csv"), Path("b.csv")],
         }
     ]
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from ctgrid.data.simulate.collection import write_stored, write_table
 from ctgrid.data.store.cases import find_cases
 from ctgrid.data.volumes import find_volumes, load_folder, load_slices
 from ctgrid.errors import CtgridError
+from ctgrid.preprocess.metadata import MetadataTable
 from ctgrid.volume import Volume
 
 
@@ -88,3 +90,16 @@ def test_a_scan_that_is_no_ct_is_refused_by_name(tmp_path: Path) -> None:
     path = Volume(np.full((4, 32, 32), 300, dtype=np.int16), np.eye(4)).write(tmp_path / "mr.nii.gz")
     with pytest.raises(CtgridError, match=r"mr\.nii\.gz has no air"):
         load_slices(path, 32)
+
+
+def test_stored_values_become_hu_by_the_collections_table(chest: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    """As CT-RATE's raw files, whose headers say nothing."""
+    hu, affine = chest((6, 40, 40)), np.diag([-1.0, -1.0, 3.0, 1.0])
+    Volume(hu, affine).write(tmp_path / "right.nii.gz")
+    write_stored(tmp_path / "train_1_a_1.nii.gz", Volume(hu, affine))
+    write_table(tmp_path / "m.csv", ["train_1_a_1.nii.gz"], (3.0, 1.0, 1.0))
+    table = MetadataTable.read(tmp_path / "m.csv")
+    found = load_slices(tmp_path / "train_1_a_1.nii.gz", 40, table)
+    assert torch.equal(found.hu, load_slices(tmp_path / "right.nii.gz", 40).hu)
+    with pytest.raises(CtgridError):
+        load_slices(tmp_path / "train_1_a_1.nii.gz", 40)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ctgrid.data.simulate.collection import write_stored, write_table
 from ctgrid.denoising.methods import Loading
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.denoising import Bench, Evaluation, evaluate_denoising
@@ -281,3 +282,21 @@ def test_low_doses_are_made_only_where_they_are_looked_at(
         plan = replace(PLAN, methods=("spy",), noises=(Noise("low-dose", 0.25),), strength=30.0)
         evaluate_denoising([chest_file], plan, tmp_path / f"out{context}")
     assert asked == [[4, 7, 10], [3, 4, 5, 6, 7, 8, 9, 10, 11]]
+
+
+def test_raw_files_are_read_by_the_collections_table(chest_file: Path, tmp_path: Path, count: list[str]) -> None:
+    """The same figures as of the scan in HU; another table computes anew."""
+    scan, out = Volume.read(chest_file), tmp_path / "out"
+    raw, table = tmp_path / "raw.nii.gz", tmp_path / "m.csv"
+    write_stored(raw, scan)
+    write_table(table, [raw.name], scan.spacing_mm)
+    wanted = evaluate_denoising([chest_file], PLAN, tmp_path / "right").rows
+    plan = replace(PLAN, metadata=(table,))
+    found = evaluate_denoising([raw], plan, out).rows
+    assert [row["psnr"] for row in found] == [row["psnr"] for row in wanted]
+    done = len(count)
+    evaluate_denoising([raw], plan, out)
+    assert len(count) == done
+    table.write_text(table.read_text(encoding="utf-8").replace("-1024", "-1000"), encoding="utf-8")
+    evaluate_denoising([raw], replace(PLAN, metadata=(table,)), out)
+    assert len(count) > done

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ctgrid.data.simulate.collection import write_stored, write_table
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.prepare import prepare
 from ctgrid.errors import CtgridError
 from ctgrid.evaluation.samples import open_samples
+from ctgrid.preprocess.metadata import MetadataTable
 from ctgrid.volume import Volume
 
 AFFINE = np.diag([-5.0, -4.0, 3.0, 1.0])  # LPS
@@ -128,3 +130,17 @@ def test_a_store_of_another_protocol_is_in_no_other_frame(tmp_path: Path, make_s
     make_store(tmp_path / "x.zarr", "a")
     with pytest.raises(CtgridError, match=r"made by protocol canonical .* prepare them with --protocol generatect"):
         open_samples(tmp_path / "x.zarr", frame="generatect")
+
+
+def test_raw_files_are_read_by_the_collections_table(folder: Path, tmp_path: Path) -> None:
+    """The table belongs to what a volume is: another row, another digest."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("a", "b"):
+        write_stored(raw / f"{name}.nii.gz", Volume.read(folder / f"{name}.nii.gz"))
+    write_table(tmp_path / "m.csv", ["a.nii.gz", "b.nii.gz"], (3.0, 4.0, 5.0))
+    table = MetadataTable.read(tmp_path / "m.csv")
+    right, found = open_samples(folder, size=32), open_samples(raw, size=32, metadata=table)
+    for one, other in zip(right, found, strict=True):
+        np.testing.assert_array_equal(one.load().hu, other.load().hu)
+    assert found[0].digest != open_samples(raw, size=32)[0].digest

@@ -180,3 +180,20 @@ def test_cells_that_hold_nothing_are_empty(empty: str, tmp_path: Path) -> None:
     head = "VolumeName,RescaleSlope,RescaleIntercept,XYSpacing,ZSpacing\n"
     row = table(tmp_path, f"{head}v,1,-1024,{empty},{empty}\nv,1.0,{empty},,1.5\n").row("v")
     assert row is not None and row.rescale() == (1.0, -1024.0) and row.spacing_mm() is None
+
+
+def test_several_tables_are_one(tmp_path: Path) -> None:
+    """CT-RATE has one for training and one for validation; rows that both have must agree."""
+    train, valid, other = (tmp_path / f"{name}.csv" for name in ("train", "valid", "other"))
+    train.write_text(HEAD + ROWS, encoding="utf-8")
+    valid.write_text(HEAD + "valid_1_a_1.nii.gz,GE,,-1000,1,1,2\n" + ROWS.splitlines()[0] + "\n", encoding="utf-8")
+    other.write_text(HEAD + ROWS.replace("-8192.0", "-8000"), encoding="utf-8")
+    assert MetadataTable.read_all(None) is None and MetadataTable.read_all([]) is None
+    both = MetadataTable.read_all([train, valid])
+    assert both is not None and sorted(both) == ["train_1_a_1", "train_1_a_2", "valid_1_a_1"]
+    rows = [both.row(name) for name in ("train_1_a_2", "valid_1_a_1")]
+    assert [row and row.rescale() for row in rows] == [(1.0, -8192.0), (1.0, -1000.0)]
+    assert str(train) in both.file and str(valid) in both.file
+    assert len(MetadataTable.read_all(train) or ()) == len(MetadataTable.read_all([train, train]) or ()) == 2
+    with pytest.raises(CtgridError, match=r"train\.csv, line 3, and .*other\.csv, line 3, disagree about train_1_a_2"):
+        MetadataTable.read_all([train, other])

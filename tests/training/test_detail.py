@@ -93,20 +93,6 @@ def test_pairs_are_made_anew_when_what_they_hang_on_changes(
         assert (tmp_path / "pairs.safetensors").stat().st_mtime_ns != before
 
 
-def test_training_may_go_on_from_a_network(make: Callable[..., DetailTask], detailed_model: Path) -> None:
-    """Of the same sizes; another is named."""
-    from ctgrid.errors import CtgridError
-    from ctgrid.models.bundle import read_detail
-
-    before = read_detail(detailed_model / "detail")
-    sizes = {name: before.config[name] for name in ("neighbours", "width", "inner_width", "blocks", "inner_blocks")}
-    sizes["last_blocks"] = before.config["last_blocks"]
-    started = make(network=sizes, start=str(detailed_model / "detail")).build().state_dict()
-    assert all(tensor.equal(started[name]) for name, tensor in before.state_dict().items())
-    with pytest.raises(CtgridError, match=r"detail\.start: the network in .* has other sizes than detail\.network"):
-        make(network={**sizes, "width": sizes["width"] + 4}, start=str(detailed_model / "detail")).build()
-
-
 def test_fresh_noise_is_another_every_time(make: Callable[..., DetailTask]) -> None:
     """White, of a level of its own, on the clean slices of a pair; only where there is no diffusion result."""
     from ctgrid.draws import generator_for

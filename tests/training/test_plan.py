@@ -14,10 +14,11 @@ from ctgrid.devices import choose_device
 from ctgrid.errors import CtgridError
 from ctgrid.models.dit import SIZES, build_dit
 from ctgrid.precision import choose_precision
+from ctgrid.training import trial
 from ctgrid.training.config import TrainConfig, load_config
 from ctgrid.training.empty import empty_task
 from ctgrid.training.meter import imagined
-from ctgrid.training.plan import imagine, plan
+from ctgrid.training.plan import foresee, imagine, plan
 from ctgrid.training.settled import settled
 
 NETWORK = {"patch_size": 2, "width": 64, "depth": 3, "heads": 2, "learned_variance": False}
@@ -38,7 +39,8 @@ def config(batch: int = 4, network: dict[str, Any] = NETWORK, **optimisation: An
 def test_every_embedded_recipe_can_be_imagined(kind: str) -> None:
     recipe = settled(load_config(f"embedded-{kind}"), choose_device())
     task = empty_task(recipe)
-    parameters, flops, memory = imagine(task, recipe.optimisation, recipe.seed)
+    found = imagine(task, recipe.optimisation, recipe.seed)
+    parameters, flops, memory = found.parameters, found.flops, found.memory
     network = task.build()
     assert parameters == sum(p.numel() for p in network.parameters())
     assert memory["weights"] == pytest.approx(sum(t.nbytes for t in network.state_dict().values()) / 1e9, rel=0.01)
@@ -47,17 +49,15 @@ def test_every_embedded_recipe_can_be_imagined(kind: str) -> None:
 
 
 def test_arithmetic_and_activations_grow_with_the_batch() -> None:
-    (_, few, small), (_, many, large) = (
-        imagine(empty_task(config(batch)), config(batch).optimisation, 0) for batch in (2, 8)
-    )
-    assert many == pytest.approx(4 * few, rel=0.01)
-    assert 3 < large["activations"] / small["activations"] < 4.5
+    few, many = (imagine(empty_task(config(batch)), config(batch).optimisation, 0) for batch in (2, 8))
+    assert many.flops == pytest.approx(4 * few.flops, rel=0.01)
+    assert 3 < many.memory["activations"] / few.memory["activations"] < 4.5
 
 
 def test_micro_batches_and_recomputation_save_activations() -> None:
     def activations(**settings: Any) -> float:
         recipe = config(8, {**NETWORK, "depth": 8}, **settings)
-        return imagine(empty_task(recipe), recipe.optimisation, 0)[2]["activations"]
+        return imagine(empty_task(recipe), recipe.optimisation, 0).memory["activations"]
 
     assert activations(accumulate=4) < 0.5 * activations()
     assert activations(gradient_checkpointing=True) < 0.75 * activations()
@@ -80,7 +80,7 @@ def test_arithmetic_is_what_the_layers_add_up_to() -> None:
         def save(self, network: Any, folder: Path) -> None:
             raise NotImplementedError
 
-    _, flops, _ = imagine(Layers(), config(4).optimisation, 0)
+    flops = imagine(Layers(), config(4).optimisation, 0).flops
     assert flops == 4 * (2 * 32 * 32) * 5
 
 
@@ -114,6 +114,20 @@ def _meta(task: Any) -> nn.Module:
         return task.build()
 
 
+@pytest.mark.parametrize(("kind", "changes"), [("stage1", {"stage1.cell_encoding": "grid"}), ("stage2", {})])
+def test_two_blocks_tell_of_many(recipe: Callable[..., Path], kind: Any, changes: dict[str, Any]) -> None:
+    """As if the whole network had been gone through, also where the codec's own work needs the most memory."""
+    for width, checkpointing in ((32, False), (96, True)):
+        network = {f"{kind}.network.width": width, f"{kind}.network.depth": 6}
+        settings = {"optimisation.gradient_checkpointing": checkpointing}
+        deep = load_config(recipe(kind), kind, {**changes, **network, **settings})
+        whole = imagine(empty_task(deep), deep.optimisation, deep.seed)
+        told, block = foresee(deep)
+        assert (told.parameters, told.flops) == (whole.parameters, pytest.approx(whole.flops))
+        assert told.memory == pytest.approx(whole.memory, rel=0.03)
+        assert 0 < 6 * block < told.flops
+
+
 def test_a_plan_adds_up_and_follows_the_rate_it_is_given() -> None:
     result = plan(config(), flops_per_second=1e9)
     assert result.memory_gb == pytest.approx(sum(result.memory.values()), abs=0.005)
@@ -133,7 +147,16 @@ def test_sharding_divides_what_is_kept() -> None:
 def test_time_is_measured_where_no_rate_is_given(recipe: Callable[..., Path]) -> None:
     result = plan(load_config(recipe("stage2"), "stage2"))
     assert result.seconds_per_step is not None and 0 < result.seconds_per_step < 60
-    assert "timed on this" in result.basis
+    assert "timed on" in result.basis
+
+
+def test_a_number_format_that_crawls_is_not_waited_for(
+    recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "product_rate", lambda device, dtype: 1e5)
+    result = plan(load_config(recipe("stage2"), "stage2"))
+    assert result.seconds_per_step == pytest.approx(result.flops_per_step / 1e5, rel=1e-3)
+    assert "products of matrices timed on this" in result.basis
 
 
 def test_a_plan_is_made_for_the_precision_that_training_would_decide_on(recipe: Callable[..., Path]) -> None:

@@ -228,8 +228,8 @@ def test_recipes_can_be_planned_without_clips(gray: bool) -> None:
     """The codec's task without data has the channels that training would have."""
     changes = {"codec.video.gray": gray, "optimisation.batch_size": 1, "optimisation.precision": "no"}
     config = load_config("video-codec", None, changes)
-    parameters, flops, _ = imagine(empty_task(config), config.optimisation, 0)
-    assert parameters > 1e6 and flops > 0
+    found = imagine(empty_task(config), config.optimisation, 0)
+    assert found.parameters > 1e6 and found.flops > 0
 
 
 def test_gray_on_a_recipe_for_ct_is_refused() -> None:

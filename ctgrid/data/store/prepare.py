@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ctgrid.data.store.cases import Case, find_cases, named
 from ctgrid.data.store.cluster import run_jobs
@@ -20,17 +19,15 @@ from ctgrid.data.store.source import stamp
 from ctgrid.data.store.store import Store, StoreSettings, is_store
 from ctgrid.data.store.write import remove_stale
 from ctgrid.errors import CtgridError
+from ctgrid.preprocess.metadata import MetadataTable, Paths
 from ctgrid.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from ctgrid.preprocess.metadata import MetadataTable
 
 
 def prepare(
     inputs: Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     settings: StoreSettings,
-    metadata: str | os.PathLike[str] | None = None,
+    metadata: Paths | None = None,
     *,
     workers: int = 1,
     scheduler: str | None = None,
@@ -47,7 +44,7 @@ def prepare(
         inputs: Files, zips and folders; folders are searched.
         out: The store's folder; beside it goes the report ``X.report.jsonl``.
         settings: What decides the store's bytes.
-        metadata: The collection's table, a CSV.
+        metadata: The collection's table, a CSV, or several.
         workers: Worker processes; 1 works in this process.
         scheduler: The address of a Dask scheduler, instead of ``workers``.
         overwrite: Replace volumes whose input has changed.
@@ -62,7 +59,7 @@ def prepare(
 
     Raises:
         CtgridError: No scans, a store of other settings or in use, a scan that failed where ``strict``, or
-            nothing prepared because all failed.
+            more than half of the scans failed (what is ready stays).
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 (workers may have another working folder)
     progress("looking for scans", 0, 1)
@@ -70,7 +67,7 @@ def prepare(
     if all_series:
         cases = list(each_series(cases))
     _check_apart(cases, out)
-    table = _read_table(metadata)
+    table = MetadataTable.read_all(metadata)
     if not out.parent.is_dir():
         raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
     with _sole_writer(out), _opened(out, settings) as store:
@@ -101,11 +98,7 @@ def prepare(
                         report.add(row)
                         if row["status"] == "failed" and strict:
                             raise CtgridError(f"{_why(row)} (stopped by --strict; see {report.path})")
-            failed = [row for row in rows if row["status"] == "failed"]
-            if failed and not any(row["status"] == "ok" for row in rows):
-                raise CtgridError(
-                    f"{len(failed)} of {len(rows)} scans failed, none is ready; {_why(failed[0])} (see {report.path})"
-                )
+            _check_most(rows, report.path)
     return sorted(rows, key=lambda row: row["name"])
 
 
@@ -213,20 +206,28 @@ def _check_apart(cases: list[Case], out: Path) -> None:
             raise CtgridError(f"{out} would lie in the input {case.path}; choose an --out elsewhere")
 
 
-def _read_table(metadata: str | os.PathLike[str] | None) -> MetadataTable | None:
-    if metadata is None:
-        return None
-    from ctgrid.preprocess.metadata import MetadataTable
-
-    return MetadataTable.read(metadata)
-
-
 def _row_for(case: Case, table: MetadataTable | None) -> MetadataTable | None:
     return table.subset([case.path]) if table is not None else None
 
 
 def _is_there(key: str) -> bool:
     return Path(key).exists() or Path(key.rpartition("#")[0] or key).exists()  # a path, or path#series
+
+
+def _check_most(rows: list[Row], report: Path) -> None:
+    """Tell a run in which more scans failed than can be bad luck; those that the protocol leaves out do not count.
+
+    Raises:
+        CtgridError: where more than half of them failed. What is ready stays.
+    """
+    tried = [row for row in rows if row["status"] != "skipped"]
+    failed = [row for row in tried if row["status"] == "failed"]
+    if 2 * len(failed) > len(tried):
+        ready = len(tried) - len(failed) or "none"
+        are = "are" if len(tried) - len(failed) > 1 else "is"
+        raise CtgridError(
+            f"{len(failed)} of {len(tried)} scans failed, {ready} {are} ready; {_why(failed[0])} (see {report})"
+        )
 
 
 def _why(row: Row) -> str:

@@ -17,6 +17,7 @@ from ctgrid.evaluation.fidelity.protocol import MOST_FRAMES, DetectorSpec, Loade
 from ctgrid.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_set, video_set
 from ctgrid.evaluation.fidelity.statistics import FeatureCache, collect
 from ctgrid.evaluation.samples import Frame, Sample, open_samples
+from ctgrid.preprocess.metadata import MetadataTable
 from ctgrid.progress import Progress, silent
 
 FVD, FID, CT, MEMORISATION = "fvd", "fid", "ct", "memorisation"
@@ -39,6 +40,7 @@ class Plan:
         batch_size: frames at once; None takes each detector's own.
         cache: folder where features are kept; None keeps none.
         real_frame: what scans of ``real`` and ``train`` are brought to; None takes the protocol's.
+        metadata: tables of the collection, for real volumes that hold stored values.
     """
 
     loaded: LoadedProtocol
@@ -51,6 +53,7 @@ class Plan:
     batch_size: int | None = None
     cache: Path | None = None
     real_frame: Frame | None = None
+    metadata: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.measures if name not in MEASURES]
@@ -149,7 +152,8 @@ def evaluate_volumes(
         raise CtgridError("memorisation is judged against the volumes that were trained on: name them with --train")
     cache, protocol = FeatureCache(plan.cache), plan.loaded.protocol
     with phase("list"):
-        sizes = {"size": protocol.resolution, "slices": protocol.resample_slices}
+        table = MetadataTable.read_all(plan.metadata)
+        sizes: dict[str, Any] = {"size": protocol.resolution, "slices": protocol.resample_slices, "metadata": table}
         opened = [
             _opened(real, "real", progress, frame=plan.frame, left_out=left_out, **sizes),
             _opened(fake, "fake", progress, **sizes),
@@ -179,8 +183,9 @@ def evaluate_volumes(
         from ctgrid.evaluation.ct import ct_measures
 
         with phase("ct"):  # in their own size: texture finer than the protocol's pixels counts
-            own = open_samples(real, size=None, frame=plan.frame, progress=progress)
-            result["ct"] = ct_measures(own, open_samples(fake, size=None, progress=progress), progress)
+            own = open_samples(real, size=None, frame=plan.frame, metadata=table, progress=progress)
+            made = open_samples(fake, size=None, metadata=table, progress=progress)
+            result["ct"] = ct_measures(own, made, progress)
     if train is not None and plan.wants(MEMORISATION):
         from ctgrid.evaluation.ct import memorisation
 

@@ -152,6 +152,20 @@ def test_one_bad_scan_leaves_nothing_and_many_leave_the_report(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["X.report.jsonl", "in"]
 
 
+def test_a_run_in_which_most_scans_fail_has_failed(scans: Scans, small: StoreSettings, tmp_path: Path) -> None:
+    """What is ready stays; scans that the protocol leaves out count neither way."""
+    folder, out = scans("a", "b", "c", "d", slices=100), tmp_path / "X.zarr"
+    scans("thin", slices=20)
+    for name in "ab":
+        (folder / f"{name}.nii.gz").write_bytes(b"no scan")
+    settings = StoreSettings(size=16)
+    assert sorted(by_name(prepare([folder], out, settings)).values()) == ["failed", "failed", "ok", "ok", "skipped"]
+    (folder / "e.nii.gz").write_bytes(b"no scan")
+    with pytest.raises(CtgridError, match=r"3 of 5 scans failed, 2 are ready; .*a\.nii\.gz.*X\.report\.jsonl\)"):
+        prepare([folder], out, settings)
+    assert Store.open(out).names() == ["c", "d"]
+
+
 def test_strict_stops_at_the_first_failure_and_keeps_what_is_done(
     scans: Scans, small: StoreSettings, tmp_path: Path
 ) -> None:

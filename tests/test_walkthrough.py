@@ -1,0 +1,54 @@
+"""The walk-through of CT-RATE: its commands as the page has them, one after the other, in an empty folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ctgrid.data.store import Store
+from ctgrid_cli import app
+
+PAGE = Path(__file__).resolve().parent.parent / "docs/walkthrough-ct-rate.md"
+
+
+def commands() -> list[list[str]]:
+    """Return the page's commands, without ``ctgrid``."""
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    lines = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert all(words[0] == "ctgrid" for words in lines)
+    return [words[1:] for words in lines]
+
+
+def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "home"))
+    told = []
+    for words in commands():
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, f"{shlex.join(words)}: {result.output}"
+        told.append(result.output)
+
+    table = Path("train/train_metadata.csv").read_text(encoding="utf-8").splitlines()
+    assert "\n".join(table[:2]) in PAGE.read_text(encoding="utf-8")
+    volume = Store.open(Path("chest.zarr")).volume("train_1_a_1")
+    assert volume.record["hu"]["source"] == "sidecar"
+    slices = volume.read_slices([100])
+    assert slices.shape == (1, 128, 128) and -1000 <= slices.min() < -900
+    assert 0 < np.median(slices[(slices > -300) & (slices < 300)]) < 100  # soft tissue is where it belongs
+    assert any("latents of slices: 4 volumes made" in output for output in told)
+    assert json.loads(Path("stage1/data.json").read_text(encoding="utf-8"))["volumes"].keys() == {
+        "train_1_a_1",
+        "train_2_a_1",
+    }
+    losses = [json.loads(line)["loss"] for line in Path("stage1/log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert sum(losses[-20:]) < 0.6 * sum(losses[:20])  # it learnt
+    results = json.loads(Path("measures/results.json").read_text(encoding="utf-8"))
+    assert len(results["volumes"]["real"]) == len(results["volumes"]["fake"]) == 2
+    assert results["measures"] and results["ct"] and results["memorisation"]
+    assert Path("report.html").stat().st_size > 10_000
