@@ -22,9 +22,11 @@ def described(ctgrid: Callable[..., Any], tmp_path: Path) -> Callable[..., dict[
     def run(*args: object) -> dict[str, Any]:
         before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
         result = ctgrid("info", *args, "--json")
-        assert (result.exit_code, result.stderr) == (0, ""), result.output
+        content = json.loads(result.stdout)
+        assert result.exit_code == 0, result.output
+        assert result.stderr.splitlines() == [f"ctgrid: warning: {args[0]}: {w}" for w in content.get("warnings", [])]
         assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
-        return json.loads(result.stdout)
+        return content
 
     return run
 
