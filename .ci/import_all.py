@@ -17,6 +17,10 @@ for name in names:
 installed = [str(file) for file in files("ctgrid") or []]
 tops = {file.split("/")[0] for file in installed}
 assert not tops & {"cli", "configs", "tests"}, f"folders that do not belong into site-packages: {tops}"
-for wanted in ("ctgrid/py.typed", "ctgrid/models/embedded/LICENSE", "ctgrid/models/embedded/MODEL_CARD.md"):
+for wanted in (
+    "ctgrid/py.typed",
+    "ctgrid/stages/models/embedded/LICENSE",
+    "ctgrid/stages/models/embedded/MODEL_CARD.md",
+):
     assert wanted in installed, f"the wheel lacks {wanted}"
 print(f"imported {len(names)} modules from the wheel")

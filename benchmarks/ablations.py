@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ctgrid.ablation.spec import load_ablation
-from ctgrid.ablation.table import markdown
+from ctgrid.runs.ablation.spec import load_ablation
+from ctgrid.runs.ablation.table import markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NAMES = ("positions", "k", "control-rows", "data-fraction", "naive")

@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ctgrid.denoising.methods import METHODS, Loading, load_method
-from ctgrid.evaluation.denoising import Evaluation, evaluate_denoising
-from ctgrid.evaluation.nodule_table import nodule_tables
-from ctgrid.evaluation.nodule_trial import evaluate_nodules
-from ctgrid.evaluation.noise import Noise, clipped, parse_noise
-from ctgrid.evaluation.plots import draw_all
-from ctgrid.evaluation.table import denoising_tables, markdown
-from ctgrid.files import atomic_output
-from ctgrid.volume import Volume
+from ctgrid.base.files import atomic_output
+from ctgrid.methods.denoising.methods import METHODS, Loading, load_method
+from ctgrid.runs.evaluation.denoising import Evaluation, evaluate_denoising
+from ctgrid.runs.evaluation.nodule_table import nodule_tables
+from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
+from ctgrid.runs.evaluation.noise import Noise, clipped, parse_noise
+from ctgrid.runs.evaluation.plots import draw_all
+from ctgrid.runs.evaluation.table import denoising_tables, markdown
+from ctgrid.scan.volume import Volume
 
 NOISES = ("gaussian:50,100,200,400", "low-dose:0.25")
 DEFAULT = "grid-detail"

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ctgrid.models import build_dit
-from ctgrid.models.dit import SIZES
+from ctgrid.stages.models import build_dit
+from ctgrid.stages.networks.dit import SIZES
 
 
 def theirs(size: str, latent: int) -> nn.Module:

@@ -21,12 +21,12 @@ from torch.nn.functional import interpolate
 
 from ctgrid.data.framing import frame
 from ctgrid.data.volumes import load_folder
+from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.metrics import psnr, seam_ratio, slice_steps
-from ctgrid.models.bundle import load_bundle
-from ctgrid.pipelines.schedules import hierarchical
-from ctgrid.pipelines.synthesize import SynthesisPipeline
-from ctgrid.preprocess.canonical import to_canonical
-from ctgrid.volume import Volume
+from ctgrid.scan.protocols.canonical import to_canonical
+from ctgrid.scan.volume import Volume
+from ctgrid.stages.models.bundle import load_bundle
+from ctgrid.stages.schedules import hierarchical
 
 
 def ceiling(model: str, scan: Path) -> dict[str, float]:

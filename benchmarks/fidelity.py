@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.data.simulate import phantom
-from ctgrid.evaluation.samples import open_samples
-from ctgrid.evaluation.table import markdown
-from ctgrid.volume import Volume
+from ctgrid.runs.evaluation.samples import open_samples
+from ctgrid.runs.evaluation.table import markdown
+from ctgrid.scan.volume import Volume
 
 NOISE_HU = (25.0, 75.0, 200.0)
 
@@ -131,10 +131,10 @@ def agreement(real: Path, fake: Path, detectors: Path) -> dict[str, float]:
     import scipy.linalg
     from monai.metrics.fid import FIDMetric
 
-    from ctgrid.evaluation.fidelity.clips import to_uint8
-    from ctgrid.evaluation.fidelity.detectors import Detector, frame_features
-    from ctgrid.evaluation.fidelity.protocol import load_protocol
     from ctgrid.metrics import frechet_distance, kernel_distance
+    from ctgrid.runs.evaluation.fidelity.clips import to_uint8
+    from ctgrid.runs.evaluation.fidelity.detectors import Detector, frame_features
+    from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
 
     protocol = load_protocol("stylegan-v@1").protocol
     detector = Detector.open(protocol.detectors.image, detectors)

@@ -23,7 +23,7 @@ from ctgrid.data.simulate.phantom import phantom_slice
 from ctgrid.data.simulate.photons import MU_WATER_PER_MM
 from ctgrid.data.simulate.projector import project, reconstruct, scanner_for
 from ctgrid.metrics.spectrum import noise_power_spectrum, noise_power_spectrum_2d
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 
 PIXEL_MM, SIDE = 0.7, 512
 DOSES = (0.5, 0.25, 0.1)

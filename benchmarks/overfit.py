@@ -19,16 +19,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ctgrid.base.draws import generator_for, normal
 from ctgrid.data.simulate.phantom import phantom
-from ctgrid.diffusion.sampling import sample
-from ctgrid.draws import generator_for, normal
-from ctgrid.grid import downsample, to_grid
-from ctgrid.models.bundle import StageFacts, load_bundle
-from ctgrid.models.load import load_dit
-from ctgrid.preprocess.canonical import to_canonical
-from ctgrid.training.config import GridRecipe, Optimisation
-from ctgrid.training.loop import fit
-from ctgrid.training.stage1 import GridTask
+from ctgrid.methods.training.config import GridRecipe, Optimisation
+from ctgrid.methods.training.loop import fit
+from ctgrid.methods.training.stage1 import GridTask
+from ctgrid.scan.grid import downsample, to_grid
+from ctgrid.scan.protocols.canonical import to_canonical
+from ctgrid.stages.diffusion.sampling import sample
+from ctgrid.stages.models.bundle import StageFacts, load_bundle
+from ctgrid.stages.weights.load import load_dit
 
 SIZE, GRIDS, SAMPLES = 128, 32, 16
 NETWORK = {"patch_size": 2, "width": 192, "depth": 6, "heads": 3, "learned_variance": False}

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--kill-run", action="store_true", help="kill the whole run at three quarters, too")
     options = parser.parse_args()
-    from ctgrid.volume import Volume
+    from ctgrid.scan.volume import Volume
 
     affine = np.diag([-8.0, -8.0, 2.5, 1.0])
     found: dict[str, Any] = {"volumes": options.count, "workers": 2}

@@ -22,17 +22,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from ctgrid.devices import choose_device
+from ctgrid.base.devices import choose_device
+from ctgrid.base.precision import autocast, choose_dtype
+from ctgrid.base.record import peak_memory_mib
+from ctgrid.methods.pipeline import prepare
+from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
+from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.metrics import frechet_distance, psnr, seam_ratio, slice_steps
-from ctgrid.models.bundle import Bundle, StageFacts
-from ctgrid.models.codecs import Codec
-from ctgrid.pipelines.base import prepare
-from ctgrid.pipelines.series import Series, Target
-from ctgrid.pipelines.settings import Settings
-from ctgrid.pipelines.stages import decode_cells, refine, sample_cells, tokens
-from ctgrid.pipelines.synthesize import SynthesisPipeline
-from ctgrid.precision import autocast, choose_dtype
-from ctgrid.runs import peak_memory_mib
+from ctgrid.runs.synthesis.series import Series, Target
+from ctgrid.stages.cells import decode_cells, refine, sample_cells, tokens
+from ctgrid.stages.codecs.codecs import Codec
+from ctgrid.stages.models.bundle import Bundle, StageFacts
 
 HU = 1000.0
 
@@ -62,7 +62,7 @@ def load(model: str, device: str, dtype: str, compile: bool) -> SynthesisPipelin
         return SynthesisPipeline.load(model, device, dtype, compile)
     from diffusers import AutoencoderKL
 
-    from ctgrid.models.dit import build_dit
+    from ctgrid.stages.networks.dit import build_dit
 
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
@@ -169,7 +169,7 @@ def steps_table(pipeline: SynthesisPipeline, seeds: list[int], many: int, few: l
 
 def schedules_table(pipeline: SynthesisPipeline, slices: int, seeds: list[int], train: Path | None) -> list[Any]:
     """Slice steps, seams, error along z, distances to training volumes and cost of every schedule, on coarse slices."""
-    from ctgrid.evaluation.fidelity.features import EmbeddedFeatures
+    from ctgrid.runs.evaluation.fidelity.features import EmbeddedFeatures
 
     k = pipeline.bundle.facts1.k
     features = EmbeddedFeatures()

@@ -4,7 +4,7 @@
 
 Coordinate descent: one parameter after the other is set to its best value, until none moves. A value is better
 when the PSNR (window -1000..1000 HU, mean over slices) is higher. Noise is white and Gaussian, the same for every
-filter. What comes out belongs into ctgrid/baselines/tuned.py. The test volume has no part in it.
+filter. What comes out belongs into ctgrid/methods/denoising/baselines/tuned.py. The test volume has no part in it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.baselines import filters
+from ctgrid.methods.denoising.baselines import filters
 from ctgrid.metrics import psnr, ssim
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 
 NOISE_HU = (50.0, 100.0, 200.0, 400.0)
 CENTRE = {"patch_based": 160}  # too slow for whole slices: the middle of each, this many pixels wide

@@ -39,7 +39,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from ctgrid.runs import version_of
+        from ctgrid.base.record import version_of
 
         typer.echo(f"ctgrid {version_of('ctgrid') or '(not installed)'}")
         raise typer.Exit

@@ -42,11 +42,11 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Train, sample, measure, draw, record."""
-    from ctgrid.ablation.pictures import draw_ablation
-    from ctgrid.ablation.run import RESULTS, run_ablation
-    from ctgrid.ablation.table import markdown
-    from ctgrid.files import atomic_output
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.files import atomic_output
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.runs.ablation.pictures import draw_ablation
+    from ctgrid.runs.ablation.run import RESULTS, run_ablation
+    from ctgrid.runs.ablation.table import markdown
 
     folder = Path(f"ablation-{Path(name).stem}") if out is None else out
     check_new_folder(folder)

@@ -61,11 +61,11 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Read, encode, decode, compare."""
-    from ctgrid.files import check_output
-    from ctgrid.models.codec_files import codec_path
-    from ctgrid.preprocess.hu import require_ct
-    from ctgrid.runs import RunRecord, recorded
-    from ctgrid.volume import Volume
+    from ctgrid.base.files import check_output
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.scan.hu.decide import require_ct
+    from ctgrid.scan.volume import Volume
+    from ctgrid.stages.codecs.codec_files import codec_path
 
     if out is not None:
         check_suffix(out, (".json",), "a record")
@@ -81,9 +81,9 @@ def command(
         record.decisions = {"hu": volume.record.get("hu")}
         bar("loading the codec", 0, 1)
         with record.timed("load"):
-            from ctgrid.devices import choose_device
-            from ctgrid.models.codecs import codec_source, load_codec
-            from ctgrid.pipelines.ceiling import codec_ceiling
+            from ctgrid.base.devices import choose_device
+            from ctgrid.runs.evaluation.ceiling import codec_ceiling
+            from ctgrid.stages.codecs.codecs import codec_source, load_codec
 
             network = load_codec(codec).to(choose_device(device))
         record.model = {"name": network.name, "source": codec_source(codec), "device": str(network.device)}

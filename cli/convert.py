@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption
 from .output import describe, finish, warn
@@ -44,10 +44,10 @@ def command(
     """Read, find the HU, write, record."""
     import numpy as np
 
-    from ctgrid.formats import check_writable, hu_confirmed, output_kind
-    from ctgrid.preprocess.metadata import MetadataTable
-    from ctgrid.runs import RunRecord, recorded
-    from ctgrid.volume import Volume, fitting_dtype
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.scan.formats import check_writable, hu_confirmed, output_kind
+    from ctgrid.scan.hu.metadata import MetadataTable
+    from ctgrid.scan.volume import Volume, fitting_dtype
 
     out = default_output(source) if out is None else out
     kind = output_kind(out)
@@ -83,9 +83,9 @@ def default_output(source: Path) -> Path:
     Raises:
         typer.BadParameter: where it is NIfTI already.
     """
-    from ctgrid.files import full_suffix
-    from ctgrid.formats import NIFTI_SUFFIXES
-    from ctgrid.names import beside
+    from ctgrid.base.files import full_suffix
+    from ctgrid.scan.formats import NIFTI_SUFFIXES
+    from ctgrid.scan.names import beside
 
     if full_suffix(source) in NIFTI_SUFFIXES and not source.is_dir():
         raise typer.BadParameter(f"missing: {source} is NIfTI already; say what it is to become", param_hint="OUT")

@@ -21,8 +21,8 @@ from .output import check_suffix, cost, finish, warn
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ctgrid.denoising.bench import Bench
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
+    from ctgrid.runs.denoising.bench import Bench
 
 Start = Literal["matched", "noised"]
 
@@ -107,10 +107,10 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Find, read, check, denoise, write, record; one bad scan does not stop the others."""
-    from ctgrid.denoising.bench import Bench, Request
-    from ctgrid.denoising.methods import Loading
-    from ctgrid.preprocess.metadata import MetadataTable
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
+    from ctgrid.methods.denoising.methods import Loading
+    from ctgrid.runs.denoising.bench import Bench, Request
+    from ctgrid.scan.hu.metadata import MetadataTable
 
     if out is not None and preview is not None:
         raise typer.BadParameter("a preview writes no volume; leave --out away", param_hint="--preview")
@@ -165,11 +165,11 @@ def command(
 
 def _preview(sources: list[Path], path: Path, bench: Bench, record: RunRecord, as_json: bool) -> None:
     """Do a few slices of one scan."""
-    from ctgrid.denoising.jobs import check_apart
-    from ctgrid.denoising.preview import preview
-    from ctgrid.errors import CtgridError
-    from ctgrid.files import check_output
-    from ctgrid.runs import recorded
+    from ctgrid.base.errors import CtgridError
+    from ctgrid.base.files import check_output
+    from ctgrid.base.record import recorded
+    from ctgrid.runs.denoising.jobs import check_apart
+    from ctgrid.runs.denoising.preview import preview
 
     if len(sources) > 1:
         raise CtgridError(f"a preview shows one scan, got {len(sources)}")
@@ -200,9 +200,9 @@ def _volumes(
     as_json: bool,
 ) -> None:
     """Do one scan, or all there are."""
-    from ctgrid.denoising.cases import denoise_cases
-    from ctgrid.denoising.jobs import plan_jobs
-    from ctgrid.runs import recorded
+    from ctgrid.base.record import recorded
+    from ctgrid.runs.denoising.cases import denoise_cases
+    from ctgrid.runs.denoising.jobs import plan_jobs
 
     plan = plan_jobs(sources, out, residual=residual, picture=picture)
     record.path = next((f for f in plan.folders if f.exists()), plan.folders[0]) / "run.json"

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ctgrid.errors import CtgridError, CtgridWarning
+from ctgrid.base.errors import CtgridError, CtgridWarning
 
 FAILURE, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 UsageError: Any = typer.BadParameter.__base__  # public under this name only in click, which typer may vendor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from . import evaluate_super_resolution, evaluate_volumes, fetch_detectors
 from .evaluate_options import JsonOption, OutOption, SlicesOption, end, kept_if_there, report, save_text
@@ -27,8 +27,8 @@ from .progress import progress_bar
 from .spread import SpreadCommand
 
 if TYPE_CHECKING:
-    from ctgrid.evaluation.denoising import Evaluation
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
+    from ctgrid.runs.evaluation.denoising import Evaluation
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
 
@@ -103,10 +103,10 @@ def denoising(
 
     Writes results.json, table.md, curves.png, and a picture and the noise-power spectra of every case.
     """
-    from ctgrid.evaluation.denoising import evaluate_denoising
-    from ctgrid.evaluation.plots import draw_all
-    from ctgrid.evaluation.table import denoising_tables
-    from ctgrid.runs import recorded
+    from ctgrid.base.record import recorded
+    from ctgrid.runs.evaluation.denoising import evaluate_denoising
+    from ctgrid.runs.evaluation.plots import draw_all
+    from ctgrid.runs.evaluation.table import denoising_tables
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate denoising", clean, plan, out)
@@ -144,10 +144,10 @@ def nodules(
 
     Writes nodules.json, nodules.md and a picture of every case. --slices takes unbroken ranges here.
     """
-    from ctgrid.evaluation.nodule_plots import draw_nodules
-    from ctgrid.evaluation.nodule_table import nodule_tables
-    from ctgrid.evaluation.nodule_trial import evaluate_nodules
-    from ctgrid.runs import recorded
+    from ctgrid.base.record import recorded
+    from ctgrid.runs.evaluation.nodule_plots import draw_nodules
+    from ctgrid.runs.evaluation.nodule_table import nodule_tables
+    from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate nodules", clean, plan, out)
@@ -180,10 +180,10 @@ def make_plan(
     Raises:
         CtgridError: where a kind of noise cannot be read.
     """
-    from ctgrid.denoising.choice import split_choices
-    from ctgrid.denoising.methods import Loading
-    from ctgrid.evaluation.denoising import Evaluation, quick_methods
-    from ctgrid.evaluation.noise import parse_noise
+    from ctgrid.methods.denoising.choice import split_choices
+    from ctgrid.methods.denoising.methods import Loading
+    from ctgrid.runs.evaluation.denoising import Evaluation, quick_methods
+    from ctgrid.runs.evaluation.noise import parse_noise
 
     named = [name for text in methods or [] for name in split_choices(text)]
     if methods and not named:
@@ -205,8 +205,8 @@ def begin(ctx: typer.Context, command: str, clean: Sequence[Path], plan: Evaluat
     """Check what can be checked, make the folder, and return the run's record."""
     from dataclasses import asdict
 
-    from ctgrid.evaluation.denoising import check_inputs
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
+    from ctgrid.runs.evaluation.denoising import check_inputs
 
     check_inputs(clean, plan)
     check_new_folder(out)

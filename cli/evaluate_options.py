@@ -12,7 +12,7 @@ import typer
 from .output import wrote
 
 if TYPE_CHECKING:
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results, tables and pictures.")]
 SlicesOption = Annotated[
@@ -32,7 +32,7 @@ def kept_if_there(record: RunRecord, path: Path) -> Iterator[None]:
 
 def save_text(path: Path, text: str) -> None:
     """Write text, atomically, over what was there."""
-    from ctgrid.files import atomic_output
+    from ctgrid.base.files import atomic_output
 
     with atomic_output(path, overwrite=True) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

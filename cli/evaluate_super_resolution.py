@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from .evaluate_options import JsonOption, OutOption, SlicesOption, end, kept_if_there, report, save_text
 from .options import DeviceOption, DtypeOption, ModelOption, OverwriteOption, SeedOption
@@ -16,9 +16,9 @@ from .output import check_new_folder, cost
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ctgrid.evaluation.samples import Sample
-    from ctgrid.evaluation.super_resolution import Comparison
-    from ctgrid.progress import Progress
+    from ctgrid.base.progress import Progress
+    from ctgrid.runs.evaluation.samples import Sample
+    from ctgrid.runs.evaluation.super_resolution import Comparison
 
 METHODS_HELP = (
     "stage2, stage2-projected, bicubic, lanczos, back-projection, patch-regression (fitted on --train), codec (the "
@@ -65,9 +65,9 @@ def command(
     """
     from dataclasses import asdict
 
-    from ctgrid.evaluation.super_resolution import check_methods, evaluate_super_resolution
-    from ctgrid.evaluation.super_resolution_report import draw_super_resolution, super_resolution_tables
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.runs.evaluation.super_resolution import check_methods, evaluate_super_resolution
+    from ctgrid.runs.evaluation.super_resolution_report import draw_super_resolution, super_resolution_tables
 
     plan = make_plan(
         methods, slices, seed, refine_steps, size, k, batch_size, through_codec, model, device, dtype, bool(train)
@@ -105,7 +105,7 @@ def command(
 
 def opened(paths: Sequence[Path], size: int, progress: Progress) -> list[Sample]:
     """List the volumes at several paths."""
-    from ctgrid.evaluation.samples import open_samples
+    from ctgrid.runs.evaluation.samples import open_samples
 
     return [sample for path in paths for sample in open_samples(path, size=size, progress=progress)]
 
@@ -129,9 +129,9 @@ def make_plan(
     Raises:
         typer.BadParameter: where --methods names none.
     """
-    from ctgrid.denoising.methods import Loading
-    from ctgrid.evaluation.super_resolution import QUICK_METHODS, Comparison
-    from ctgrid.evaluation.upscalers import FITTED
+    from ctgrid.methods.denoising.methods import Loading
+    from ctgrid.runs.evaluation.super_resolution import QUICK_METHODS, Comparison
+    from ctgrid.runs.evaluation.upscalers import FITTED
 
     named = [name.strip() for text in methods or [] for name in text.split(",") if name.strip()]
     if methods and not named:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from .errors import say
 from .options import DeviceOption, JsonOption, MetadataOption, OverwriteOption, SeedOption
@@ -17,7 +17,7 @@ from .output import check_new_folder, cost, wrote
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ctgrid.evaluation.fidelity.evaluate import Plan
+    from ctgrid.runs.evaluation.fidelity.evaluate import Plan
 
 SetOption = Annotated[
     Path, typer.Option("--real", metavar="DIR|STORE", help="Real volumes, of other patients than those trained on.")
@@ -93,10 +93,10 @@ def command(
     Writes results.json, table.md, run.json, with --train a picture. Features of volumes are kept by content hash in
     CTGRID_HOME/cache: a run that was stopped goes on where it was.
     """
-    from ctgrid.evaluation.fidelity.evaluate import evaluate_volumes
-    from ctgrid.evaluation.fidelity.table import volume_tables
-    from ctgrid.files import check_output
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.files import check_output
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.runs.evaluation.fidelity.evaluate import evaluate_volumes
+    from ctgrid.runs.evaluation.fidelity.table import volume_tables
 
     plan = make_plan(
         protocol, frames, real_frame, measures, detectors, pin, seed, metadata, device, batch_size, no_cache
@@ -112,7 +112,7 @@ def command(
     record.settings = settings_of(plan, real, fake, train)
     with recorded(record), progress_bar() as progress:
         results = evaluate_volumes(real, fake, plan, out, train, progress, record.timed)
-        from ctgrid.runs import plain, versions
+        from ctgrid.base.record import plain, versions
 
         run = {"record": "run.json", "command": record.command, "argv": record.argv, "versions": versions()}
         results = plain({**results, "run": run})
@@ -154,10 +154,10 @@ def make_plan(
         CtgridError: where a folder or a protocol is not there.
         typer.BadParameter: where an option cannot be read, or asks for what there is not.
     """
-    from ctgrid.evaluation.fidelity.detectors import parse_pins
-    from ctgrid.evaluation.fidelity.evaluate import Plan
-    from ctgrid.evaluation.fidelity.protocol import load_protocol
-    from ctgrid.evaluation.fidelity.statistics import cache_folder
+    from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
+    from ctgrid.runs.evaluation.fidelity.evaluate import Plan
+    from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
+    from ctgrid.runs.evaluation.fidelity.statistics import cache_folder
 
     if detectors is not None and not detectors.is_dir():
         raise CtgridError(f"{detectors} is not a folder; --detectors names the folder of the TorchScript files")
@@ -235,7 +235,7 @@ def remarks(results: dict[str, Any]) -> list[str]:
 
 def save(path: Path, text: str) -> None:
     """Write text, atomically, over what was there."""
-    from ctgrid.files import atomic_output
+    from ctgrid.base.files import atomic_output
 
     with atomic_output(path, overwrite=True) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from .evaluate_volumes import PinOption
 from .options import JsonOption, OfflineOption
@@ -33,8 +33,8 @@ def command(
 
     Their licences are their owners'. The hash of what came is printed for you to pin; ctgrid knows no published one.
     """
-    from ctgrid.evaluation.fidelity.detectors import parse_pins
-    from ctgrid.evaluation.fidelity.fetch import ADDRESSES, fetch_detectors
+    from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
+    from ctgrid.runs.evaluation.fidelity.fetch import ADDRESSES, fetch_detectors
 
     addresses = {}
     for text in address or []:

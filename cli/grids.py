@@ -42,11 +42,11 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Read, tile, write, record; run it again to go on where it was stopped."""
+    from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.store import Store
     from ctgrid.data.store.export import export_grids
     from ctgrid.data.store.splits import select_volumes
-    from ctgrid.names import beside
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.scan.names import beside
 
     if volumes and (split is not None or fraction is not None):
         raise typer.BadParameter("give --volumes, or --split and --fraction, not both", param_hint="--volumes")

@@ -24,7 +24,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read, describe, print."""
-    from ctgrid.runs import plain
+    from ctgrid.base.record import plain
 
     description = plain(_describe(source, metadata, series))
     warn(source, description.get("warnings", []))
@@ -39,12 +39,12 @@ def command(
 
 def _describe(source: Path, metadata: list[Path] | None, series: str | None) -> dict[str, Any]:
     if (source / "zarr.json").is_file():
-        from ctgrid.data.store.describe import describe_store
+        from ctgrid.stages.latents.describe import describe_store
 
         with progress_bar() as progress:
             return describe_store(source, progress)
-    from ctgrid.formats.describe import describe_scan
-    from ctgrid.preprocess.metadata import MetadataTable
+    from ctgrid.scan.describe import describe_scan
+    from ctgrid.scan.hu.metadata import MetadataTable
 
     return describe_scan(source, MetadataTable.read_all(metadata), series)
 

@@ -37,16 +37,16 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Encode what is missing or stale, record; run it again to go on where it was stopped."""
+    from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.store import Store
-    from ctgrid.data.store.latents import Of
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.stages.latents.stored import Of
 
     if config is not None and (codec is not None or of is not None or clear):
         raise typer.BadParameter("give --config, or --codec, --of and --clear", param_hint="--config")
     opened = Store.open(store)
     which: tuple[Of, ...] = (of,) if of == "slices" or of == "coarse" else ("slices", "coarse")
     if config is not None:
-        from ctgrid.training.inputs import latents_wanted
+        from ctgrid.methods.training.inputs import latents_wanted
 
         codec, which = latents_wanted(config, opened)
         if not which:
@@ -72,18 +72,18 @@ def command(
 
         bar("loading the codec", 0, 1)
         if clear:
-            from ctgrid.data.store.latents import remove_latents
-            from ctgrid.models.codecs import load_codec
+            from ctgrid.stages.codecs.codecs import load_codec
+            from ctgrid.stages.latents.stored import remove_latents
 
             with record.timed("remove"):
                 identity = None if codec == "all" else load_codec(codec).identity
                 record.results = {"removed": remove_latents(opened, identity, which, progress)}
             line = f"{store}: latents removed from {record.results['removed']} volumes"
         else:
-            from ctgrid.data.store.latents import write_latents
-            from ctgrid.devices import choose_device
-            from ctgrid.models.codecs import load_codec
-            from ctgrid.precision import choose_dtype
+            from ctgrid.base.devices import choose_device
+            from ctgrid.base.precision import choose_dtype
+            from ctgrid.stages.codecs.codecs import load_codec
+            from ctgrid.stages.latents.stored import write_latents
 
             chosen = choose_device(device)
             compute = choose_dtype("float32" if dtype == "auto" else dtype, chosen)

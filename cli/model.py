@@ -44,13 +44,13 @@ def pack(
     as_json: JsonOption = False,
 ) -> None:
     """Check, copy, record."""
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.record import RunRecord, recorded
 
     check_new_folder(out)
     record = RunRecord("model pack", out / "run.json", ctx.find_root().obj)
     record.settings = {"codec": codec, "stage1": stage1, "stage2": stage2, "detail": detail, "half": half}
     with recorded(record):
-        from ctgrid.models.bundle import load_bundle, pack, part_folder
+        from ctgrid.stages.models.bundle import load_bundle, pack, part_folder
 
         with record.timed("pack"):
             pack(codec, stage1, stage2, out, detail=detail, half=half, overwrite=overwrite)

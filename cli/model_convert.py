@@ -41,7 +41,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Convert, record."""
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.record import RunRecord, recorded
 
     check_new_folder(out)
     options: dict[str, Any] = {"weights": weights, "latent_size": latent_size, "positions": positions, "heads": heads}
@@ -49,8 +49,8 @@ def command(
     record = RunRecord("model convert", out / "run.json", ctx.find_root().obj)
     record.settings = {"source": source, **options}
     with recorded(record):
-        from ctgrid.models.convert import convert
-        from ctgrid.models.sources import resolve_model
+        from ctgrid.stages.models.sources import resolve_model
+        from ctgrid.stages.weights.convert import convert
 
         with record.timed("convert"):
             made = convert(resolve_model(source), out, **options)

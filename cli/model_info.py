@@ -18,7 +18,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Read, print; nothing is written."""
-    from ctgrid.models.info import model_info
+    from ctgrid.stages.models.info import model_info
 
     info = model_info(name, heads=heads)
     if as_json:

@@ -22,8 +22,8 @@ HashesOption = Annotated[
 
 def list_command(as_json: JsonOption = False, offline: OfflineOption = False) -> None:
     """List the models that can be named: the embedded one and those in CTGRID_HOME."""
-    from ctgrid.models.catalogue import Catalogue
-    from ctgrid.models.sources import list_models
+    from ctgrid.stages.models.catalogue import Catalogue
+    from ctgrid.stages.models.sources import list_models
 
     catalogue, models = Catalogue(), list_models()
     interrupted = catalogue.interrupted()
@@ -52,12 +52,12 @@ def fetch_command(
     as_json: JsonOption = False,
 ) -> None:
     """Download a model into CTGRID_HOME, checking every hash; an interrupted fetch goes on where it stopped."""
-    from ctgrid.models.catalogue import HubName
-    from ctgrid.models.manifest import read_pins
+    from ctgrid.stages.models.catalogue import HubName
+    from ctgrid.stages.models.manifest import read_pins
 
     hub_name, pins = HubName.parse(name), read_pins(hashes or [], manifest)
     with progress_bar() as bar:
-        from ctgrid.models.hub import fetch
+        from ctgrid.stages.models.hub import fetch
 
         result = fetch(
             hub_name, include=include or (), pickles=pickles, pins=pins, offline=offline, progress=bar
@@ -77,8 +77,8 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Hash a model's files again and compare with what was recorded, or with the hashes given."""
-    from ctgrid.models.manifest import FileEntry, Manifest, check_folder, read_pins
-    from ctgrid.models.sources import recorded_files, resolve_model
+    from ctgrid.stages.models.manifest import FileEntry, Manifest, check_folder, read_pins
+    from ctgrid.stages.models.sources import recorded_files, resolve_model
 
     folder, pins = resolve_model(name), read_pins(hashes or [], manifest)
     if record:
@@ -93,7 +93,7 @@ def verify_command(
     elif not problems:
         typer.echo(f"{name}: {len(files)} files as recorded, in {folder}")
     if problems:
-        from ctgrid.errors import CtgridError
+        from ctgrid.base.errors import CtgridError
 
         raise CtgridError(f"{name}: {_problem_text(problems)}, in {folder}; do not use it, fetch or make it again")
 
@@ -104,8 +104,8 @@ def check_own(name: str) -> None:
     Raises:
         CtgridError: for a hub's model.
     """
-    from ctgrid.errors import CtgridError
-    from ctgrid.models.catalogue import HUB
+    from ctgrid.base.errors import CtgridError
+    from ctgrid.stages.models.catalogue import HUB
 
     if name.startswith(HUB):
         raise CtgridError(f"{name}: what the hub stated is on record; --record is for folders of one's own")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 if TYPE_CHECKING:
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
 
 _NAMED = 4
 """Files that are named one by one."""
@@ -79,7 +79,7 @@ def describe(volume: Shaped) -> str:
 
 def cost(record: RunRecord) -> str:
     """Return wall time, where it went, and the highest memory use."""
-    from ctgrid.runs import peak_memory_mib
+    from ctgrid.base.record import peak_memory_mib
 
     phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record.phases.items() if seconds >= 0.05)
     memory = peak_memory_mib().get("process")
@@ -95,7 +95,7 @@ def check_suffix(path: Path, suffixes: tuple[str, ...], what: str) -> None:
     Raises:
         CtgridError: with the suffixes that are possible.
     """
-    from ctgrid.files import full_suffix
+    from ctgrid.base.files import full_suffix
 
     if full_suffix(path) not in suffixes:
         raise CtgridError(f"cannot write {path}: {what} must end in {' or '.join(suffixes)}")
@@ -107,7 +107,7 @@ def check_new_folder(path: Path) -> None:
     Raises:
         CtgridError: where a file has that name or the parent does not exist.
     """
-    from ctgrid.files import check_output
+    from ctgrid.base.files import check_output
 
     if path.is_file():
         raise CtgridError(f"cannot write into {path}: it is a file, not a folder")
@@ -121,12 +121,12 @@ def default_outputs(word: str, slices: int, seed: int, count: int | None) -> tup
     The folder's name holds no seed, so that a longer series, or one of other seeds, goes on in it.
 
     Args:
-        word: for what makes them, such as :func:`ctgrid.names.made_by`.
+        word: for what makes them, such as :func:`ctgrid.scan.names.made_by`.
         slices: of a volume.
         seed: of the first.
         count: of volumes; None for one.
     """
-    from ctgrid.names import numbered_name
+    from ctgrid.scan.names import numbered_name
 
     names = [numbered_name(word, slices, "slices", seed + i) + ".nii.gz" for i in range(count or 1)]
     if count in (None, 1):

@@ -31,8 +31,8 @@ def command(
     """Read the recipe, plan, print; nothing is written."""
     with progress_bar() as progress:
         progress("planning", 0, 1)
-        from ctgrid.training.config import load_config
-        from ctgrid.training.plan import plan
+        from ctgrid.methods.training.config import load_config
+        from ctgrid.methods.training.plan import plan
 
         recipe = load_config(config, None, dict(parse_change(text) for text in changes or []))
         result = plan(recipe, processes=processes, flops_per_second=rate)

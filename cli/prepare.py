@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from .options import HuOption, JsonOption, MetadataOption
 from .output import cost, finish, warn
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
 
 _LISTED = 10
 
@@ -53,10 +53,10 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Find, read, bring to one form, store, report; run it again to go on where it was stopped."""
+    from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.store.prepare import prepare
     from ctgrid.data.store.report import Row, report_path, tally
     from ctgrid.data.store.store import StoreSettings
-    from ctgrid.runs import RunRecord, recorded
 
     if workers is not None and scheduler is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both", param_hint="--scheduler")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from .options import HuOption, JsonOption, OverwriteOption, parse_window
 from .output import describe, finish, warn
@@ -52,9 +52,9 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Choose, read, draw, write, record."""
-    from ctgrid.files import check_output, full_suffix
-    from ctgrid.names import beside
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.files import check_output, full_suffix
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.scan.names import beside
 
     out = beside(source, "_preview", ".png") if out is None else out
     suffix = full_suffix(out)
@@ -69,7 +69,7 @@ def command(
     if not source.exists():
         raise CtgridError(f"{source} does not exist")
     check_output(out, overwrite)
-    from ctgrid.report.preview import save_preview, volumes_of
+    from ctgrid.runs.report.preview import save_preview, volumes_of
 
     shown = volumes_of(source, names or (), everything, hu)
     record = RunRecord("preview", out.with_name(f"{out.stem}.preview.run.json"), ctx.obj)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ctgrid.progress import Progress
+from ctgrid.base.progress import Progress
 
 
 @contextmanager

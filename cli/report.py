@@ -40,12 +40,12 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Collect, read, draw, write, record."""
-    from ctgrid.files import full_suffix
+    from ctgrid.base.files import full_suffix
 
     if full_suffix(out) != SUFFIX:
         raise typer.BadParameter(f"{str(out)!r} must end in {SUFFIX}", param_hint="--out")
-    from ctgrid.report.html.report import Options, check_outputs, write_report
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.runs.report.html.report import Options, check_outputs, write_report
 
     check_outputs(out, overwrite)
     options = Options(title, max_side, max_volumes, hu)

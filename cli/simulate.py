@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 from .convert import SeriesOption, check_apart
 from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption, SeedOption
@@ -83,10 +83,10 @@ def phantom_command(
     as_json: JsonOption = False,
 ) -> None:
     """Check the outputs and paint one phantom after the other; those that are there already are kept."""
+    from ctgrid.base.files import check_output
+    from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.simulate.collection import INTERCEPT_HU, collection_names, table_name, write_stored, write_table
     from ctgrid.data.simulate.phantom import check_grid, labelled_phantom
-    from ctgrid.files import check_output
-    from ctgrid.runs import RunRecord, recorded
 
     targets, numbered = default_outputs("phantom", slices, seed, count) if out is None else plan_outputs(out, count)
     if ct_rate is not None:
@@ -174,12 +174,12 @@ def low_dose_command(
     as_json: JsonOption = False,
 ) -> None:
     """Read, check, simulate, write, record."""
+    from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.simulate.dose import low_dose
-    from ctgrid.formats import check_writable, output_kind
-    from ctgrid.names import beside
-    from ctgrid.preprocess.metadata import MetadataTable
-    from ctgrid.runs import RunRecord, recorded
-    from ctgrid.volume import Volume, fitting_dtype
+    from ctgrid.scan.formats import check_writable, output_kind
+    from ctgrid.scan.hu.metadata import MetadataTable
+    from ctgrid.scan.names import beside
+    from ctgrid.scan.volume import Volume, fitting_dtype
 
     out = beside(source, f"_dose{dose:g}") if out is None else out
     kind = output_kind(out)
@@ -218,8 +218,8 @@ def plan_outputs(out: Path, count: int) -> tuple[list[Path], bool]:
     Raises:
         CtgridError: the name is that of another kind of file, or a folder cannot be made.
     """
-    from ctgrid.files import full_suffix
-    from ctgrid.formats import WRITABLE, output_kind
+    from ctgrid.base.files import full_suffix
+    from ctgrid.scan.formats import WRITABLE, output_kind
 
     suffix = full_suffix(out)
     if suffix in WRITABLE and not out.is_dir():
@@ -234,7 +234,7 @@ def plan_outputs(out: Path, count: int) -> tuple[list[Path], bool]:
 
 def labels_path(path: Path) -> Path:
     """Return where a phantom's labels go."""
-    from ctgrid.files import full_suffix
+    from ctgrid.base.files import full_suffix
 
     suffix = full_suffix(path)
     return path.with_name(f"{path.name[: -len(suffix)]}_labels{suffix}")
@@ -256,7 +256,7 @@ def check_same(
     import numpy as np
 
     from ctgrid.data.simulate.phantom import phantom_slice
-    from ctgrid.volume import Volume
+    from ctgrid.scan.volume import Volume
 
     found, middle = Volume.read(path, hu="stored"), shape[0] // 2
     same = found.shape == shape and np.allclose(found.spacing_mm, voxel, rtol=1e-4)

@@ -32,12 +32,12 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """List, divide, write, record."""
+    from ctgrid.base.files import check_output
+    from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.store import Store, is_store
     from ctgrid.data.store.splits import by_patient, make_split
     from ctgrid.data.volumes import find_volumes
-    from ctgrid.files import check_output
-    from ctgrid.names import beside
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.scan.names import beside
 
     from .output import check_suffix
 

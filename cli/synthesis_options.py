@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ctgrid.pipelines.settings import Settings
+    from ctgrid.methods.synthesis.settings import Settings
 
 
 def checked_settings(**options: Any) -> Settings:
     """Return the settings that options ask for; what they get wrong together is a usage error."""
-    from ctgrid.errors import CtgridError
-    from ctgrid.pipelines.settings import Settings
+    from ctgrid.base.errors import CtgridError
+    from ctgrid.methods.synthesis.settings import Settings
 
     try:
         return Settings(**options)
@@ -23,8 +23,8 @@ def checked_settings(**options: Any) -> Settings:
 
 def checked_memory(text: str | None) -> int | None:
     """Return bytes for an amount of memory as people write it."""
-    from ctgrid.errors import CtgridError
-    from ctgrid.pipelines.memory import parse_memory
+    from ctgrid.base.errors import CtgridError
+    from ctgrid.methods.synthesis.memory import parse_memory
 
     try:
         return None if text is None else parse_memory(text)

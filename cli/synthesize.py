@@ -28,10 +28,10 @@ from .progress import progress_bar
 from .synthesis_options import checked_memory, checked_settings
 
 if TYPE_CHECKING:
-    from ctgrid.pipelines.ranks import Ranks
-    from ctgrid.pipelines.series import Made, Series
-    from ctgrid.pipelines.settings import Settings
-    from ctgrid.runs import RunRecord
+    from ctgrid.base.record import RunRecord
+    from ctgrid.methods.synthesis.settings import Settings
+    from ctgrid.runs.synthesis.ranks import Ranks
+    from ctgrid.runs.synthesis.series import Made, Series
 
 Sampler = Literal["dpm++", "ddim", "ddpm"]
 Spacing = Literal["even", "linspace", "trailing", "snr", "karras"]
@@ -108,8 +108,8 @@ def command(
         from .video_synthesize import from_command_line
 
         return from_command_line(ctx)
-    from ctgrid.names import made_by
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.scan.names import made_by
 
     parts = {"stage1": stage1, "stage2": stage2, "codec": codec}
     loading: dict[str, Any] = {"model": model, "device": device, "dtype": dtype} | {
@@ -123,12 +123,12 @@ def command(
     folder = paths[0].parent
     record = RunRecord("synthesize", folder / "run.json", ctx.obj, seed)
     with record.timed("load"):  # torch, for one
-        from ctgrid.pipelines.lean import import_diffusers
+        from ctgrid.base.lean import import_diffusers
 
         import_diffusers()
-        from ctgrid.pipelines.manifest import Manifest
-        from ctgrid.pipelines.ranks import Ranks
-        from ctgrid.pipelines.series import Series, Target
+        from ctgrid.base.manifest import Manifest
+        from ctgrid.runs.synthesis.ranks import Ranks
+        from ctgrid.runs.synthesis.series import Series, Target
 
         settings = checked_settings(
             slices=slices,
@@ -165,7 +165,7 @@ def synthesize(
     series: Series, settings: Settings, limit: int | None, loading: dict[str, Any], ranks: Ranks, record: RunRecord
 ) -> list[str]:
     """Make this process's volumes, fill in the record, and return what to print of all processes'."""
-    from ctgrid.pipelines.series import checkpoint_of
+    from ctgrid.runs.synthesis.series import checkpoint_of
 
     lines: list[str] = []
 
@@ -178,7 +178,7 @@ def synthesize(
         progress = bar if ranks.first else (lambda phase, done, total: None)
         progress("loading the model", 0, 1)
         with record.timed("load"):
-            from ctgrid.pipelines.synthesize import SynthesisPipeline
+            from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 
             ranks.connect()
             pipeline = SynthesisPipeline.load(**loading)
@@ -221,7 +221,7 @@ def plan_outputs(out: Path, count: int | None) -> tuple[list[Path], bool]:
     Raises:
         CtgridError: where the name is not that of a NIfTI file, or a folder cannot be made.
     """
-    from ctgrid.formats import NIFTI_SUFFIXES
+    from ctgrid.scan.formats import NIFTI_SUFFIXES
 
     stem, suffix = stem_and_suffix(out)
     if count is None or (count == 1 and suffix):
@@ -236,8 +236,8 @@ def plan_outputs(out: Path, count: int | None) -> tuple[list[Path], bool]:
 
 def stem_and_suffix(path: Path) -> tuple[str, str]:
     """Split a file name into stem and NIfTI suffix, the latter empty where it has none."""
-    from ctgrid.files import full_suffix
-    from ctgrid.formats import NIFTI_SUFFIXES
+    from ctgrid.base.files import full_suffix
+    from ctgrid.scan.formats import NIFTI_SUFFIXES
 
     suffix = full_suffix(path)
     if suffix not in NIFTI_SUFFIXES:

@@ -52,7 +52,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Train, record."""
-    from ctgrid.runs import RunRecord, recorded
+    from ctgrid.base.record import RunRecord, recorded
 
     overrides = dict(parse_change(text) for text in changes or [])
     overrides |= {f"{kind}.video.gray": True} if gray else {}
@@ -73,7 +73,7 @@ def command(
             record.decisions.setdefault("warnings", []).append(warning)
 
         bar("starting", 0, 1)
-        from ctgrid.training.run import train
+        from ctgrid.methods.training.run import train
 
         summary = train(
             kind,

@@ -37,16 +37,16 @@ def synthesize_video(
         seed: of the first movie; the others follow.
         count: movies.
         size: pixels of a frame's side; None takes the model's own.
-        settings: further fields of :class:`ctgrid.pipelines.settings.Settings`.
+        settings: further fields of :class:`ctgrid.methods.synthesis.settings.Settings`.
         loading: model and parts in place of its own, device, dtype, and whether to compile.
         max_memory: bytes that batches must fit into; None takes ``batch_size`` as it is.
         overwrite: replace what is there.
         as_json: print the record.
     """
+    from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.video.write import check_movie, open_movie
+    from ctgrid.methods.synthesis.settings import Settings
     from ctgrid.metrics.flicker import FlickerMeter
-    from ctgrid.pipelines.settings import Settings
-    from ctgrid.runs import RunRecord, recorded
 
     if out is None:
         targets = default_movies(loading, frames, seed, count)
@@ -61,7 +61,7 @@ def synthesize_video(
     with recorded(record), progress_bar() as bar:
         bar("loading the model", 0, 1)
         with record.timed("load"):
-            from ctgrid.pipelines.video import VideoPipeline
+            from ctgrid.methods.synthesis.video import VideoPipeline
 
             pipeline = VideoPipeline.load(**loading)
         record.model = pipeline.describe()
@@ -92,7 +92,7 @@ def synthesize_video(
 
 def default_movies(loading: dict[str, Any], frames: int, seed: int, count: int) -> list[Path]:
     """Name movies in the working folder by what they are."""
-    from ctgrid.names import made_by, numbered_name
+    from ctgrid.scan.names import made_by, numbered_name
 
     parts = {name: loading.get(name) for name in ("stage1", "stage2", "codec")}
     word = made_by(loading["model"], **parts)
@@ -107,7 +107,7 @@ def from_command_line(ctx: typer.Context) -> None:
     """
     from dataclasses import fields
 
-    from ctgrid.pipelines.settings import Settings
+    from ctgrid.methods.synthesis.settings import Settings
 
     from .synthesis_options import checked_memory, checked_settings
 

@@ -6,20 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ctgrid.denoising.methods import denoise
-    from ctgrid.errors import CtgridError
-    from ctgrid.pipelines.synthesize import synthesize
-    from ctgrid.volume import Volume
+    from ctgrid.base.errors import CtgridError
+    from ctgrid.methods.denoising.methods import denoise
+    from ctgrid.methods.synthesis.pipeline import synthesize
+    from ctgrid.scan.volume import Volume
 
     __version__: str
 
 __all__ = ["CtgridError", "Volume", "__version__", "denoise", "synthesize"]
 
 _HOME = {
-    "CtgridError": "ctgrid.errors",
-    "Volume": "ctgrid.volume",
-    "denoise": "ctgrid.denoising.methods",
-    "synthesize": "ctgrid.pipelines.synthesize",
+    "CtgridError": "ctgrid.base.errors",
+    "Volume": "ctgrid.scan.volume",
+    "denoise": "ctgrid.methods.denoising.methods",
+    "synthesize": "ctgrid.methods.synthesis.pipeline",
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 
 settings.register_profile("ctgrid", deadline=None, database=None)  # a busy machine is no failure
 settings.load_profile("ctgrid")
@@ -91,8 +91,8 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     import torch
 
-    from ctgrid.models.dit import DiT
-    from ctgrid.models.unshuffle_codec import UnshuffleCodec
+    from ctgrid.stages.codecs.unshuffle_codec import UnshuffleCodec
+    from ctgrid.stages.networks.dit import DiT
 
     def stage(generator: torch.Generator, **config: Any) -> DiT:
         sizes = {"latent_size": 8, "in_channels": 4, "patch_size": 2, "width": 32, "depth": 2, "heads": 2}
@@ -138,7 +138,7 @@ def detailed_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -
 
     import torch
 
-    from ctgrid.models.detail import DetailNet
+    from ctgrid.stages.networks.detail import DetailNet
 
     folder = tmp_path_factory.mktemp("detailed") / "model"
     shutil.copytree(tiny_model, folder)
@@ -157,7 +157,7 @@ def make_store(chest: Callable[..., np.ndarray]) -> Callable[..., Any]:
 
     from ctgrid.data.store import Store, StoreSettings
     from ctgrid.data.store.write import write_volume
-    from ctgrid.grid import downsample
+    from ctgrid.scan.grid import downsample
 
     def make(path: Path, *names: str, size: int = 32, k: int = 4, slices: int = 20, seed: int = 0) -> Store:
         store = Store.create(path, StoreSettings(protocol="canonical", size=size, k=k, slices=slices))

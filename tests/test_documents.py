@@ -26,7 +26,7 @@ def test_readme_opens_with_two_commands_that_the_makefile_has() -> None:
 
 def documents() -> list[Path]:
     """List the Markdown files that users read."""
-    card = ROOT / "ctgrid/models/embedded/MODEL_CARD.md"
+    card = ROOT / "ctgrid/stages/models/embedded/MODEL_CARD.md"
     return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), card]
 
 

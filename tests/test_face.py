@@ -67,8 +67,8 @@ def test_defaults_of_the_calls_are_those_of_the_commands() -> None:
     """Whatever a command takes if nothing is said, the call takes too."""
     import inspect
 
-    from ctgrid.pipelines.settings import Settings
-    from ctgrid.pipelines.synthesize import SynthesisPipeline
+    from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
+    from ctgrid.methods.synthesis.settings import Settings
     from ctgrid_cli import synthesize
 
     told = {name: p.default for name, p in inspect.signature(synthesize.command).parameters.items()}
@@ -89,10 +89,10 @@ assert {"CtgridError", "Volume", "denoise", "synthesize"} <= set(ctgrid.__all__)
 heavy = {"torch", "numpy", "diffusers", "nibabel", "monai", "SimpleITK", "scipy", "PIL"} & set(sys.modules)
 assert not heavy, heavy
 assert seconds < 2, seconds  # 0.01 s; wide, because test machines are busy
-from ctgrid.models import sources
+from ctgrid.stages.models import sources
 def refuse(name): raise AssertionError("read at import")
 sources.resolve_model = refuse
-import ctgrid.denoising.methods, ctgrid.evaluation.denoising
+import ctgrid.methods.denoising.methods, ctgrid.runs.evaluation.denoising
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -100,11 +100,13 @@ import ctgrid.denoising.methods, ctgrid.evaluation.denoising
 
 def test_names_that_others_build_on() -> None:
     """They stay where they are."""
-    from ctgrid import grid, metrics, preprocess
-    from ctgrid.denoising import estimate_noise
-    from ctgrid.diffusion import sample, training_loss
-    from ctgrid.models import build_dit, load_dit
-    from ctgrid.preprocess import generatect
+    from ctgrid import metrics
+    from ctgrid.methods.denoising import estimate_noise
+    from ctgrid.scan import grid
+    from ctgrid.scan import protocols as preprocess
+    from ctgrid.scan.protocols import generatect
+    from ctgrid.stages.diffusion import sample, training_loss
+    from ctgrid.stages.models import build_dit, load_dit
 
     assert all(map(callable, (estimate_noise, sample, training_loss, build_dit, load_dit, grid.to_grid)))
     assert metrics.__all__ and preprocess and generatect

@@ -71,7 +71,7 @@ def test_version_is_that_of_the_installed_package_and_of_the_changelog() -> None
 
 
 def test_embedded_weights_stay_small_and_carry_their_papers() -> None:
-    folder = ROOT / "ctgrid/models/embedded"
+    folder = ROOT / "ctgrid/stages/models/embedded"
     assert "Attribution 4.0 International" in (folder / "LICENSE").read_text(encoding="utf-8")
     assert (folder / "MODEL_CARD.md").is_file()
     weights = list(folder.rglob("*.safetensors"))
@@ -82,7 +82,7 @@ def test_embedded_weights_stay_small_and_carry_their_papers() -> None:
 
 def test_large_files_are_embedded_weights_only() -> None:
     large = [p.relative_to(ROOT).as_posix() for p in tree_files() if p.stat().st_size > 3_000_000]
-    assert [name for name in large if not name.startswith("ctgrid/models/embedded/")] == []
+    assert [name for name in large if not name.startswith("ctgrid/stages/models/embedded/")] == []
 
 
 # --- what is installed

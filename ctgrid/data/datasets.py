@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ctgrid.base.draws import generator_for, integer
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.degrade import BLUR_KERNELS, NOISE_LEVELS, degrade, draw_degradation, enlarge
 from ctgrid.data.grids import draw_plan
 from ctgrid.data.store import Store
 from ctgrid.data.stored import StoreSlices, stored_volumes
-from ctgrid.draws import generator_for, integer
-from ctgrid.errors import CtgridError
-from ctgrid.grid import to_grid
+from ctgrid.scan.grid import to_grid
 
 
 class StoreDataset(Dataset[dict[str, Any]]):

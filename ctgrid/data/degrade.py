@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
-from ctgrid.draws import integer, uniform
+from ctgrid.base.draws import integer, uniform
 
 BLUR_KERNELS = (9, 11, 13, 15)
 NOISE_LEVELS = (10, 15)

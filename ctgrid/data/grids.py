@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ctgrid.draws import integer, uniform
+from ctgrid.base.draws import integer, uniform
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform, RandomizableTransform
 from torch import Tensor
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.degrade import NOISE_LEVELS, degrade, draw_degradation, enlarge
 from ctgrid.data.grids import draw_plan
-from ctgrid.errors import CtgridError
-from ctgrid.grid import downsample, to_grid
-from ctgrid.preprocess.canonical import CanonicalRecord, from_canonical, to_canonical
-from ctgrid.preprocess.metadata import MetadataTable
-from ctgrid.volume import Volume
+from ctgrid.scan.grid import downsample, to_grid
+from ctgrid.scan.hu.metadata import MetadataTable
+from ctgrid.scan.protocols.canonical import CanonicalRecord, from_canonical, to_canonical
+from ctgrid.scan.volume import Volume
 
 RECORD = "ctgrid_record"
 """Key in a MetaTensor's meta: the volume's record as JSON text."""

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctgrid.base.draws import generator_for, integer, normal, uniform
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.volumes import VolumeSlices
-from ctgrid.denoising.noise import estimate_noise
-from ctgrid.draws import generator_for, integer, normal, uniform
-from ctgrid.progress import Progress, silent
-from ctgrid.volume import Volume
+from ctgrid.scan.noise import estimate_noise
+from ctgrid.scan.volume import Volume
 
 LOWEST_HU, HIGHEST_HU = -1000, 1000
 DOSES = (0.04, 0.5)

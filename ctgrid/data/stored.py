@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from ctgrid.base.draws import generator_for
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.framing import Pose, draw_pose, pose_matrix
 from ctgrid.data.store.shards import Shard
 from ctgrid.data.volumes import VolumeSlices, shrink
-from ctgrid.draws import generator_for
-from ctgrid.errors import CtgridError
-from ctgrid.preprocess.oriented import upright
-from ctgrid.preprocess.resample import SCALE_HU
-from ctgrid.progress import Progress, silent
+from ctgrid.scan.protocols.oriented import upright
+from ctgrid.scan.protocols.resample import SCALE_HU
 
 if TYPE_CHECKING:
     from ctgrid.data.store import Store, StoreSettings

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ctgrid.errors import CtgridError
-from ctgrid.formats import READABLE
-from ctgrid.preprocess.resample import SCALE_HU
-from ctgrid.progress import Progress, silent
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
+from ctgrid.scan.formats import READABLE
+from ctgrid.scan.protocols.resample import SCALE_HU
 
 if TYPE_CHECKING:
-    from ctgrid.data.store.cases import Case
-    from ctgrid.preprocess.metadata import MetadataTable
+    from ctgrid.scan.cases import Case
+    from ctgrid.scan.hu.metadata import MetadataTable
 
 SUFFIXES = tuple(sorted(READABLE, key=len, reverse=True))  # .nii.gz before any ending of it
 
@@ -103,7 +103,7 @@ def find_volumes(folder: str | Path, exclude: tuple[str, ...] = (), must_be_ther
     Raises:
         CtgridError: where the folder does not exist or holds no volume, or as :func:`check_excluded`.
     """
-    from ctgrid.data.store.cases import find_cases, named
+    from ctgrid.scan.cases import find_cases, named
 
     folder = Path(folder)
     if not folder.is_dir():
@@ -141,9 +141,9 @@ def load_slices(path: Path, size: int, name: str | None = None, metadata: Metada
         name: it goes by; None takes that of the file or folder.
         metadata: the collection's table, where the scan holds stored values.
     """
-    from ctgrid.preprocess.canonical import canonical_pass
-    from ctgrid.preprocess.hu import require_ct
-    from ctgrid.volume import Volume
+    from ctgrid.scan.hu.decide import require_ct
+    from ctgrid.scan.protocols.canonical import canonical_pass
+    from ctgrid.scan.volume import Volume
 
     volume = Volume.read(path, metadata=metadata)
     require_ct(volume)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 STRONGEST = 0.05
 """Share of the reference's pixels that count as edges: those with the steepest gradients."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 from ctgrid.metrics.numbers import as_float64
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 from ctgrid.metrics.numbers import as_float64
 
 Window = Literal["uniform", "gaussian"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 TISSUES_HU = {"lung": (-950.0, -700.0), "soft": (-100.0, 200.0), "bone": (300.0, 1000.0)}
 """HU of the clean scan that stand for a tissue: lung inside the lungs, soft tissue and bone inside the body."""

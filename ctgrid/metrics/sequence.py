@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 
 def slice_steps(hu: np.ndarray) -> np.ndarray:

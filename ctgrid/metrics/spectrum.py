@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 LEAST_SIDE = 8
 """Fewer pixels than this resolve no spectrum."""

@@ -171,9 +171,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
         return {"steps": 10, "loss": 0.25}
 
     for name, content in {
-        "ctgrid.pipelines.synthesize": {"SynthesisPipeline": Pipeline},
-        "ctgrid.pipelines.denoise": {"DenoisePipeline": Pipeline},
-        "ctgrid.training.run": {"train": train},
+        "ctgrid.methods.synthesis.pipeline": {"SynthesisPipeline": Pipeline},
+        "ctgrid.methods.denoising.pipeline": {"DenoisePipeline": Pipeline},
+        "ctgrid.methods.training.run": {"train": train},
     }.items():
         module = ModuleType(name)
         vars(module).update(content)

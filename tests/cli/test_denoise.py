@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ctgrid import Volume
-from ctgrid.files import sha256_of
+from ctgrid.base.files import sha256_of
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])

@@ -12,8 +12,8 @@ import pytest
 
 from ctgrid import Volume
 
-pytest.importorskip("ctgrid.pipelines.synthesize")
-pytest.importorskip("ctgrid.pipelines.denoise")
+pytest.importorskip("ctgrid.methods.synthesis.pipeline")
+pytest.importorskip("ctgrid.methods.denoising.pipeline")
 QUICK = ["--steps", 2, "--refine-steps", 1, "--device", "cpu"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 from ctgrid_cli import app
 
 AFFINE = np.diag([-6.0, -6.0, 4.0, 1.0])

@@ -30,7 +30,7 @@ class Pipeline:
         time.sleep(60)
 
 folder = Path(sys.argv[1]).parent
-sys.modules["ctgrid.pipelines.synthesize"] = module = ModuleType("fake")
+sys.modules["ctgrid.methods.synthesis.pipeline"] = module = ModuleType("fake")
 module.SynthesisPipeline = Pipeline
 app(["synthesize", "--slices", "4", "--out", sys.argv[1]])
 """

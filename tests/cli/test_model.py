@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ctgrid import Volume
-from ctgrid.files import sha256_of
+from ctgrid.base.files import sha256_of
 
 PARTS = ("codec", "stage1", "stage2")
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from ctgrid import Volume
-from ctgrid.files import sha256_of
-from ctgrid.models.bundle import load_bundle
-from ctgrid.models.dit import DiT
+from ctgrid.base.files import sha256_of
+from ctgrid.stages.models.bundle import load_bundle
+from ctgrid.stages.networks.dit import DiT
 
 CHECKPOINT = "0400000.pt"
 

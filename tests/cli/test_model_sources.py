@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ctgrid.models import transfer
-from ctgrid.models.manifest import MANIFEST_FILE
+from ctgrid.stages.models import transfer
+from ctgrid.stages.models.manifest import MANIFEST_FILE
 
 SPEC = importlib.util.spec_from_file_location("fake_hub", Path(__file__).parents[1] / "fake_hub.py")
 assert SPEC is not None and SPEC.loader is not None
@@ -208,7 +208,7 @@ def test_listing_and_importing_load_no_network_library(home: Path) -> None:
     """Neither does the command line's start."""
     code = """
 import sys
-import ctgrid, ctgrid.models.sources, ctgrid.models.hub
+import ctgrid, ctgrid.stages.models.sources, ctgrid.stages.models.hub
 from ctgrid_cli import app
 try:
     app(["model", "list"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ctgrid import Volume
-from ctgrid.preprocess.metadata import MetadataTable
+from ctgrid.scan.hu.metadata import MetadataTable
 
 SMALL = ("--size", 48, "--slices", 6)
 

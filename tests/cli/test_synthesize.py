@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from ctgrid import Volume
-from ctgrid.files import sha256_of
-from ctgrid.pipelines.settings import Settings
+from ctgrid.base.files import sha256_of
+from ctgrid.methods.synthesis.settings import Settings
 
 
 def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
@@ -154,9 +154,9 @@ def test_overwrite_keeps_the_older_record(ctgrid: Callable[..., Any], fake: Any,
 
 def test_choices_are_those_of_the_library() -> None:
     """The command offers exactly what the library knows."""
-    from ctgrid.diffusion import schedule
-    from ctgrid.diffusion.solvers import SAMPLERS
-    from ctgrid.pipelines import settings
+    from ctgrid.methods.synthesis import settings
+    from ctgrid.stages.diffusion import schedule
+    from ctgrid.stages.diffusion.solvers import SAMPLERS
     from ctgrid_cli import synthesize
 
     assert set(get_args(synthesize.Sampler)) == set(SAMPLERS)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ctgrid.errors import CtgridWarning
+from ctgrid.base.errors import CtgridWarning
 from ctgrid_cli.errors import quiet_libraries
 
 

@@ -55,7 +55,7 @@ def frames_of(path: Path) -> list[np.ndarray]:
 @pytest.fixture
 def trained(ctgrid: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Train both stages on two clips, a few steps each, and a codec where none is named; pack them."""
-    monkeypatch.setattr("ctgrid.training.codec.STATISTICS_EXAMPLES", 4)
+    monkeypatch.setattr("ctgrid.methods.training.codec.STATISTICS_EXAMPLES", 4)
 
     def train(*options: str, codec: object = None) -> Path:
         for i in range(2):

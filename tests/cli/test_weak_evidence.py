@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 from ctgrid_cli import app
 
 HEAD = "VolumeName,RescaleSlope,RescaleIntercept\n"

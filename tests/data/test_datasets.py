@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from ctgrid.base.draws import generator_for
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.datasets import CodecDataset, GridDataset, RefineDataset, StoreDataset
 from ctgrid.data.degrade import degrade, draw_degradation, enlarge
 from ctgrid.data.store import Store
-from ctgrid.draws import generator_for
-from ctgrid.errors import CtgridError
-from ctgrid.grid import from_grid
+from ctgrid.scan.grid import from_grid
 
 DATASETS = (GridDataset, RefineDataset, CodecDataset)
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
+from ctgrid.base.draws import generator_for
 from ctgrid.data.degrade import (
     BLUR_KERNELS,
     Degradation,
@@ -17,7 +18,6 @@ from ctgrid.data.degrade import (
     enlarge,
     gaussian_kernel,
 )
-from ctgrid.draws import generator_for
 
 
 def test_draws_cover_levels_and_kernels_and_no_more() -> None:

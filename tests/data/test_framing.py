@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from ctgrid.base.draws import generator_for
 from ctgrid.data.framing import Pose, body_centre, draw_deformation, draw_pose, frame
 from ctgrid.data.volumes import VolumeSlices
-from ctgrid.draws import generator_for
 
 SIDE = 96
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ctgrid.base.draws import generator_for
 from ctgrid.data.grids import draw_plan, spread
-from ctgrid.draws import generator_for
 
 
 @pytest.mark.parametrize("slices", [16, 40, 201])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from ctgrid.errors import CtgridError
-from ctgrid.grid import downsample, to_grid
-from ctgrid.preprocess.canonical import to_canonical
-from ctgrid.volume import Volume
+from ctgrid.base.errors import CtgridError
+from ctgrid.scan.grid import downsample, to_grid
+from ctgrid.scan.protocols.canonical import to_canonical
+from ctgrid.scan.volume import Volume
 
 pytest.importorskip("monai")
 

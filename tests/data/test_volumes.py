@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate.collection import write_stored, write_table
-from ctgrid.data.store.cases import find_cases
 from ctgrid.data.volumes import find_volumes, load_folder, load_slices
-from ctgrid.errors import CtgridError
-from ctgrid.preprocess.metadata import MetadataTable
-from ctgrid.volume import Volume
+from ctgrid.scan.cases import find_cases
+from ctgrid.scan.hu.metadata import MetadataTable
+from ctgrid.scan.volume import Volume
 
 
 def touch(folder: Path, *names: str) -> None:

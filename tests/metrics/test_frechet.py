@@ -8,7 +8,7 @@ import scipy.linalg
 import torch
 from monai.metrics.fid import FIDMetric
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 from ctgrid.metrics import frechet_distance
 from ctgrid.metrics.frechet import Moments, frechet_from_statistics, moments_of
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import ctgrid.metrics.kernel as kernel
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 from ctgrid.metrics import kernel_distance
 from ctgrid.metrics.kernel import kernel_distance_with_confidence
 

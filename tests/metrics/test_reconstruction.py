@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 from ctgrid.metrics import ms_ssim, psnr, ssim
 
 

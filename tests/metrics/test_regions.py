@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 from ctgrid.metrics.regions import body_mask, difference, lung_mask, tissue_masks
 
 SPACING = (5.0, 4.0, 4.0)

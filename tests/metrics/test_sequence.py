@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 from ctgrid.metrics import seam_ratio, slice_steps
 from ctgrid.metrics.sequence import joint_ratio
 

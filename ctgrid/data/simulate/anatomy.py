@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ctgrid.base.draws import generator_for, normal, uniform
 from ctgrid.data.simulate.tubes import Tubes
-from ctgrid.draws import generator_for, normal, uniform
 
 STREAM = 0x9A7  # keeps a phantom's numbers apart from those of other uses of the same seed
 MIDDLE_MM = 150.0

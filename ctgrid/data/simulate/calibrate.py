@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from ctgrid.denoising.noise import slice_noise
+from ctgrid.scan.noise import slice_noise
 
 WINDOW_MM = 6.0
 """Side of the patches whose spread is measured: small beside organs, some grains of noise across."""

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from ctgrid.files import atomic_output
-from ctgrid.formats.nifti import write_nifti
-from ctgrid.volume import Volume
+from ctgrid.base.files import atomic_output
+from ctgrid.scan.formats.nifti.read import write_nifti
+from ctgrid.scan.volume import Volume
 
 Part = Literal["train", "valid"]
 

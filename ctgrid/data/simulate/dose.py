@@ -20,6 +20,8 @@ import torch
 from einops import reduce
 from torch.nn.functional import pad
 
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.simulate.calibrate import local_spread, match_cutoff, measure_grain
 from ctgrid.data.simulate.photons import (
     MU_WATER_PER_MM,
@@ -31,9 +33,7 @@ from ctgrid.data.simulate.photons import (
     to_slices,
 )
 from ctgrid.data.simulate.projector import Beam, Scanner, project, reconstruct, scanner_for
-from ctgrid.errors import CtgridError
-from ctgrid.progress import Progress, silent
-from ctgrid.volume import Volume, cast_hu
+from ctgrid.scan.volume import Volume, cast_hu
 
 Mode = Literal["insert", "full"]
 
@@ -112,7 +112,7 @@ def low_dose(
     Raises:
         CtgridError: a setting is out of its range, or the scan is too small or no CT.
     """
-    from ctgrid.preprocess.hu import require_ct
+    from ctgrid.scan.hu.decide import require_ct
 
     check_settings(dose, geometry, photons, electronic_noise, cutoff_per_mm, mode)
     require_ct(volume, min_slices=1)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ctgrid.base.draws import generator_for, normal
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.simulate.anatomy import MIDDLE_MM, Anatomy, draw_anatomy
 from ctgrid.data.simulate.paint import Painter
 from ctgrid.data.simulate.trunk import axis_y
 from ctgrid.data.simulate.view import Canvas, Label
-from ctgrid.draws import generator_for, normal
-from ctgrid.errors import CtgridError
-from ctgrid.progress import Progress, silent
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 
 FIELD_MM, HEIGHT_MM = 400.0, 301.5
 """What a phantom covers unless a spacing is given: 512 pixels of 0.78 mm, 201 slices of 1.5 mm."""

@@ -10,8 +10,8 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ctgrid.base.draws import generator_for, normal
 from ctgrid.data.simulate.projector import Scanner
-from ctgrid.draws import generator_for, normal
 
 SLICES_AT_ONCE = 16
 """Always as many, so that a slice's noise does not depend on its neighbours; fewer are filled up."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ctgrid.draws import normal
+from ctgrid.base.draws import normal
 
 FIELD_MM = (520.0, 480.0, 480.0)
 """Extent (z, y, x) that a field covers; beyond it, its edge goes on."""

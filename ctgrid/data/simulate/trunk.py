@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ctgrid.base.draws import normal
 from ctgrid.data.simulate.anatomy import Anatomy
-from ctgrid.draws import normal
 
 _CAGE_Z = [-60, 0, 60, 120, 170, 210, 235, 255, 266, 273, 278]
 _CAGE_SIDE = [118, 131, 139, 136, 122, 101, 81, 57, 38, 17, 1]

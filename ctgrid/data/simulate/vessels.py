@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ctgrid.base.draws import normal
 from ctgrid.data.simulate.anatomy import Anatomy
 from ctgrid.data.simulate.trees import grow_tree
 from ctgrid.data.simulate.tubes import Tubes
-from ctgrid.draws import normal
 
 _PATHS: dict[str, list[tuple[float, ...]]] = {  # x, y, z, radius in mm
     "aorta": [

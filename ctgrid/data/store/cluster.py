@@ -13,10 +13,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.record import version_of
 from ctgrid.data.store.one import Job, prepare_case
 from ctgrid.data.store.report import Row
-from ctgrid.errors import CtgridError
-from ctgrid.runs import version_of
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.shards import Shard
 from ctgrid.data.stored import StoreSlices, stored_volumes
-from ctgrid.errors import CtgridError
-from ctgrid.files import atomic_output
-from ctgrid.grid import gray_to_rgb, to_grid
-from ctgrid.progress import Progress, silent
+from ctgrid.scan.grid import gray_to_rgb, to_grid
 
 if TYPE_CHECKING:
     from ctgrid.data.store import Store

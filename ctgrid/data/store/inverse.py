@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ctgrid.volume import Volume
+    from ctgrid.scan.volume import Volume
 
 
 def put_back(hu: np.ndarray, record: Mapping[str, Any]) -> Volume:
@@ -21,8 +21,8 @@ def put_back(hu: np.ndarray, record: Mapping[str, Any]) -> Volume:
     Raises:
         CtgridError: The record names a protocol that this ctgrid does not know.
     """
-    from ctgrid.preprocess.protocols import record_from_json, restore
-    from ctgrid.preprocess.resample import normalise
+    from ctgrid.scan.protocols.protocols import record_from_json, restore
+    from ctgrid.scan.protocols.resample import normalise
 
     array = normalise(hu) if hu.dtype.kind == "f" else hu  # protocols take [-1, 1], or whole HU
     return restore(array, record_from_json(record["inverse"]))

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctgrid.data.store.cases import Case
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.record import peak_memory_mib, plain
 from ctgrid.data.store.report import Row
-from ctgrid.data.store.source import difference, identity, stamp
 from ctgrid.data.store.store import Store, StoreSettings
 from ctgrid.data.store.write import CannotWrite, write_volume
-from ctgrid.errors import CtgridError
-from ctgrid.runs import peak_memory_mib, plain
+from ctgrid.scan.cases import Case
+from ctgrid.scan.source import difference, identity, stamp
 
 if TYPE_CHECKING:
-    from ctgrid.preprocess.metadata import MetadataTable
-    from ctgrid.preprocess.result import ProtocolResult
+    from ctgrid.scan.hu.metadata import MetadataTable
+    from ctgrid.scan.protocols.result import ProtocolResult
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def prepare_case(job: Job) -> Row:
     Raises:
         CannotWrite: The store cannot be written; this is no fault of the scan.
     """
-    from ctgrid.preprocess.result import OutsideProtocol
+    from ctgrid.scan.protocols.result import OutsideProtocol
 
     start = time.perf_counter()
     row: Row = {"name": job.case.name, "input": job.case.key, "status": "failed", "reason": None}
@@ -115,7 +115,7 @@ def apply_protocol(
     Returns:
         Both resolutions with their record, and the input's geometry.
     """
-    from ctgrid.preprocess.protocols import protocol_named
+    from ctgrid.scan.protocols.protocols import protocol_named
 
     made = protocol_named(settings.protocol).run(path, metadata, series, **settings.model_dump(exclude={"protocol"}))
     return made.result, _geometry(made.affine, made.shape)
@@ -171,7 +171,7 @@ def few_threads(count: int | None) -> Iterator[None]:
 
 
 def _geometry(affine: Any, shape: Any) -> dict[str, Any]:
-    from ctgrid.geometry import axis_codes, spacing_mm
+    from ctgrid.scan.geometry import axis_codes, spacing_mm
 
     return {
         "affine": affine,

@@ -9,18 +9,18 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctgrid.data.store.cases import Case, find_cases, named
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.locks import held
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.cluster import run_jobs
-from ctgrid.data.store.locks import held
 from ctgrid.data.store.one import Job
 from ctgrid.data.store.report import Report, Row, read_report, report_path
-from ctgrid.data.store.series import each_series
-from ctgrid.data.store.source import stamp
 from ctgrid.data.store.store import Store, StoreSettings, is_store
 from ctgrid.data.store.write import remove_stale
-from ctgrid.errors import CtgridError
-from ctgrid.preprocess.metadata import MetadataTable, Paths
-from ctgrid.progress import Progress, silent
+from ctgrid.scan.cases import Case, find_cases, named
+from ctgrid.scan.hu.metadata import MetadataTable, Paths
+from ctgrid.scan.series import each_series
+from ctgrid.scan.source import stamp
 
 
 def prepare(

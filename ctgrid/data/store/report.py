@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 STATUSES = ("ok", "skipped", "failed")
 Row = dict[str, Any]

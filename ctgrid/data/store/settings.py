@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 
 class StoreSettings(BaseModel):

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.store.names import NODE
-from ctgrid.errors import CtgridError
 
 _CRC = 4  # bytes of a checksum, behind every chunk and behind the index
 _MISSING = 2**64 - 1

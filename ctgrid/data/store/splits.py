@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output
 from ctgrid.data.volumes import volume_name
-from ctgrid.errors import CtgridError
-from ctgrid.files import atomic_output
 
 CT_RATE = "ct-rate"
 """The split that CT-RATE's own names tell: ``train_…`` and ``valid_…``."""

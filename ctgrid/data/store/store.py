@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.store.names import NODE, is_volume_name
 from ctgrid.data.store.settings import StoreSettings
-from ctgrid.errors import CtgridError
 
 if TYPE_CHECKING:
     import zarr
 
-    from ctgrid.volume import Volume
+    from ctgrid.scan.volume import Volume
 
 FORMAT = 1
 _MARK = "ctgrid_store"
@@ -178,7 +178,7 @@ class StoredVolume:
     @property
     def orientation(self) -> str:
         """How the stored slices lie in the patient: axis codes of (columns, rows, slices), such as "LPS"."""
-        from ctgrid.preprocess.protocols import orientation_of
+        from ctgrid.scan.protocols.protocols import orientation_of
 
         return orientation_of(self.record["inverse"])
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctgrid.data.store.locks import held
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.locks import held
 from ctgrid.data.store.names import is_volume_name
-from ctgrid.errors import CtgridError
 
 if TYPE_CHECKING:
     import zarr

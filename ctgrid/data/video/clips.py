@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from ctgrid.data.stored import row_numbers
 from ctgrid.data.video.read import FrameReader
 from ctgrid.data.volumes import shrink
-from ctgrid.grid import downsample
+from ctgrid.scan.grid import downsample
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""

@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 import torch
 from torch.utils.data import Dataset
 
+from ctgrid.base.draws import generator_for
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.grids import draw_plan
 from ctgrid.data.stored import READERS
 from ctgrid.data.video.clips import Clip, CoarseClips
 from ctgrid.data.video.layouts import FOLDER, MINECRAFT, SKY, TAICHI, Found, Layout, Part, find_clips
 from ctgrid.data.video.read import open_frames
-from ctgrid.draws import generator_for
-from ctgrid.errors import CtgridError
-from ctgrid.grid import to_grid
-from ctgrid.progress import Progress, silent
+from ctgrid.scan.grid import to_grid
 
 
 class VideoFolder(Sequence[Clip]):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ctgrid.errors import CtgridError
+from ctgrid.base.errors import CtgridError
 
 Part = Literal["train", "test"]
 LayoutName = Literal["sky", "taichi", "minecraft", "folder"]

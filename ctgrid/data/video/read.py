@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.video.layouts import FRAME_SUFFIXES, natural
-from ctgrid.errors import CtgridError
 
 CLIPS_REMEMBERED = 4096
 """Video files whose frames' times are kept in memory."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.errors import CtgridError
-from ctgrid.files import atomic_output, check_output, full_suffix
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output, check_output, full_suffix
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webp")
 

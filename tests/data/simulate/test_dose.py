@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ctgrid import Volume
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate import low_dose
 from ctgrid.data.simulate.calibrate import half_sample_mode, measure_grain
 from ctgrid.data.simulate.phantom import phantom_slice
-from ctgrid.errors import CtgridError
 from ctgrid.metrics.spectrum import noise_power_spectrum, noise_power_spectrum_2d
 
 SPACING = (2.0, 1.6, 1.6)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ctgrid.base.draws import generator_for
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate import labelled_phantom, phantom
 from ctgrid.data.simulate.anatomy import draw_anatomy
 from ctgrid.data.simulate.phantom import phantom_slice
@@ -12,10 +14,8 @@ from ctgrid.data.simulate.texture import Field
 from ctgrid.data.simulate.trees import grow_tree
 from ctgrid.data.simulate.tubes import Grid, Tubes
 from ctgrid.data.simulate.view import Label
-from ctgrid.draws import generator_for
-from ctgrid.errors import CtgridError
-from ctgrid.preprocess.hu import require_ct
-from ctgrid.volume import Volume
+from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.volume import Volume
 
 SHAPE = (34, 96, 96)
 

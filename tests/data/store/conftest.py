@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ctgrid.data.store.store import StoreSettings
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 
 AFFINE = np.array([[-8.0, 0, 0, 12], [0, -8.0, 0, 9], [0, 0, 2.5, -40], [0, 0, 0, 1.0]])
 

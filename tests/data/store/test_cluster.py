@@ -13,11 +13,11 @@ import pytest
 
 from ctgrid import CtgridError
 from ctgrid.data.store import Store, StoreSettings
-from ctgrid.data.store.cases import Case
 from ctgrid.data.store.cluster import run_jobs
 from ctgrid.data.store.one import Job
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.report import read_report, tally
+from ctgrid.scan.cases import Case
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.store import Store
 from ctgrid.data.store.export import export_grids, grid_runs, to_gray
-from ctgrid.errors import CtgridError
 
 
 @pytest.fixture

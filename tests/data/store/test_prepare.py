@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError
+from ctgrid.base.locks import held
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store import prepare as module
-from ctgrid.data.store.locks import held
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.report import read_report, tally
-from ctgrid.volume import Volume
+from ctgrid.scan.volume import Volume
 
 Scans = Callable[..., Path]
 

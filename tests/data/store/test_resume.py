@@ -22,7 +22,7 @@ from pathlib import Path
 import torch, zarr, zarr.codecs, nibabel
 from ctgrid.data.store import StoreSettings
 from ctgrid.data.store.prepare import prepare
-import ctgrid.preprocess.canonical
+import ctgrid.scan.protocols.canonical
 
 scans, folder, settings = Path(sys.argv[1]), Path(sys.argv[2]), StoreSettings.model_validate_json(sys.argv[3])
 

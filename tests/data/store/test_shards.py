@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.store.shards import Shard
-from ctgrid.errors import CtgridError
 
 
 @pytest.fixture

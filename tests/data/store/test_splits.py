@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.store.splits import (
     Split,
     by_patient,
@@ -17,7 +18,6 @@ from ctgrid.data.store.splits import (
     select_volumes,
     take_fraction,
 )
-from ctgrid.errors import CtgridError
 
 CT_RATE = [f"train_{p}_{scan}_{r}" for p in range(1, 31) for scan in "ab"[: 1 + p % 2] for r in (1, 2)]
 

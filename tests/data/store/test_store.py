@@ -14,7 +14,7 @@ from ctgrid import CtgridError, Volume
 from ctgrid.data.store import Store, StoreSettings, is_store
 from ctgrid.data.store.one import volume_record
 from ctgrid.data.store.write import write_volume
-from ctgrid.preprocess.canonical import canonical_pass, from_canonical
+from ctgrid.scan.protocols.canonical import canonical_pass, from_canonical
 
 SETTINGS = StoreSettings(protocol="canonical", size=16, k=4, slices=12)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError
+from ctgrid.base.locks import held
 from ctgrid.data.store import Store, StoreSettings
-from ctgrid.data.store.locks import held
 from ctgrid.data.store.write import CannotWrite, remove_stale, workspace, write_volume
 
 RECORD = {"inverse": {}}
@@ -90,7 +90,7 @@ def test_a_lock_is_held_once_and_dies_with_its_process(tmp_path: Path) -> None:
         assert first and not second
     assert not path.exists()
     code = (
-        "import sys, time; from pathlib import Path; from ctgrid.data.store.locks import held\n"
+        "import sys, time; from pathlib import Path; from ctgrid.base.locks import held\n"
         "with held(Path(sys.argv[1])) as mine:\n    print(mine, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as other:

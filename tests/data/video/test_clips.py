@@ -11,7 +11,7 @@ import torch
 
 from ctgrid.data.video.clips import LUMA, Clip, CoarseClips, fit
 from ctgrid.data.video.read import open_frames
-from ctgrid.grid import downsample, from_grid, to_grid
+from ctgrid.scan.grid import downsample, from_grid, to_grid
 
 
 @pytest.fixture

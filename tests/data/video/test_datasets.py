@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.video import Minecraft, SkyTimelapse, Taichi, VideoFolder, VideoGrids
-from ctgrid.errors import CtgridError
-from ctgrid.grid import from_grid
+from ctgrid.scan.grid import from_grid
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.video.layouts import FOLDER, LAYOUTS, MINECRAFT, SKY, TAICHI, Layout, Part, find_clips, natural
-from ctgrid.errors import CtgridError
 
 MDGAN = [
     "sky_train/v1/v1_2/f_1.jpg",

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.video.read import open_frames
-from ctgrid.errors import CtgridError
 
 Frames = list[np.ndarray]
 Write = Callable[..., Path]

@@ -1,0 +1,125 @@
+"""The list of the volumes in a folder: what they were made with, so that a long run can be taken up again."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import sha256_of
+
+Entry = dict[str, Any]
+
+
+class Manifest:
+    """``manifest.jsonl``: one JSON object per volume, appended when the volume is complete.
+
+    Processes may append at once. A line that was cut short by a kill or a full disk is no line, and a volume's
+    last line counts. The line is written before the volume gets its name, so a volume without a line was not made
+    here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Stand for the file, which need not exist."""
+        self.path = path
+
+    def entries(self) -> dict[str, Entry]:
+        """Return the last entry of every file by its name.
+
+        Raises:
+            CtgridError: where the file cannot be read.
+        """
+        try:
+            lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
+        except OSError as error:
+            raise CtgridError(f"cannot read {self.path}: {error.strerror or error}") from error
+        entries: dict[str, Entry] = {}
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                entries[str(entry["file"])] = entry
+            except (ValueError, KeyError, TypeError):
+                continue
+        return entries
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry, whole or not at all.
+
+        Raises:
+            CtgridError: where the system refuses to write.
+        """
+        line = json.dumps(entry).encode() + b"\n"
+        try:
+            with self.path.open("ab+", buffering=0) as stream:
+                _wait_for(stream.fileno())
+                size = stream.seek(0, os.SEEK_END)
+                if size:
+                    stream.seek(size - 1)
+                    line = line if stream.read(1) == b"\n" else b"\n" + line
+                try:
+                    if stream.write(line) != len(line):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    os.fsync(stream.fileno())
+                except OSError:
+                    os.ftruncate(stream.fileno(), size)
+                    raise
+        except OSError as error:
+            raise CtgridError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def is_done(path: Path, entry: Entry | None, identity: dict[str, Any], manifest: Path, overwrite: bool) -> bool:
+    """Tell whether a volume is there, whole, and what is asked for.
+
+    Args:
+        path: the volume's file.
+        entry: its entry in the manifest.
+        identity: what the entry must say: seed, checkpoint and settings.
+        manifest: path of the manifest, for messages.
+        overwrite: whether a volume that is there but cannot be taken over may be made anew.
+
+    Raises:
+        CtgridError: where a file is in the way that is not what is asked for.
+    """
+    if not path.exists():
+        return False
+    if entry is None:
+        reason = unlisted(manifest)
+    elif differing := [name for name, value in _flat(identity).items() if _flat(entry).get(name) != value]:
+        had, wanted = (_flat(facts).get(differing[0]) for facts in (entry, identity))
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        reason = f"was made with other settings: {differing[0]} {had} instead of {wanted}{more}"
+    elif entry.get("bytes") != path.stat().st_size or entry.get("sha256") != sha256_of(path):
+        reason = f"is not the file that {manifest.name} lists: it was changed or damaged"
+    else:
+        return True
+    if overwrite:
+        return False
+    raise in_the_way(path, reason)
+
+
+def unlisted(manifest: Path) -> str:
+    """Say that a file was not made by the run that a manifest belongs to."""
+    return f"exists, but {manifest.name} does not list it"
+
+
+def in_the_way(path: Path, reason: str) -> CtgridError:
+    """Return the error for a file that is there and cannot be taken over."""
+    return CtgridError(f"{path} {reason}; pass --overwrite to make it anew, or name another --out")
+
+
+def _flat(entry: Entry) -> dict[str, Any]:
+    """Return an entry with its settings beside the other facts."""
+    return {**{k: v for k, v in entry.items() if k != "settings"}, **entry.get("settings", {})}
+
+
+def _wait_for(descriptor: int) -> None:
+    """Lock an open file until it is closed, where the system can."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        return

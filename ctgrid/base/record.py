@@ -1,0 +1,277 @@
+"""The small ``run.json`` beside every output: what was done, with what, and what it cost."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output, sha256_of
+
+PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
+
+
+@dataclass
+class RunRecord:
+    """One run of one command, filled in while it goes and written as JSON at its end.
+
+    Attributes:
+        command: the command's name.
+        path: where the record is written; an older record there is renamed, never lost.
+        argv: the command line as typed, without the program's name.
+        settings: every parameter after defaults were applied.
+        model: what the pipeline says about its networks: names, hashes, configs.
+        decisions: what was decided from evidence, such as how HU were found.
+        phases: seconds by phase; see :meth:`timed`.
+        results: the run's own figures, such as ``noise_hu``.
+        dit_token_passes: tokens times calls of the diffusion transformers; None where none was called.
+        worth_keeping: write the record even when the run fails, because it left something behind.
+        written: whether the record lies on the disk.
+    """
+
+    command: str
+    path: Path
+    argv: list[str] = field(default_factory=list)
+    seed: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    decisions: dict[str, Any] = field(default_factory=dict)
+    phases: dict[str, float] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    dit_token_passes: int | None = None
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    status: str = "running"
+    worth_keeping: bool = False
+    written: bool = False
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended: datetime | None = None
+    _clock: float = field(default_factory=time.perf_counter, repr=False)
+    _seconds: float = 0.0
+    _peak: dict[str, float] | None = field(default=None, repr=False)
+
+    def add_input(self, path: Path, **facts: Any) -> None:
+        """Note a file or a folder that was read: size, SHA-256, and any further facts."""
+        self.inputs.append({**fingerprint(path), **facts})
+
+    def add_output(self, path: Path, **facts: Any) -> None:
+        """Note a finished output; from here on the record is kept even if the run fails later."""
+        self.outputs.append({**fingerprint(path), **facts})
+        self.worth_keeping = True
+
+    def add_phases(self, phases: dict[str, float]) -> None:
+        """Add seconds by phase to those counted so far."""
+        for name, seconds in phases.items():
+            self.phases[name] = self.phases.get(name, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Count the seconds of a ``with`` block under a phase."""
+        start = time.perf_counter()
+        yield
+        self.add_phases({phase: time.perf_counter() - start})
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, or of the whole run once it has ended."""
+        return self._seconds or time.perf_counter() - self._clock
+
+    def end(self, status: str) -> None:
+        """Stop the clock and write the record."""
+        self.status, self.ended, self._seconds = status, datetime.now(UTC), self.seconds
+        self._peak = peak_memory_mib()  # what is printed later is what was written
+        move_aside(self.path)
+        with atomic_output(self.path, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        self.written = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return plain(
+            {
+                "command": self.command,
+                "status": self.status,
+                "argv": self.argv,
+                "working_folder": working_folder(),
+                "seed": self.seed,
+                "started": self.started.isoformat(timespec="milliseconds"),
+                "ended": self.ended.isoformat(timespec="milliseconds") if self.ended else None,
+                "seconds": round(self.seconds, 3),
+                "phases": {name: round(s, 3) for name, s in self.phases.items()},
+                "peak_memory_mib": self._peak or peak_memory_mib(),
+                "settings": self.settings,
+                "decisions": self.decisions,
+                "dit_token_passes": self.dit_token_passes,
+                "results": self.results,
+                "model": self.model,
+                "inputs": self.inputs,
+                "outputs": self.outputs,
+                "versions": versions(),
+            }
+        )
+
+
+@contextmanager
+def recorded(record: RunRecord, output: Path | None = None) -> Iterator[RunRecord]:
+    """Write ``record`` when the block ends; after a failure only if the run left something behind.
+
+    Args:
+        record: The run's; refused before any work where it cannot be written.
+        output: The one file or folder that the run makes. Where it was not there before, and the record cannot be
+            written after all, it is removed again: all or nothing.
+
+    Raises:
+        CtgridError: The record cannot be written.
+    """
+    check_place(record.path)
+    new = output is not None and not output.exists()
+    try:
+        yield record
+    except BaseException as error:
+        if record.worth_keeping:
+            record.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise
+    try:
+        record.end("done")
+    except BaseException:
+        if output is not None and new:
+            _remove(output)
+        raise
+
+
+def check_place(path: Path) -> None:
+    """Make sure that a record can be written, as far as that can be told before; folders may still be made.
+
+    Args:
+        path: The record's.
+
+    Raises:
+        CtgridError: Something else has its name, or its folder is none or cannot be written to.
+    """
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise CtgridError(f"cannot write the record {path}: {what} has that name; move it away, or write elsewhere")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise CtgridError(f"cannot write the record {path}: {path.parent} is not a folder")
+    if path.parent.exists() and not os.access(path.parent, os.W_OK | os.X_OK):
+        raise CtgridError(f"cannot write the record {path}: no permission to write in {path.parent}")
+
+
+def working_folder() -> Path | None:
+    """Return the folder that relative paths start from, or None where it was removed meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+def _remove(output: Path) -> None:
+    if output.is_dir() and not output.is_symlink():
+        shutil.rmtree(output, ignore_errors=True)
+    else:
+        output.unlink(missing_ok=True)
+
+
+def move_aside(path: Path) -> Path | None:
+    """Rename an existing ``run.json`` to the first free of ``run-1.json``, ``run-2.json``, ...
+
+    Two processes may do this at once in one folder: each claims its new name before it renames.
+
+    Returns:
+        The new name, or None where there was nothing to rename.
+    """
+    for n in count(1):
+        if not path.exists():
+            return None
+        target = path.with_name(f"{path.stem}-{n}{path.suffix}")
+        try:
+            target.open("x").close()
+        except FileExistsError:
+            continue
+        try:
+            path.replace(target)
+        except FileNotFoundError:
+            target.unlink()
+            continue
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise CtgridError(f"cannot rename the record {path}: {error.strerror or error}") from error
+        return target
+    return None
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Return path, size and SHA-256 of a file; of a folder, those of the list of its files."""
+    if not path.is_dir():
+        return {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    listing = "".join(f"{sha256_of(p)}  {p.relative_to(path).as_posix()}\n" for p in files)
+    return {
+        "path": str(path),
+        "files": len(files),
+        "bytes": sum(p.stat().st_size for p in files),
+        "sha256": sha256(listing.encode()).hexdigest(),
+    }
+
+
+def version_of(package: str) -> str | None:
+    """Return an installed package's version without importing it, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str | None]:
+    """Return what decides whether a run can be repeated to the byte."""
+    return {
+        **{package: version_of(package) for package in PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def peak_memory_mib() -> dict[str, float]:
+    """Return the highest memory use so far in MiB: of the process, and of the GPU where one was used."""
+    peaks: dict[str, float] = {}
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        pass
+    else:
+        unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
+        usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peaks["process"] = round(usage * unit / 2**20, 1)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        peaks["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return peaks
+
+
+def plain(value: Any) -> Any:
+    """Turn paths, tuples, NumPy scalars and arrays into JSON values; NaN and infinities into text."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)

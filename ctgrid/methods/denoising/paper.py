@@ -1,0 +1,106 @@
+"""The paper's Algorithm 3 to the letter, to compare with: nothing of the scan is kept but what stage 1 starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ctgrid.base.precision import autocast
+from ctgrid.base.progress import Progress, silent
+from ctgrid.methods.denoising.diffusion import COARSE_ADDED, check_counts
+from ctgrid.methods.denoising.grids import denoise_cells, shrunk
+from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
+from ctgrid.methods.denoising.starts import start_timestep
+from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
+from ctgrid.methods.synthesis.settings import REFINE_STEPS
+from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
+from ctgrid.scan.protocols.resample import SCALE_HU
+from ctgrid.scan.volume import Volume
+from ctgrid.stages.cells import batches, decode_cells, refine
+
+SEEDS = 2**32
+
+
+class PaperPipeline(ModelPipeline):
+    """Denoise volumes by Algorithm 3."""
+
+    @torch.no_grad()
+    def run(
+        self,
+        volume: Volume,
+        strength: Strength = "auto",
+        seed: int = 0,
+        steps: int = 20,
+        refine_steps: int = REFINE_STEPS,
+        batch_size: int = 8,
+        only: Sequence[int] | None = None,
+        progress: Progress = silent,
+    ) -> DenoiseResult:
+        """Denoise one volume.
+
+        1. Consecutive grids of K² slices that do not overlap, the last one filled up with the last slice.
+        2. Encode, diffuse to t0, which the noise decides, and go back with stage 1.
+        3. Split the grids into slices; make each a full slice by stage 2 from pure noise of its own; stack.
+
+        Args:
+            volume: the scan, of any orientation, at least two slices.
+            strength: the noise's standard deviation in HU, or ``auto`` to estimate it.
+            seed: of all noise.
+            steps: stage 1 network calls that a full reverse process would have; the part below t0 is run.
+            refine_steps: network calls per slice of stage 2.
+            batch_size: grids or slices at once.
+            only: numbers of the slices to finish, counted from the feet; None is all.
+            progress: called with (phase, done, total).
+
+        Raises:
+            CtgridError: where the volume is no CT, or a setting is out of range.
+        """
+        require_ct(volume)
+        check_counts(batch_size=batch_size, steps=steps, refine_steps=refine_steps)
+        watch = Stopwatch()
+        with watch("estimate noise"):
+            noise_hu = noise_of(volume, strength)
+        settings: dict[str, Any] = {
+            "method": "grid-paper",
+            "strength": strength,
+            "noise_hu": round(noise_hu, 2),
+            "seed": seed,
+            "batch_size": batch_size,
+        }
+        if noise_hu < LEAST_HU:
+            return untouched(volume, noise_hu, settings, watch.rounded())
+        with watch("preprocess"):
+            unit, way = to_oriented(volume, self.bundle.facts1.size, self.bundle.facts1.orientation)
+            small = shrunk(torch.from_numpy(unit)[:, None], self.bundle.facts1.k)
+        missing = -len(small) % self.bundle.facts1.k**2
+        filled = torch.cat([small, small[-1:].expand(missing, -1, -1, -1)])
+        start = start_timestep(COARSE_ADDED * noise_hu / SCALE_HU)
+        calls = max(1, round(steps * start / 1000))
+        with autocast(self.device, self.dtype), watch("stage 1"):
+            cells, passes = denoise_cells(
+                self.bundle,
+                filled,
+                start,
+                calls,
+                seed=seed,
+                batch_size=batch_size,
+                place=(0, len(small)),
+                progress=progress,
+            )
+            coarse = decode_cells(self.bundle, cells, batch_size)[: len(small)]
+        chosen = torch.arange(len(small)) if only is None else torch.tensor(way.numbers(only))
+        for part in batches(len(chosen), batch_size):
+            index = chosen[part]
+            with autocast(self.device, self.dtype), watch("stage 2"):
+                seeds = [(seed + int(z)) % SEEDS for z in index]
+                refined, spent = refine(self.bundle, coarse[index], seed=seeds, steps=refine_steps)
+            passes += spent
+            unit[index.numpy()] = refined[:, 0].numpy()
+            progress("stage 2", part.stop, len(chosen))
+        with watch("postprocess"):
+            result = from_oriented(unit, way)
+        settings |= {"start_timestep": start, "network_calls": [calls, refine_steps]}
+        return DenoiseResult(result, watch.rounded(), noise_hu, settings, passes)

@@ -1,0 +1,203 @@
+"""Denoising by diffusion: back from the scan's noise with both stages, then detail restored from the scan itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.precision import autocast
+from ctgrid.base.progress import Progress, silent
+from ctgrid.data.degrade import enlarge
+from ctgrid.methods.denoising.detail import laid_out, remove_noise, slice_levels
+from ctgrid.methods.denoising.diffusion import Diffusion, check_counts, kept_share
+from ctgrid.methods.denoising.grids import denoise_cells, shrunk
+from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
+from ctgrid.methods.denoising.starts import Start, latent_noise
+from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
+from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
+from ctgrid.scan.volume import Volume
+from ctgrid.stages.cells import batches, decode_cells, encode_cells
+from ctgrid.stages.cells import refine as run_stage2
+
+FINE_PROBES = 2
+"""Slices on which the noise of full latents is measured."""
+
+
+class DenoisePipeline(ModelPipeline):
+    """Denoise volumes with a loaded model."""
+
+    @torch.no_grad()
+    def run(
+        self,
+        volume: Volume,
+        strength: Strength = "auto",
+        seed: int = 0,
+        steps: int = Diffusion.steps,
+        refine_steps: int = Diffusion.refine_steps,
+        batch_size: int = 8,
+        phases: int = Diffusion.phases,
+        refine: bool = Diffusion.refine,
+        start: Start = Diffusion.start,
+        refine_start: Start = Diffusion.refine_start,
+        detail: bool = False,
+        only: Sequence[int] | None = None,
+        place: tuple[int, int] | None = None,
+        progress: Progress = silent,
+    ) -> DenoiseResult:
+        """Denoise one volume (Algorithm 3, with what each option adds or leaves out).
+
+        Args:
+            volume: the scan, of any orientation, at least two slices.
+            strength: the noise's standard deviation in HU, or ``auto`` to estimate it.
+            seed: of the noise that is drawn.
+            steps: see :class:`ctgrid.methods.denoising.diffusion.Diffusion`.
+            refine_steps: likewise.
+            batch_size: grids or slices at once.
+            phases: see :class:`ctgrid.methods.denoising.diffusion.Diffusion`.
+            refine: likewise.
+            start: likewise.
+            refine_start: likewise.
+            detail: take the noise out of the scan itself, with the diffusion result as prior.
+            only: numbers of the slices to finish, counted from the feet; the others keep their noise. None is all.
+            place: of a part cut from a longer scan, the number of its lowest slice and the number of slices of the
+                whole; absolute z counts there. None is the whole.
+            progress: called with (phase, done, total).
+
+        Returns:
+            The denoised volume on the input's grid: shape, affine and the input's dtype. A scan with hardly any
+            noise comes back as it is.
+
+        Raises:
+            CtgridError: where the volume is no CT, a setting is out of range, or the model has no detail part.
+        """
+        network = self.bundle.detail
+        if detail and network is None:
+            raise CtgridError(
+                f"{self.bundle.folder}: this model has no detail part (a folder detail, made by ctgrid train detail); "
+                "use --method grid, or switch the detail step off"
+            )
+        require_ct(volume)
+        how = Diffusion(steps, refine_steps, phases, refine, start, refine_start)
+        check_counts(batch_size=batch_size)
+        watch = Stopwatch()
+        with watch("estimate noise"):
+            noise_hu = noise_of(volume, strength)
+        settings: dict[str, Any] = {
+            "method": "grid-detail" if detail else "grid",
+            "strength": strength,
+            "noise_hu": round(noise_hu, 2),
+            **how.as_dict(),
+            "detail": detail,
+            "seed": seed,
+            "batch_size": batch_size,
+        }
+        if noise_hu < LEAST_HU:
+            return untouched(volume, noise_hu, settings, watch.rounded())
+        result, facts, passes = self._diffuse(volume, noise_hu, how, seed, batch_size, only, place, watch, progress)
+        per_slice = None
+        if detail and network is not None:
+            with watch("estimate noise"):
+                levels, per_slice = slice_levels(volume, strength, noise_hu)
+            with watch("detail"):
+                result = remove_noise(
+                    volume,
+                    laid_out(network, self.dtype),
+                    levels,
+                    result,
+                    device=self.device,
+                    dtype=self.dtype,
+                    batch_size=batch_size,
+                    only=only,
+                    progress=progress,
+                )
+        return DenoiseResult(result, watch.rounded(), noise_hu, {**settings, **facts}, passes, per_slice)
+
+    def _diffuse(
+        self,
+        volume: Volume,
+        noise_hu: float,
+        how: Diffusion,
+        seed: int,
+        batch_size: int,
+        only: Sequence[int] | None,
+        place: tuple[int, int] | None,
+        watch: Stopwatch,
+        progress: Progress,
+    ) -> tuple[Volume, dict[str, Any], int]:
+        """Return the diffusion result on the scan's grid, what was found on the way, and token-passes."""
+        bundle, k = self.bundle, self.bundle.facts1.k
+        with watch("preprocess"):
+            unit, way = to_oriented(volume, bundle.facts1.size, bundle.facts1.orientation)
+            images = torch.from_numpy(unit)[:, None]
+            small = shrunk(images, k)
+        with autocast(self.device, self.dtype), watch("starts"):
+            found = self._latent_noise(images, noise_hu, seed)
+        timesteps = how.timesteps(noise_hu, found)
+        calls, keep = how.calls(timesteps), kept_share(found[1])
+        with autocast(self.device, self.dtype), watch("stage 1"):
+            cells, passes = denoise_cells(
+                bundle,
+                small,
+                timesteps[0],
+                calls[0],
+                seed=seed,
+                batch_size=batch_size,
+                phases=how.phases,
+                start=how.start,
+                place=way.place(place),
+                progress=progress,
+            )
+            coarse = decode_cells(bundle, cells, batch_size)
+        chosen = torch.arange(len(images)) if only is None else torch.tensor(way.numbers(only))
+        for part in batches(len(chosen), batch_size):
+            index = chosen[part]
+            with autocast(self.device, self.dtype), watch("stage 2"):
+                if how.refine:
+                    refined, spent = run_stage2(
+                        bundle,
+                        coarse[index],
+                        seed=seed,
+                        steps=calls[1],
+                        start=timesteps[1] / 999,
+                        origin=self._encode(images[index]),
+                        keep=keep,
+                        added=how.refine_start == "noised",
+                    )
+                else:
+                    refined, spent = enlarge(coarse[index], k).clamp(-1, 1), 0
+            passes += spent
+            unit[index.numpy()] = refined[:, 0].numpy()
+            progress("stage 2", part.stop, len(chosen))
+        with watch("postprocess"):
+            result = from_oriented(unit, way)
+        facts = {
+            "latent_noise": [round(noise, 4) for noise in found],
+            "start_timesteps": timesteps,
+            "network_calls": calls,
+            "kept_share": round(keep, 4),
+        }
+        return result, facts, passes
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Encode full slices (B, 1, S, S)."""
+        return self.bundle.codec.encode(images.to(self.device))
+
+    def _latent_noise(self, images: Tensor, noise_hu: float, seed: int) -> tuple[float, float]:
+        """Return the noise in the latents of coarse and of full slices, measured on a few along the scan."""
+        group = self.bundle.facts1.k**2
+
+        def encode_coarse(slices: Tensor) -> Tensor:
+            return encode_cells(self.bundle, shrunk(slices, self.bundle.facts1.k))
+
+        coarse, fine = (images[spread(len(images), count)] for count in (group, FINE_PROBES))
+        return latent_noise(encode_coarse, coarse, noise_hu, seed), latent_noise(self._encode, fine, noise_hu, seed)
+
+
+def spread(total: int, count: int) -> Tensor:
+    """Return ``count`` slice numbers, evenly spaced in a volume of ``total``; they repeat in a short one."""
+    return torch.linspace(0, total - 1, count + 2)[1:-1].round().long()

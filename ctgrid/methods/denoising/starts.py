@@ -1,0 +1,73 @@
+"""Where the way back starts: at which timestep, and from the scan's latent with noise added or as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ctgrid.base.draws import generator_for, normal
+from ctgrid.base.errors import CtgridError
+from ctgrid.scan.protocols.resample import SCALE_HU
+from ctgrid.stages.diffusion.schedule import Schedule
+
+Start = Literal["matched", "noised"]
+"""``matched``: the latent's own noise stands for that of the timestep, and none is added. ``noised``: the scan's
+latent, diffused to the starting timestep (Algorithm 3)."""
+
+LOWEST, HIGHEST = 20, 700
+"""Timesteps between which the start is kept."""
+
+PROBE = 3
+"""First number of the probe's noise stream, behind the seed; the stages have 1 and 2."""
+
+
+def check_start(name: str, start: Start) -> Start:
+    """Return a start; refuse one that there is not.
+
+    Raises:
+        CtgridError: with those there are.
+    """
+    if start not in get_args(Start):
+        raise CtgridError(f"{name} must be {' or '.join(get_args(Start))}, got {start!r}")
+    return start
+
+
+def start_timestep(noise_to_signal: float) -> int:
+    """Return the timestep whose sqrt((1 - alpha_bar) / alpha_bar) comes nearest to a noise level."""
+    levels = Schedule.linear().alphas_cumprod
+    ratio = ((1 - levels) / levels).sqrt()
+    return int((ratio - noise_to_signal).abs().argmin().clamp(LOWEST, HIGHEST))
+
+
+def latent_noise(encode: Callable[[Tensor], Tensor], images: Tensor, noise_hu: float, seed: int) -> float:
+    """Measure how noisy latents are: by how much they change where as much noise is added once more.
+
+    Args:
+        encode: makes latents (B, c, h, w) of images.
+        images: (B, 1, H, W) noisy, in [-1, 1].
+        noise_hu: standard deviation of their noise.
+        seed: of the noise that is added.
+
+    Returns:
+        Root mean square of the change, in latent units.
+    """
+    noise = normal(tuple(images.shape), generator_for(seed, PROBE))
+    again = (images + noise_hu / SCALE_HU * noise).clamp(-1, 1)
+    return float((encode(again) - encode(images)).square().mean().sqrt())
+
+
+def begin(latent: Tensor, timestep: int, start: Start, noise: Tensor) -> Tensor:
+    """Return what the way back starts from.
+
+    Args:
+        latent: (B, c, h, w) of the scan, with its noise.
+        timestep: t0.
+        start: see :data:`Start`; ``matched`` gives sqrt(alpha_bar) times the latent.
+        noise: (B, c, h, w) standard normal, which ``matched`` has no use for.
+    """
+    schedule = Schedule.linear()
+    t = torch.full((len(latent),), timestep, device=latent.device)
+    return schedule.q_sample(latent, t, torch.zeros_like(noise) if start == "matched" else noise)

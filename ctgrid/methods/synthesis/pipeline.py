@@ -1,0 +1,255 @@
+"""From noise to chest CT volumes: stage 1, split, enlarge, stage 2, decode, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ctgrid.base.devices import Arrival, to_host
+from ctgrid.base.precision import autocast
+from ctgrid.base.progress import Progress, silent
+from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
+from ctgrid.methods.synthesis.settings import REFINE_START, REFINE_STEPS, ScheduleName, Settings
+from ctgrid.methods.synthesis.written import as_written, slice_mm, synthetic_affine
+from ctgrid.scan.protocols.resample import SCALE_HU
+from ctgrid.scan.volume import Volume
+from ctgrid.stages.cells import batches, coarse_slices, refine, sample_cells
+from ctgrid.stages.diffusion.schedule import Spacing
+
+Receive = Callable[[int, int, Arrival], None]
+"""``receive(volume, first slice, arrival)``: ``arrival()`` waits for voxels (n, y, x) int16 in HU."""
+
+
+@dataclass
+class Work:
+    """What synthesis took.
+
+    Attributes:
+        phases: seconds by phase.
+        dit_token_passes: tokens times network calls, both stages.
+    """
+
+    phases: dict[str, float] = field(default_factory=dict)
+    dit_token_passes: int = 0
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """One synthetic volume and what making it took.
+
+    Attributes:
+        volume: the volume.
+        phases: seconds by phase.
+        dit_token_passes: tokens times network calls, both stages.
+        settings: everything that determined the result besides the model.
+    """
+
+    volume: Volume
+    phases: dict[str, float]
+    dit_token_passes: int
+    settings: dict[str, Any]
+
+
+class SynthesisPipeline(ModelPipeline):
+    """Make volumes with a loaded model."""
+
+    def generate(
+        self,
+        slices: int = 201,
+        seed: int = 0,
+        steps: int = 20,
+        refine_steps: int = REFINE_STEPS,
+        fill_steps: int | None = None,
+        size: int | None = None,
+        batch_size: int = 8,
+        sampler: str = "dpm++",
+        schedule: ScheduleName = "auto",
+        control_rows: int | None = None,
+        interpolate: bool = False,
+        refine_start: float = REFINE_START,
+        spacing: Spacing | None = None,
+        progress: Progress = silent,
+    ) -> Synthesis:
+        """Make one volume, held in memory; :meth:`stream` makes many, of any length, without holding them.
+
+        Args:
+            slices: axial slices, exactly that many: with absolute z evenly spaced over the extent of a training
+                volume, without as far apart as the cells of a training grid.
+            seed: the same seed gives the same bytes on the same machine, whatever the batch size's effect on
+                rounding aside.
+            steps: network calls per grid in stage 1.
+            fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical`` only).
+            refine_steps: network calls per slice in stage 2.
+            size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
+            batch_size: grids or slices at once.
+            sampler: ``dpm++``, ``ddim`` or ``ddpm``.
+            schedule: ``hierarchical`` needs a model with absolute z and is then the default;
+                ``autoregressive`` is Algorithm 1.
+            control_rows: rows carried over by ``autoregressive``, 1 unless given.
+            interpolate: let ``autoregressive`` make rows far apart and fill in between (Algorithm 2).
+            refine_start: level stage 2 starts from, as a share of the schedule; 1 is pure noise.
+            spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
+            progress: called with (phase, done, total).
+
+        Raises:
+            CtgridError: for settings out of range, or that the model cannot follow.
+        """
+        asked = {k: v for k, v in locals().items() if k in Settings.__dataclass_fields__}
+        settings = Settings(**asked).resolved(self.bundle)
+        hu = np.empty((slices, settings.pixels, settings.pixels), dtype=np.int16)
+
+        def receive(_: int, first: int, arrival: Arrival) -> None:
+            block = arrival()
+            hu[first : first + len(block)] = block
+
+        work = self.stream([seed], settings, receive, progress)
+        recorded = {**settings.as_dict(), "seed": seed}
+        record = {"source": "ctgrid synthesize", "model": self.describe(), "settings": recorded}
+        volume = Volume(hu, self.affine(settings), record)
+        return Synthesis(volume, work.phases, work.dit_token_passes, recorded)
+
+    def resolve(self, settings: Settings, max_memory: int | None = None) -> Settings:
+        """Return settings with every choice made that they leave to the model, or to the memory (bytes).
+
+        Raises:
+            CtgridError: where the model cannot follow them, or the memory is too little.
+        """
+        settings = settings.resolved(self.bundle)
+        settings.plan(self.bundle.facts1.k)
+        if max_memory is None:
+            return settings
+        from ctgrid.methods.synthesis.memory import fitting
+
+        return fitting(self, settings, max_memory)
+
+    def affine(self, settings: Settings) -> np.ndarray:
+        """Return the affine (4, 4) of the volumes that resolved settings ask for."""
+        shape = (settings.slices, settings.pixels, settings.pixels)
+        return synthetic_affine(self.bundle.facts1, shape, slice_mm(self.bundle, settings))
+
+    def finish(self, images: Tensor, size: int) -> Tensor:
+        """Turn slices (B, C, S, S) in [-1, 1] into what :meth:`stream` hands out."""
+        return as_written(hu_of(images, size), self.bundle.facts1.orientation)
+
+    @torch.no_grad()
+    def stream(self, seeds: Sequence[int], settings: Settings, receive: Receive, progress: Progress = silent) -> Work:
+        """Make volumes that share batches, and hand their slices out in order, a batch at a time.
+
+        Args:
+            seeds: one for each volume; a volume depends on its own alone.
+            settings: how to make them.
+            receive: takes the slices.
+            progress: called with (phase, done, total).
+
+        Raises:
+            CtgridError: for settings that the model cannot follow.
+        """
+        settings = settings.resolved(self.bundle)
+        plan, slices, batch = settings.plan(self.bundle.facts1.k), settings.slices, settings.batch_size
+        watch, work = Stopwatch(device=self.device), Work()
+        common: dict[str, Any] = {"sampler": settings.sampler, "spacing": settings.spacing}
+        for group in batches(len(seeds), batch):
+            members, title = seeds[group], _titled(progress, group, len(seeds))
+            with autocast(self.device, self.dtype), watch("stage 1"):
+                cells, spent = sample_cells(
+                    self.bundle,
+                    plan,
+                    slices,
+                    seeds=members,
+                    steps=settings.steps,
+                    fill_steps=settings.fill_steps,
+                    batch_size=batch,
+                    progress=title,
+                    **common,
+                )
+            work.dit_token_passes += spent
+            coarse = coarse_slices(self.bundle, cells, batch)
+            while True:
+                with autocast(self.device, self.dtype), watch("coarse"):
+                    first, part = next(coarse, (-1, cells))
+                if first < 0:
+                    break
+                owners = [number // slices for number in range(first, first + len(part))]
+                with autocast(self.device, self.dtype):
+                    images, spent = refine(
+                        self.bundle,
+                        part,
+                        seed=[members[owner] for owner in owners],
+                        steps=settings.refine_steps,
+                        start=float(settings.refine_start),
+                        watch=watch,
+                        onto_cpu=False,
+                        **common,
+                    )
+                work.dit_token_passes += spent
+                with watch("assemble"):
+                    hu = self.finish(images, settings.pixels)
+                done = 0
+                for owner, run in groupby(owners):
+                    size = len(list(run))
+                    with watch("write"):
+                        receive(group.start + owner, (first + done) % slices, to_host(hu[done : done + size]))
+                    done += size
+                title("stage 2", first + len(part), len(members) * slices)
+        work.phases = watch.rounded()
+        return work
+
+
+def synthesize(
+    slices: int = 201,
+    seed: int = 0,
+    *,
+    model: str = "embedded",
+    device: str = "auto",
+    dtype: str = "auto",
+    codec: str | Path | None = None,
+    stage1: str | Path | None = None,
+    stage2: str | Path | None = None,
+    **settings: Any,
+) -> Volume:
+    """Make one volume in a single call: what ``ctgrid synthesize`` does, by default to the voxel.
+
+    Args:
+        slices: axial slices.
+        seed: the same seed gives the same voxels on the same machine.
+        model: see :meth:`ctgrid.methods.pipeline.ModelPipeline.load`; likewise the next five.
+        device: where to compute.
+        dtype: number format of the networks.
+        codec: in place of the model's.
+        stage1: likewise.
+        stage2: likewise.
+        settings: of :meth:`SynthesisPipeline.generate`, such as ``steps``, ``size`` and ``progress``.
+
+    Returns:
+        The volume; its record tells the model, the settings and seconds by phase.
+
+    Raises:
+        CtgridError: for settings out of range, or that the model cannot follow.
+    """
+    pipeline = SynthesisPipeline.load(model, device, dtype, codec=codec, stage1=stage1, stage2=stage2)
+    made = pipeline.generate(slices, seed, **settings)
+    return replace(made.volume, record={**made.volume.record, "phases": made.phases})
+
+
+def hu_of(images: Tensor, size: int) -> Tensor:
+    """Turn slices (B, 1, S, S) in [-1, 1] into HU (B, size, size) int16, where they are."""
+    if images.shape[-1] != size:
+        images = interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
+    return (images[:, 0].clamp(-1, 1) * SCALE_HU).round().to(torch.int16)
+
+
+def _titled(progress: Progress, group: slice, count: int) -> Progress:
+    """Name the volumes that a phase works on, where there are more than one."""
+    if count == 1:
+        return progress
+    alone = group.stop - group.start == 1
+    title = f"volume {group.stop}/{count}" if alone else f"volumes {group.start + 1}-{group.stop}/{count}"
+    return lambda phase, done, total: progress(f"{title}: {phase}", done, total)

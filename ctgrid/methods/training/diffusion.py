@@ -1,0 +1,67 @@
+"""What training both diffusion stages shares: noising, loss, and saving with the facts sampling needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctgrid.methods.training.config import DiffusionRecipe
+from ctgrid.stages.diffusion.loss import training_loss
+from ctgrid.stages.diffusion.schedule import Schedule
+from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
+
+SCHEDULE = Schedule.linear()
+
+
+def diffusion_loss(
+    network: nn.Module,
+    recipe: DiffusionRecipe,
+    latent: Tensor,
+    noise: Tensor,
+    timestep: Tensor,
+    *,
+    levels: Tensor | None = None,
+    weight: Tensor | None = None,
+    **inputs: Tensor,
+) -> dict[str, Tensor]:
+    """Noise latents, run the network and return the batch means of the loss terms.
+
+    Args:
+        network: called as ``network(noisy, timestep, **inputs)``.
+        recipe: names the prediction and the weighting.
+        latent: x0, (B, C, H, W).
+        noise: (B, C, H, W).
+        timestep: (B,) or (B, cells), what the network is told.
+        levels: (B, 1, H, W) the same levels by latent pixel; None where ``timestep`` is (B,).
+        weight: (B, 1, H, W), where the loss counts; None everywhere.
+        inputs: ``condition`` or ``z_index``.
+    """
+    level = timestep if levels is None else levels
+    noisy = SCHEDULE.q_sample(latent, level, noise)
+    output = network(noisy, timestep, **inputs)
+    terms = training_loss(
+        output,
+        latent,
+        level,
+        noise,
+        SCHEDULE,
+        prediction=recipe.prediction,
+        weight=weight,
+        min_snr_gamma=recipe.min_snr_gamma,
+    )
+    return {name: value.mean() for name, value in terms.items()}
+
+
+def save_stage(network: Any, folder: Path, facts: StageFacts) -> None:
+    """Write a stage's weights and, beside them, the facts that sampling needs."""
+    network.save_pretrained(folder)
+    (folder / STAGE_FILE).write_text(json.dumps(facts.as_dict(), indent=1) + "\n")
+
+
+def draw_timestep(generator: torch.Generator) -> Tensor:
+    """Draw a timestep in [0, 1000), () int64."""
+    return torch.randint(0, len(SCHEDULE), (), generator=generator)

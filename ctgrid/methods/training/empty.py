@@ -1,0 +1,94 @@
+"""Tasks without data: every shape is right, every voxel is air. For plans and checks before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.data.pairs import NoisyPair
+from ctgrid.data.video.clips import Clip
+from ctgrid.data.volumes import VolumeSlices
+from ctgrid.methods.training.codec import CodecTask
+from ctgrid.methods.training.config import CodecRecipe, DetailRecipe, DiffusionRecipe, GridRecipe, TrainConfig
+from ctgrid.methods.training.detail import DetailTask
+from ctgrid.methods.training.stage1 import GridTask
+from ctgrid.methods.training.stage2 import RefineTask
+from ctgrid.methods.training.task import Task
+from ctgrid.stages.codecs.codecs import Codec, load_codec
+from ctgrid.stages.models.bundle import StageFacts, part_folder
+
+
+def empty_task(config: TrainConfig) -> Task:
+    """Return the task of a recipe on one empty volume.
+
+    A codec that is not here yet is stood in for by an untrained one of the SD VAE's published sizes.
+
+    Raises:
+        CtgridError: where the recipe's numbers do not fit each other.
+    """
+    recipe = config.recipe
+    if isinstance(recipe, CodecRecipe) and recipe.video is not None:
+        return CodecTask(recipe, [empty_clip(recipe.size, recipe.video.gray)])
+    if isinstance(recipe, CodecRecipe):
+        air = torch.full((1, recipe.size, recipe.size), -1000, dtype=torch.int16)
+        return CodecTask(recipe, [VolumeSlices("empty", air, (1.0, 1.0, 1.0))])
+    if isinstance(recipe, DetailRecipe):
+        air = torch.full((1, recipe.size, recipe.size), -1000, dtype=torch.int16)
+        return DetailTask(recipe, [NoisyPair("empty", air, air, air, 50.0)])
+    codec = codec_or_stand_in(recipe)
+    side = recipe.size // codec.downsample
+    if isinstance(recipe, GridRecipe):
+        cell = side // recipe.k
+        shape = (codec.latent_channels, cell, cell)
+        if recipe.cell_encoding == "grid":
+            shape = (1, recipe.size // recipe.k, recipe.size // recipe.k)
+        coarse = torch.zeros(()).expand(1, recipe.slices, *shape)
+        return GridTask(recipe, coarse, codec, StageFacts())
+    latents = torch.zeros(()).expand(1, codec.latent_channels, side, side)
+    return RefineTask(recipe, latents, latents[None], codec, StageFacts())
+
+
+def empty_clip(size: int, gray: bool) -> Clip:
+    """Return a clip of one black frame, which no file holds."""
+
+    class Black:
+        path = Path()
+
+        def __len__(self) -> int:
+            return 1
+
+        def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+            return iter([(number, np.zeros((size, size, 3), np.uint8)) for number in numbers])
+
+        def digest(self) -> str:
+            return ""
+
+    return Clip("empty", Black(), size, k=1, gray=gray, count=1)
+
+
+def codec_or_stand_in(recipe: DiffusionRecipe) -> Codec:
+    """Load a recipe's codec, or build one of the SD VAE's sizes where it is not here."""
+    try:
+        return load_codec(part_folder(Path(recipe.codec)))
+    except CtgridError:
+        from diffusers import AutoencoderKL
+
+        with torch.device("meta"):  # fresh weights would take seconds, and nobody looks at them
+            network: Any = AutoencoderKL(
+                in_channels=3,
+                out_channels=3,
+                latent_channels=4,
+                block_out_channels=(128, 256, 512, 512),
+                layers_per_block=2,
+                down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4,
+            )
+        network = network.to_empty(device="cpu")
+        for tensor in network.state_dict().values():
+            tensor.zero_()
+        return Codec(network, name="stand-in:AutoencoderKL")

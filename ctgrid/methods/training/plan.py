@@ -1,0 +1,185 @@
+"""What a recipe will need before anything runs: parameters, memory, arithmetic and time.
+
+Memory and arithmetic are those of one training step on tensors without data, operation by operation, in networks of one
+and of two blocks, and continued to the recipe's depth; time is measured (:mod:`ctgrid.methods.training.trial`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ctgrid.base.devices import choose_device
+from ctgrid.base.draws import generator_for
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.record import peak_memory_mib
+from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
+from ctgrid.methods.training.empty import empty_task
+from ctgrid.methods.training.loop import prepare_network
+from ctgrid.methods.training.meter import imagined, no_data
+from ctgrid.methods.training.muon import build_optimizer
+from ctgrid.methods.training.settled import settled
+from ctgrid.methods.training.stage1 import GridTask
+from ctgrid.methods.training.task import Task
+from ctgrid.methods.training.trial import depth_of, loss_pass, step_seconds
+
+CUDA_CONTEXT_GB = 0.6
+"""What CUDA itself and its libraries take on a device."""
+
+DEEP_ENOUGH = 2
+"""Blocks of a network from which deeper ones are told."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What one process of a run needs.
+
+    Attributes:
+        kind: ``codec``, ``stage1`` or ``stage2``.
+        precision: the recipe's, ``auto`` decided.
+        parameters: of the network.
+        memory_gb: peak of one process in 10^9 bytes, data aside: on the GPU, or with it the process on a CPU.
+        memory: its parts in 10^9 bytes.
+        flops_per_step: floating point operations of an optimizer step of one process, forward and backward.
+        examples_per_step: examples of an optimizer step of all processes.
+        seconds_per_step: on this machine, or at the rate given; None where neither is known.
+        hours: of the recipe's steps.
+        basis: how the time was found.
+    """
+
+    kind: str
+    precision: str
+    parameters: int
+    memory_gb: float
+    memory: dict[str, float]
+    flops_per_step: float
+    examples_per_step: int
+    seconds_per_step: float | None
+    hours: float | None
+    basis: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | None = None) -> TrainingPlan:
+    """Predict what training by a recipe takes.
+
+    Args:
+        config: the recipe.
+        processes: how many share the work; they share the weights too where ``sharding`` is ``fsdp``.
+        flops_per_second: rate that a process sustains elsewhere; None measures it here, on the device that
+            training would use. Precision ``auto`` is then taken for bf16.
+
+    Raises:
+        CtgridError: for a recipe whose network cannot be built.
+    """
+    device = choose_device()
+    config = settled(config, device, elsewhere=flops_per_second is not None)
+    settings = config.optimisation
+    found, block_flops = foresee(config)
+    flops, memory = found.flops, dict(found.memory)
+    if settings.sharding == "fsdp":
+        for part in ("weights", "gradients", "optimizer", "average"):
+            memory[part] /= processes
+    if device.type == "cuda" or flops_per_second is not None:
+        memory["runtime"] = CUDA_CONTEXT_GB
+    else:
+        import accelerate  # noqa: F401  # what a run has in memory besides its tensors
+        import diffusers.training_utils  # noqa: F401
+
+        memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9
+    seconds, basis = None, f"{flops_per_second or 0:.3g} operations per second, as given"
+    if flops_per_second is not None:
+        if not flops_per_second > 0:
+            raise CtgridError(f"flops_per_second must be positive, got {flops_per_second:g}")
+        seconds = flops / flops_per_second
+    else:
+        seconds, basis = step_seconds(config, device, flops, block_flops)
+    return TrainingPlan(
+        kind=config.kind,
+        precision=settings.precision,
+        parameters=found.parameters,
+        memory_gb=round(sum(memory.values()), 3),
+        memory={name: round(value, 3) for name, value in memory.items()},
+        flops_per_step=flops,
+        examples_per_step=settings.batch_size * processes,
+        seconds_per_step=round(seconds, 4),
+        hours=round(seconds * settings.steps / 3600, 3),
+        basis=basis,
+    )
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """One optimizer step of one process, as found without data.
+
+    Attributes:
+        parameters: of the network.
+        flops: floating point operations of the step.
+        memory: 10^9 bytes of weights, gradients, optimizer, average and activations (all that lives only inside it).
+        encoded: 10^9 bytes of activations where the codec's work is done already; of a task without such work the same.
+    """
+
+    parameters: int
+    flops: float
+    memory: dict[str, float]
+    encoded: float
+
+
+def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
+    """Go through one optimizer step without data."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    example = {name: value[None] for name, value in task.example(generator_for(seed, 0)).items()}
+    micro = settings.batch_size // settings.accumulate
+    with imagined() as meter:
+        network = prepare_network(task.build(), settings.model_copy(update={"compile": False}))
+        weights = meter.live
+        parameters = sum(p.numel() for p in network.parameters())
+        optimizer = build_optimizer(network, settings)
+        batch = no_data({name: value.expand(micro, *value.shape[1:]) for name, value in example.items()})
+        with FlopCounterMode(display=False) as counter:  # on its own: it keeps what checkpointing would let go
+            loss_pass(task, network, batch, settings)
+        optimizer.step()  # makes the moments
+        before = meter.live
+        peaks = [loss_pass(task, network, batch, settings, meter)]
+        if isinstance(task, GridTask):  # may encode its grids first, which takes memory of its own
+            latent = task.encoded(batch["grid"])
+            if latent is not batch["grid"]:
+                batch = {**batch, "grid": latent}
+                peaks.append(loss_pass(task, network, batch, settings, meter) - latent.nbytes)
+    trained = sum(p.numel() * p.element_size() for p in network.parameters())
+    inside = [max(peak - before, 0) / 1e9 for peak in peaks]  # the gradients of the step before lie there already
+    gb = {"weights": weights, "gradients": trained, "optimizer": 2 * trained, "average": trained}
+    memory = {**{name: value / 1e9 for name, value in gb.items()}, "activations": inside[0]}
+    return Imagined(parameters, float(counter.get_total_flops()) * settings.accumulate, memory, inside[-1])
+
+
+def foresee(config: TrainConfig) -> tuple[Imagined, float]:
+    """Find what a step takes from networks of few blocks, which are all alike: each adds the same.
+
+    Returns:
+        The step, and the operations of one block in it (0 where the network was gone through as a whole).
+    """
+    settings, part = config.optimisation, config.recipe
+    if not isinstance(part, DiffusionRecipe) or depth_of(part) <= DEEP_ENOUGH:
+        return imagine(empty_task(config), settings, config.seed), 0.0
+    few, many = (
+        imagine(empty_task(config.model_copy(update={config.kind: shallow})), settings, config.seed)
+        for shallow in (
+            part.model_copy(update={"network": {**part.network, "depth": blocks}})
+            for blocks in (DEEP_ENOUGH - 1, DEEP_ENOUGH)
+        )
+    )
+    more = depth_of(part) - (DEEP_ENOUGH - 1)
+
+    def deep(one: float, other: float) -> float:
+        return one + more * (other - one)
+
+    encoded = deep(few.encoded, many.encoded)
+    memory = {name: deep(few.memory[name], many.memory[name]) for name in few.memory if name != "activations"}
+    memory["activations"] = max(few.memory["activations"], encoded)  # to encode takes the same at any depth
+    parameters = round(deep(few.parameters, many.parameters))
+    return Imagined(parameters, deep(few.flops, many.flops), memory, encoded), many.flops - few.flops

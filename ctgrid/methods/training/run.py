@@ -1,0 +1,310 @@
+"""One training run, from a recipe's name and a folder or store of volumes to a folder with a model."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+
+from ctgrid.base.devices import choose_device
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output
+from ctgrid.base.precision import recipe_dtype
+from ctgrid.base.progress import Progress, silent, unheard
+from ctgrid.methods.training.config import (
+    CodecRecipe,
+    DiffusionRecipe,
+    GridRecipe,
+    Kind,
+    RefineRecipe,
+    TrainConfig,
+    load_config,
+)
+from ctgrid.methods.training.data import (
+    Selection,
+    TrainingData,
+    check_apart,
+    check_same_data,
+    open_data,
+    write_data_record,
+)
+from ctgrid.methods.training.loop import fit
+from ctgrid.methods.training.settled import settled
+from ctgrid.methods.training.start import read_start, recorded_start, write_start
+from ctgrid.methods.training.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
+
+    from ctgrid.data.volumes import VolumeSlices
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Volumes in memory that several runs share.
+
+    Attributes:
+        volumes: to train on.
+        held_out: to validate on; None for no validation.
+        cache: folder that keeps what is made ahead of them, for every recipe that asks for the same.
+        seed: of what is made ahead, whatever the runs' own seeds.
+    """
+
+    volumes: TrainingData
+    held_out: TrainingData | None
+    cache: Path
+    seed: int = 0
+
+
+MAY_CHANGE = {"steps", "decay_steps", "checkpoint_every", "keep_last", "sharding", "loader_threads"}
+"""Numbers of the optimisation that may differ when a run is resumed; what is looked at meanwhile may as well."""
+
+
+def train(
+    kind: Kind,
+    config: str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    fraction: float | None = None,
+    resume: bool = False,
+    max_steps: int | None = None,
+    seed: int | None = None,
+    overrides: dict[str, Any] | None = None,
+    opened: Opened | None = None,
+    metadata: Sequence[str | Path] = (),
+    notice: Callable[[str], None] | None = None,
+    progress: Progress = silent,
+    warn: Callable[[str], object] = unheard,
+) -> dict[str, Any]:
+    """Train the codec or one of the two diffusion stages on a folder of CT volumes or a store.
+
+    Args:
+        kind: ``codec``, ``stage1`` or ``stage2``.
+        config: a shipped recipe's name or a YAML file.
+        data: folder of volumes, or a store that ``ctgrid prepare`` made.
+        out: the run's folder; made where its parent exists. Holds config.json, data.json, log.jsonl, checkpoints,
+            model.
+        split: ``FILE:PART``, a list ``FILE.txt``, or ``ct-rate:train``; None takes all volumes. With the part
+            ``train`` of a split that has ``valid``, the latter is what validation looks at.
+        fraction: percent of the patients taken, after the split.
+        resume: go on from the newest whole checkpoint in ``out``; required where one exists.
+        max_steps: stop after this many steps; the learning rate still follows the recipe's
+            ``optimisation.steps``, unless that is smaller.
+        seed: replaces the recipe's seed.
+        overrides: dotted keys of the recipe to new values.
+        opened: volumes that several runs share, in place of those of ``data``, ``split`` and ``fraction``.
+        metadata: the collection's tables, where ``data`` is a folder of stored values.
+        notice: called with a line about what training starts from, where the recipe names weights.
+        progress: called with (phase, done, total).
+        warn: told of checkpoints that are damaged.
+
+    Returns:
+        The summary of :func:`ctgrid.methods.training.loop.fit` with ``config`` (the whole recipe), ``volumes``, and ``start``
+        where training started from weights.
+
+    Raises:
+        CtgridError: for a wrong recipe, missing data, or a run folder that holds another run.
+    """
+    if max_steps is not None and max_steps < 1:
+        raise CtgridError(f"max_steps must be at least 1, got {max_steps}")
+    changes = dict(overrides or {})
+    if seed is not None:
+        changes["seed"] = seed
+    recipe = load_config(config, kind, changes)
+    if max_steps is not None and max_steps > recipe.optimisation.steps:
+        recipe = load_config(config, kind, {**changes, "optimisation.steps": max_steps})
+    out = Path(out)
+    recipe = settled(recipe, choose_device(), out if resume else None)
+    selection = Selection(Path(data), recipe.exclude, split, fraction, metadata=tuple(Path(p) for p in metadata))
+    check_apart(out, selection.path)
+    check_run_folder(out, recipe, resume)
+    codec = codec_identity(recipe)
+    network = check_network(recipe)
+    begun = resume and any((out / "checkpoints").glob("step_*"))  # its weights are its own by now
+    start = None if begun or recipe.recipe.start is None else read_start(recipe.kind, recipe.recipe.start, network)
+    if start is not None and notice is not None:
+        notice(start.line())
+    volumes = opened.volumes if opened is not None else open_data(selection, recipe.recipe, progress)
+    if resume:
+        check_same_data(out, volumes, codec)
+    new = not out.exists()
+    out.mkdir(exist_ok=True)
+    try:
+        with atomic_output(out / "config.json", overwrite=True) as temporary:
+            temporary.write_text(recipe.model_dump_json(indent=1) + "\n")
+        write_data_record(out, volumes, codec)
+        if start is not None:
+            write_start(out, start)
+        if opened is None:
+            task = make_task(recipe, volumes, out / "latents.safetensors", progress)
+            held_out = validation_task(recipe, selection, out / "latents-valid.safetensors", progress)
+        else:
+            task, held_out = shared_tasks(recipe, opened, progress)
+    except BaseException:
+        if new:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+    summary = fit(
+        task,
+        recipe.optimisation,
+        recipe.seed,
+        out,
+        resume=resume,
+        stop_at=max_steps,
+        validation=recipe.validation,
+        monitor=recipe.monitor,
+        held_out=held_out,
+        start=None if start is None else start.fill,
+        progress=progress,
+        warn=warn,
+    )
+    if recipe.recipe.start is not None:
+        summary["start"] = recorded_start(out)
+    return {**summary, "config": recipe.model_dump(mode="json"), "volumes": volumes.names, "data": volumes.facts}
+
+
+def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Progress) -> Task:
+    """Return the task of a recipe on data.
+
+    Args:
+        recipe: the whole recipe, its precision decided.
+        data: see :func:`ctgrid.methods.training.data.open_data`.
+        cache: file that keeps what is made ahead of a folder's volumes.
+        progress: called with (phase, done, total).
+    """
+    part = recipe.recipe
+    if isinstance(part, CodecRecipe):
+        from ctgrid.methods.training.codec import CodecTask
+
+        return CodecTask(part, data.volumes)
+    from ctgrid.methods.training.inputs import grid_task, refine_task
+
+    compute = recipe_dtype(recipe.optimisation.precision)
+    if isinstance(part, GridRecipe):
+        return grid_task(part, data, cache, recipe.seed, progress, compute)
+    if isinstance(part, RefineRecipe):
+        return refine_task(part, data, cache, recipe.seed, progress, compute)
+    from ctgrid.methods.training.detail import detail_task
+
+    volumes = cast("Sequence[VolumeSlices]", data.volumes)  # a store's are read into memory for this kind
+    return detail_task(part, volumes, data.digests, cache, recipe.seed, progress)
+
+
+def validation_task(recipe: TrainConfig, selection: Selection, cache: Path, progress: Progress) -> Task | None:
+    """Return the task on the part ``valid`` of a split; None where the recipe never looks, or there is no such part."""
+    held_out = selection.held_out(recipe.recipe) if recipe.validation.every else None
+    if held_out is None:
+        return None
+    return make_task(recipe, open_data(held_out, recipe.recipe, progress), cache, progress)
+
+
+def shared_tasks(recipe: TrainConfig, opened: Opened, progress: Progress) -> tuple[Task, Task | None]:
+    """Return the tasks on training and on held-out volumes that several runs share."""
+    ahead = recipe.model_copy(update={"seed": opened.seed})
+    task = make_task(ahead, opened.volumes, opened.cache, progress)
+    if opened.held_out is None or not recipe.validation.every:
+        return task, None
+    return task, make_task(ahead, opened.held_out, opened.cache, progress)
+
+
+def codec_identity(recipe: TrainConfig) -> str | None:
+    """Return the identity of the codec that a stage trains on; None where a recipe names none."""
+    if not isinstance(recipe.recipe, DiffusionRecipe):
+        return None
+    from ctgrid.stages.codecs.codecs import load_codec
+
+    return load_codec(recipe.recipe.codec).identity
+
+
+def check_network(recipe: TrainConfig) -> nn.Module:
+    """Refuse a network that would otherwise fail only after the volumes were read; return its shapes.
+
+    Raises:
+        CtgridError: for a network that cannot be built.
+    """
+    import torch
+
+    from ctgrid.methods.training.empty import empty_task
+
+    try:
+        task = empty_task(recipe)
+        with torch.device("meta"):  # shapes alone, no weights
+            network = task.build()
+        wanted = inspect.signature(type(network)).parameters
+        for name, value in recipe.recipe.network.items():
+            if isinstance(wanted[name].default, bool) and not isinstance(value, bool):
+                raise CtgridError(f"{name} is true or false, got {value!r}")
+    except (TypeError, CtgridError) as error:
+        raise CtgridError(f"{recipe.kind}.network: {error}") from error
+    return network
+
+
+def check_run_folder(out: Path, recipe: TrainConfig, resume: bool) -> None:
+    """Make sure that a run can start, or go on, in a folder.
+
+    Raises:
+        CtgridError: where its parent is missing, or it holds another run.
+    """
+    if not out.parent.is_dir():
+        raise CtgridError(f"{out.parent}: this folder does not exist; create it first")
+    if out.exists() and not out.is_dir():
+        raise CtgridError(f"{out}: is a file; a run needs a folder, choose another --out")
+    if resume:
+        check_same_run(out / "config.json", recipe)
+    elif (out / "checkpoints").exists():
+        raise CtgridError(f"{out}: holds a run already; pass --resume to go on with it, or choose another --out")
+
+
+def check_same_run(path: Path, recipe: TrainConfig) -> None:
+    """Refuse to resume a run whose recipe differs in anything but the numbers of :data:`MAY_CHANGE`.
+
+    Raises:
+        CtgridError: naming what differs.
+    """
+    if not path.exists():
+        return
+    before = _with_defaults(json.loads(path.read_text(encoding="utf-8")))
+    now = recipe.model_dump(mode="json")
+    for values in (before, now):
+        values["optimisation"] = {k: v for k, v in values["optimisation"].items() if k not in MAY_CHANGE}
+        values["validation"] = values["monitor"] = None
+    if before != now:
+        different = [place for place in _places(now) if _at(now, place) != _at(before, place)]
+        raise CtgridError(
+            f"{path.parent}: cannot resume, the recipe differs in {', '.join(different)}; "
+            "use the recipe the run was started with, or another --out"
+        )
+
+
+def _places(values: dict[str, Any]) -> list[str]:
+    """Return the dotted keys of a recipe, two levels deep."""
+    return [
+        f"{key}.{inner}" if inner else key
+        for key, value in values.items()
+        for inner in (value if isinstance(value, dict) and value else [""])
+    ]
+
+
+def _at(values: dict[str, Any], place: str) -> Any:
+    """Return the value at a dotted key, None where there is none."""
+    key, _, inner = place.partition(".")
+    found = values.get(key)
+    return found if not inner else found.get(inner) if isinstance(found, dict) else None
+
+
+def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Add the keys that recipes have got since a run was started; what cannot be read stays as it is."""
+    try:
+        return TrainConfig.model_validate(values).model_dump(mode="json")
+    except ValidationError:
+        return values

@@ -1,0 +1,102 @@
+"""Training of stage 1: grids of coarse slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctgrid.base.draws import integer, normal
+from ctgrid.data.grids import draw_plan
+from ctgrid.methods.training.config import GridRecipe
+from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
+from ctgrid.methods.training.pictures import grid_picture
+from ctgrid.scan.grid import from_grid, to_grid
+from ctgrid.stages.codecs.codecs import Codec
+from ctgrid.stages.diffusion.known import cell_timesteps, cells_mask
+from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.networks.dit import DiT
+from ctgrid.stages.networks.stacked import network_sizes, on_grids
+
+
+class GridTask:
+    """Predict noise (or v) on grids drawn from coarse volumes.
+
+    Where those hold latents of single cells, a grid of any start and stride is put together without the codec;
+    where they hold images, every drawn grid is encoded, cell by cell or whole as ``cell_encoding`` says.
+    """
+
+    def __init__(self, recipe: GridRecipe, coarse: Tensor | Sequence[Any], codec: Codec, facts: StageFacts) -> None:
+        """Take the recipe and what it draws from.
+
+        Args:
+            recipe: the stage's part of the config.
+            coarse: (volumes, slices, c, s, s) cell latents, or (volumes, slices, 1, h, w) images; or a sequence of
+                volumes that read the slices they are indexed with.
+            codec: encodes grids where ``coarse`` holds images.
+            facts: saved beside the weights.
+        """
+        self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
+
+    def build(self) -> nn.Module:
+        """Return an untrained :class:`DiT` that fits the recipe's codec, grid and size."""
+        recipe, codec = self.recipe, self.codec
+        sizes = network_sizes(recipe.layout, recipe.k, recipe.size // codec.downsample, codec.latent_channels)
+        return DiT(**sizes, **recipe.network)
+
+    def example(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw a grid (c, S, S) with its slice indices (K²,), known cells (K²,), timestep and noise."""
+        recipe = self.recipe
+        volume = self.coarse[integer(0, len(self.coarse), generator)]
+        plan = draw_plan(
+            len(volume),
+            recipe.k,
+            generator,
+            recipe.strides,
+            recipe.keyframe_share,
+            recipe.window_share,
+            recipe.unknown_share,
+        )
+        side = recipe.size // self.codec.downsample
+        return {
+            "grid": to_grid(volume[plan.index], recipe.k)[0].float(),
+            "z_index": plan.index.float(),
+            "known": plan.known,
+            "timestep": draw_timestep(generator),
+            "noise": normal((self.codec.latent_channels, side, side), generator),
+        }
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the diffusion loss on the cells that are not known."""
+        latent = self.encoded(batch["grid"])
+        network = on_grids(network, self.recipe.layout, self.recipe.k)
+        network_config = self.recipe.network
+        inputs = {"z_index": batch["z_index"]} if network_config.get("absolute_z") else {}
+        if not self.recipe.knows_cells:
+            return diffusion_loss(network, self.recipe, latent, batch["noise"], batch["timestep"], **inputs)
+        cells = cell_timesteps(batch["timestep"], batch["known"])
+        levels, known = (cells_mask(c, self.recipe.k, latent.shape[-1]) for c in (cells, batch["known"]))
+        weight = (~known).float()
+        return diffusion_loss(
+            network, self.recipe, latent, batch["noise"], cells, levels=levels, weight=weight, **inputs
+        )
+
+    def encoded(self, grids: Tensor) -> Tensor:
+        """Return grids (B, c, S/8, S/8) as they are, and images of grids (B, 1, S, S) encoded."""
+        if grids.shape[-1] != self.recipe.size:
+            return grids
+        codec, k = self.codec.to(grids.device), self.recipe.k
+        if self.recipe.cell_encoding == "grid":
+            return codec.encode(grids)
+        return to_grid(codec.encode(from_grid(grids, k)), k)
+
+    def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
+        """Return what the network makes now, see :func:`ctgrid.methods.training.pictures.grid_picture`."""
+        return grid_picture(self, network, generator, steps)
+
+    def save(self, network: Any, folder: Path) -> None:
+        """Write weights, config and facts."""
+        save_stage(network, folder, self.facts)

@@ -1,0 +1,186 @@
+"""Video clips as one more source for the stages' tasks: the same grids and pairs, in colour or gray."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+from ctgrid.base.draws import integer, normal, uniform
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
+from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradation, enlarge
+from ctgrid.data.store.splits import select_volumes
+from ctgrid.data.video.clips import Clip, CoarseClips
+from ctgrid.data.video.datasets import open_clips
+from ctgrid.data.video.layouts import LAYOUTS, Found, find_clips
+from ctgrid.data.volumes import check_excluded
+from ctgrid.methods.training.config import CodecRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
+from ctgrid.methods.training.diffusion import draw_timestep
+from ctgrid.methods.training.stage1 import GridTask
+from ctgrid.methods.training.stage2 import RefineTask
+from ctgrid.scan.grid import downsample
+from ctgrid.stages.codecs.codecs import Codec, load_codec
+from ctgrid.stages.models.bundle import StageFacts
+
+if TYPE_CHECKING:
+    from ctgrid.methods.training.data import Selection, TrainingData
+
+Recipe = CodecRecipe | DiffusionRecipe
+
+
+def choose_clips(selection: Selection, recipe: Recipe) -> list[Found]:
+    """Return the clips of a folder that a run takes, without opening them.
+
+    Raises:
+        CtgridError: where there are none, or the data are a store.
+    """
+    from ctgrid.data.store import is_store
+
+    video = recipe.video
+    assert video is not None
+    if is_store(selection.path):
+        raise CtgridError(f"{selection.path}: a store holds CT volumes; this recipe trains on a folder of video clips")
+    found = find_clips(selection.path, LAYOUTS[video.layout], selection.part or video.part)
+    check_excluded(selection.exclude, [item.name for item in found], selection.path)
+    found = [item for item in found if item.name not in selection.exclude]
+    chosen = set(select_volumes({item.name for item in found}, selection.split, selection.fraction))
+    found = [item for item in found if item.name in chosen]
+    if not found:
+        raise CtgridError(f"{selection.path}: every clip here is excluded by the recipe; leave one")
+    return found
+
+
+def open_videos(selection: Selection, recipe: Recipe, progress: Progress = silent) -> TrainingData:
+    """Look the chosen clips over; those that cannot be used are skipped, with the reason among the data's facts.
+
+    Raises:
+        CtgridError: as :func:`choose_clips`, or where no clip can be used.
+    """
+    from ctgrid.methods.training.data import TrainingData
+
+    video = recipe.video
+    assert video is not None
+    if isinstance(recipe, DiffusionRecipe):
+        video_codec(recipe)  # a gray one for colour is refused before any clip is read
+    found = choose_clips(selection, recipe)
+    taken: dict[str, Any] = {"size": recipe.size, "gray": video.gray, "frame_stride": video.frame_stride, "k": 1}
+    least = 1
+    if isinstance(recipe, DiffusionRecipe):
+        taken["k"] = recipe.k
+        least = recipe.slices if recipe.network.get("absolute_z") else recipe.k**2
+    clips, skipped = open_clips(found, least, taken, progress)
+    if not clips:
+        name, reason = next(iter(skipped.items()))
+        raise CtgridError(f"{selection.path}: none of {len(skipped)} clips can be used; {name}: {reason}")
+    facts = {
+        "kind": "video",
+        "path": str(selection.path),
+        "part": selection.part or video.part,
+        "split": selection.split,
+        "fraction": selection.fraction,
+        "frames": sum(len(clip) for clip in clips),
+        "skipped": skipped,
+    }
+    return TrainingData(clips, {clip.name: clip.digest()[:48] for clip in clips}, None, facts)
+
+
+def video_codec(recipe: DiffusionRecipe) -> Codec:
+    """Return a recipe's codec, for colour unless the recipe wants gray.
+
+    Raises:
+        CtgridError: where it is not to be had, or cannot encode colour.
+    """
+    codec = load_codec(recipe.codec)
+    return codec if recipe.video is not None and recipe.video.gray else codec.colour()
+
+
+def video_facts(recipe: DiffusionRecipe, **more: Any) -> StageFacts:
+    """Return what sampling must know of a stage trained on clips by this recipe."""
+    return StageFacts(
+        prediction=recipe.prediction,
+        size=recipe.size,
+        k=recipe.k,
+        slices=recipe.slices,
+        content="video",
+        channels=1 if recipe.video is not None and recipe.video.gray else 3,
+        **more,
+    )
+
+
+def clip_views(recipe: DiffusionRecipe, clips: list[Clip]) -> CoarseClips:
+    """Return the clips to draw from: whole; cut to the recipe's ``slices`` for absolute z; perhaps mirrored too."""
+    assert recipe.video is not None
+    if recipe.network.get("absolute_z"):  # z is the frame's number in its piece, of [0, slices)
+        clips = [piece for clip in clips for piece in clip.pieces(recipe.slices)]
+    return CoarseClips(clips, recipe.video.mirror)
+
+
+def video_grid_task(recipe: GridRecipe, data: TrainingData) -> GridTask:
+    """Return stage 1's task: grids of coarse frames, encoded where the batch is."""
+    conditioning = "clean" if recipe.knows_cells else "replace"
+    facts = video_facts(recipe, cell_encoding=recipe.cell_encoding, conditioning=conditioning, layout=recipe.layout)
+    views = clip_views(recipe, list(data.volumes))  # type: ignore[arg-type]
+    return GridTask(recipe, views, video_codec(recipe), facts)
+
+
+class VideoRefineTask(RefineTask):
+    """Stage 2's task: frames drawn as images, degraded (Listing 1) and encoded where the batch is."""
+
+    def __init__(self, recipe: RefineRecipe, views: CoarseClips, codec: Codec, facts: StageFacts) -> None:
+        """Take the recipe and the clips it draws frames from."""
+        super().__init__(recipe, torch.empty(0), torch.empty(0), codec, facts)
+        self.views = views
+
+    def example(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw a frame (C, S, S), a degradation whose noise differs by channel, a timestep and noise."""
+        recipe = self.recipe
+        clip = self.views.clip(integer(0, len(self.views), generator))
+        image = clip.images(integer(0, len(clip), generator))[0]
+        drawn = draw_degradation(generator, recipe.noise_levels, recipe.blur_share)
+        degradation = DegradationTensors.of(drawn, recipe.size)
+        side = recipe.size // self.codec.downsample
+        grain = normal((clip.channels, recipe.size, recipe.size), torch.Generator().manual_seed(drawn.seed))
+        return {
+            "image": image,
+            "coarse": coarse_of(image, recipe.k),
+            "through_codec": torch.tensor(uniform(generator) < recipe.codec_share),
+            "grain": grain,
+            "sigma": degradation.sigma,
+            "kernel": degradation.kernel,
+            "timestep": draw_timestep(generator),
+            "noise": normal((self.codec.latent_channels, side, side), generator),
+        }
+
+    def latent(self, batch: dict[str, Tensor]) -> Tensor:
+        """Encode a batch's frames."""
+        return self.codec.to(batch["image"].device).encode(batch["image"])
+
+    def condition(self, batch: dict[str, Tensor]) -> Tensor:
+        """Enlarge the coarse frames, degrade them channel by channel and encode them."""
+        coarse = batch["coarse"]
+        codec = self.codec.to(coarse.device)
+        if self.recipe.codec_share > 0:
+            again = codec.decode(codec.encode(coarse))
+            coarse = torch.where(batch["through_codec"].view(-1, 1, 1, 1), again, coarse)
+        channels = coarse.shape[1]
+        degraded = degrade_batch(
+            rearrange(enlarge(coarse, self.recipe.k), "b c h w -> (b c) 1 h w"),
+            rearrange(batch["grain"], "b c h w -> (b c) 1 h w"),
+            repeat(batch["sigma"], "b -> (b c)", c=channels),
+            repeat(batch["kernel"], "b n -> (b c) n", c=channels),
+        )
+        return codec.encode(rearrange(degraded, "(b c) 1 h w -> b c h w", c=channels))
+
+
+def video_refine_task(recipe: RefineRecipe, data: TrainingData) -> VideoRefineTask:
+    """Return stage 2's task."""
+    views = clip_views(recipe, list(data.volumes))  # type: ignore[arg-type]
+    return VideoRefineTask(recipe, views, video_codec(recipe), video_facts(recipe))
+
+
+def coarse_of(image: Tensor, k: int) -> Tensor:
+    """Shrink a frame (C, S, S) to (C, S/k, S/k), antialiased bicubic, clipped."""
+    return downsample(image[None], k)[0].clamp(-1, 1)

@@ -1,0 +1,161 @@
+"""What an ablation is: a base recipe, its variants, and how their samples are made and measured; read from YAML."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.methods.training.config import GridRecipe, TrainConfig, load_config
+from ctgrid.stages.schedules import Plan, autoregressive, hierarchical
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampling(_Frozen):
+    """How coarse volumes are sampled from stage 1."""
+
+    schedule: Literal["autoregressive", "hierarchical"] = "autoregressive"
+    control_rows: int | None = Field(None, gt=0, description="rows carried over; None takes half of a grid")
+    steps: int = Field(12, gt=0, description="network calls per grid, DPM-Solver++")
+    samples: int = Field(6, gt=0, description="volumes per seed")
+    batch_size: int = Field(8, gt=0, description="grids at once")
+
+    def plan(self, slices: int, k: int) -> Plan:
+        """Return the grids of a volume, pass by pass.
+
+        Raises:
+            CtgridError: for control rows that do not fit K.
+        """
+        if self.schedule == "hierarchical":
+            return hierarchical(slices, k)
+        return autoregressive(slices, k, self.control_rows or k // 2)
+
+
+class Measuring(_Frozen):
+    """How samples are compared with held-out volumes."""
+
+    side_px: int = Field(64, gt=0, description="all slices are brought to this size first")
+    feature_slices: int = Field(24, gt=1, description="slices of a volume whose features are compared, evenly spaced")
+    loss_examples: int = Field(128, gt=0, description="grids of the validation loss, with equal noise")
+
+
+class Variant(_Frozen):
+    """One way to do it.
+
+    Attributes:
+        name: of its folder and rows.
+        says: what it is, in a few words.
+        set: dotted keys of the recipe to values; equal ones share a trained model.
+        sampling: keys of :class:`Sampling` to values.
+        fraction: percent of the training patients; None takes all.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    says: str
+    set: dict[str, Any] = Field(default_factory=dict)
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    fraction: float | None = Field(None, gt=0, le=100)
+
+
+class Ablation(_Frozen):
+    """A question, the ways to answer it, and what they have in common.
+
+    Attributes:
+        title: of the report.
+        question: one or two sentences.
+        note: what to keep in mind when reading the figures.
+        base: shipped recipe of stage 1, or a file.
+        set: dotted keys of the recipe to values, of all variants.
+        sampling: of all variants.
+        measuring: likewise.
+        seeds: trainings of each variant.
+        variants: at least two.
+    """
+
+    title: str
+    question: str
+    note: str = ""
+    base: str = "ablation-stage1"
+    set: dict[str, Any] = Field(default_factory=dict)
+    sampling: Sampling = Field(default_factory=lambda: Sampling.model_validate({}))
+    measuring: Measuring = Field(default_factory=lambda: Measuring.model_validate({}))
+    seeds: int = Field(2, gt=0)
+    variants: tuple[Variant, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Ablation:
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two variants have one name: {', '.join(names)}")
+        return self
+
+    def recipe(self, variant: Variant, overrides: dict[str, Any] | None = None) -> TrainConfig:
+        """Return a variant's whole recipe.
+
+        Args:
+            variant: one of the ablation's.
+            overrides: dotted keys that replace the ablation's and the variant's.
+
+        Raises:
+            CtgridError: for unknown keys, or numbers that do not fit.
+        """
+        return load_config(self.base, "stage1", {**self.set, **variant.set, **(overrides or {})})
+
+    def sampling_of(self, variant: Variant) -> Sampling:
+        """Return how a variant is sampled."""
+        return Sampling.model_validate({**self.sampling.model_dump(), **variant.sampling})
+
+    def owner(self, variant: Variant) -> str:
+        """Return the first variant that is trained alike: both share its model."""
+        return next(v.name for v in self.variants if (v.set, v.fraction) == (variant.set, variant.fraction))
+
+
+def grid_of(recipe: TrainConfig) -> GridRecipe:
+    """Return the part of a stage 1's recipe that says what is trained."""
+    assert isinstance(recipe.recipe, GridRecipe)
+    return recipe.recipe
+
+
+def shipped_ablations() -> list[str]:
+    """Return the names of the ablations that come with ctgrid, sorted."""
+    folder = files("ctgrid_configs") / "ablations"
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_ablation(name: str | Path) -> Ablation:
+    """Read an ablation by its shipped name, or from a YAML file.
+
+    Raises:
+        CtgridError: unknown name, unreadable YAML, unknown or wrong keys, or a variant whose recipe does not fit.
+    """
+    path = Path(name)
+    try:
+        if path.suffix in {".yaml", ".yml"}:
+            text = path.read_text(encoding="utf-8")
+        elif str(name) in shipped_ablations():
+            text = (files("ctgrid_configs") / "ablations" / f"{name}.yaml").read_text(encoding="utf-8")
+        else:
+            known = ", ".join(shipped_ablations())
+            raise CtgridError(f"ablation {str(name)!r} is neither a YAML file nor one of {known}")
+        values = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CtgridError(f"{name}: the ablation cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise CtgridError(f"{name}: an ablation is a mapping of keys to values, got {type(values).__name__}")
+    try:
+        ablation = Ablation.model_validate(values)
+        for variant in ablation.variants:
+            ablation.sampling_of(variant)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
+    return ablation

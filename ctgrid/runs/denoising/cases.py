@@ -1,0 +1,224 @@
+"""Denoise many cases with one loaded method: read, denoise, write, journal; a bad case does not stop the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.manifest import Manifest
+from ctgrid.base.progress import Progress, silent
+from ctgrid.base.record import fingerprint, plain
+from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, Bench, Entry, Request
+from ctgrid.runs.denoising.jobs import JOURNAL, Job, Plan, check_folder, check_job, template_of
+from ctgrid.runs.report.picture import save_comparison
+from ctgrid.scan.formats import reason_of
+from ctgrid.scan.noise import estimate_noise_per_slice, summary_of
+from ctgrid.scan.volume import Volume, fitting_dtype
+
+
+def denoise_cases(
+    plan: Plan,
+    request: Request,
+    *,
+    bench: Bench | None = None,
+    on_case: Callable[[Entry], None] = lambda entry: None,
+    progress: Progress = silent,
+) -> list[Entry]:
+    """Denoise all cases of a plan.
+
+    Args:
+        plan: see :func:`ctgrid.runs.denoising.jobs.plan_jobs`.
+        request: how.
+        bench: the method, where the caller wants to know of it afterwards.
+        on_case: called with every case's entry.
+        progress: called with (phase, done, total) within a case.
+
+    Returns:
+        An entry per case: ``file``, ``source``, ``status`` (done, kept, failed), ``seconds``, ``noise_hu``, ...
+
+    Raises:
+        CtgridError: before any work where outputs are in the way; where every case failed; with ``strict``, or for a
+            single case, where one failed.
+    """
+    bench = bench or Bench(request)
+    journals = {folder: Manifest(folder / JOURNAL) for folder in plan.folders} if plan.many else {}
+    kept = _check_outputs(plan, bench, journals)
+    entries: list[Entry] = []
+    waiting: list[tuple[Manifest, Entry]] = []  # failures before anything succeeded leave nothing behind
+    for number, job in enumerate(plan.jobs):
+        entry = kept.get(job.out)
+        if entry is None:
+            entry = _tried(job, bench, plan, progress)
+        entries.append(entry)
+        if plan.many and entry["status"] != KEPT:
+            waiting.append((journals[job.out.parent], entry))
+            if any(e["status"] != FAILED for e in entries):
+                left = []
+                for journal, waited in waiting:
+                    if journal.path.parent.exists():
+                        journal.append(plain(waited))
+                    else:
+                        left.append((journal, waited))
+                waiting = left
+        on_case(entry)
+        progress("cases", number + 1, len(plan.jobs))
+    if all(entry["status"] == FAILED for entry in entries):
+        first = entries[0]["error"]
+        raise CtgridError(first if len(entries) == 1 else f"none of {len(entries)} scans was denoised; first: {first}")
+    return entries
+
+
+def _check_outputs(plan: Plan, bench: Bench, journals: Mapping[Path, Manifest]) -> dict[Path, Entry]:
+    """Return the entries of results that are kept; refuse what is in the way."""
+    request = bench.request
+    kept: dict[Path, Entry] = {}
+    listed = {folder: journal.entries() for folder, journal in journals.items() if request.resume}
+    for folder in journals:
+        check_folder(folder)
+    for job in plan.jobs:
+        if request.resume and job.out.exists():
+            entry = listed.get(job.out.parent, {}).get(job.out.name)
+            if entry is not None and _is_done(job, entry, bench):
+                kept[job.out] = {**entry, "status": KEPT}
+                continue
+            if not request.overwrite:
+                why = (
+                    "is listed with another input, other settings or other bytes" if entry else "is not listed as done"
+                )
+                raise CtgridError(f"{job.out} exists and {why}; pass --overwrite to make it anew")
+        try:
+            check_job(job, plan.many, request.overwrite)
+        except CtgridError as error:
+            hint = ", or --resume to keep what is done" if plan.many and not request.resume else ""
+            raise CtgridError(f"{error}{hint if '--overwrite' in str(error) else ''}") from error
+    return kept
+
+
+def _is_done(job: Job, entry: Entry, bench: Bench) -> bool:
+    """Tell whether an entry is of this input and these settings, and its outputs are there, whole."""
+    if entry.get("status") != DONE or entry.get("request") != plain(bench.identity):
+        return False
+    facts = [entry.get("input"), *entry.get("outputs", [])]
+    there = [job.source, *job.outputs]
+    return len(facts) == len(there) and all(
+        path.exists() and fact and _same(fingerprint(path), fact) for path, fact in zip(there, facts, strict=True)
+    )
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one.get(name) == other.get(name) for name in ("bytes", "sha256"))
+
+
+def _tried(job: Job, bench: Bench, plan: Plan, progress: Progress) -> Entry:
+    """Denoise one of several cases; return its entry, also where that failed."""
+    started = time.perf_counter()
+    try:
+        return denoise_case(job, bench, many=plan.many, progress=progress)
+    except Exception as error:
+        if bench.request.strict or not plan.many:
+            raise
+        known = isinstance(error, CtgridError | OSError | MemoryError)
+        reason = reason_of(error) if known else f"unexpected {type(error).__name__}: {reason_of(error)}"
+        seconds = round(time.perf_counter() - started, 3)
+        return {
+            "file": job.out.name,
+            "source": str(job.source),
+            "status": FAILED,
+            "error": reason if str(job.source) in reason else f"{job.source}: {reason}",
+            "seconds": seconds,
+        }
+
+
+def denoise_case(job: Job, bench: Bench, *, many: bool = False, progress: Progress = silent) -> Entry:
+    """Denoise one case and write all that is wanted of it, the volume last.
+
+    Args:
+        job: the case.
+        bench: the method.
+        many: the case is one of a folder of results, which is made where missing.
+        progress: called with (phase, done, total).
+
+    Raises:
+        CtgridError: where it cannot be read, denoised or written.
+    """
+    request, started = bench.request, time.perf_counter()
+    progress("reading", 0, 1)
+    volume = bench.read(job.source)
+    source = fingerprint(job.source)
+    read_seconds = time.perf_counter() - started
+    progress("loading the method", 0, 1)
+    before = bench.seconds
+    _ = bench.method
+    loading = bench.seconds - before
+    result = bench.run(volume, progress)
+    progress("noise per slice", 0, 1)
+    mark = time.perf_counter()
+    found = getattr(result, "noise_per_slice_hu", None)
+    per_slice = summary_of(estimate_noise_per_slice(volume) if found is None else found)
+    slices_seconds = time.perf_counter() - mark
+    progress("writing", 0, 1)
+    mark = time.perf_counter()
+    write_case(job, volume, result.volume, request.overwrite, many)
+    return {
+        "file": job.out.name,
+        "source": str(job.source),
+        "status": DONE,
+        "seconds": round(time.perf_counter() - started - loading, 3),
+        "noise_hu": round(result.noise_hu, 2),
+        "noise_per_slice_hu": per_slice,
+        "removed_hu": round(_spread(volume.hu, result.volume.hu), 2),
+        "dit_token_passes": result.dit_token_passes,
+        "phases": {
+            "read": round(read_seconds, 3),
+            **result.phases,
+            "noise per slice": round(slices_seconds, 3),
+            "write": round(time.perf_counter() - mark, 3),
+        },
+        "settings": result.settings,
+        "request": bench.identity,
+        "hu": volume.record.get("hu"),
+        **({"warnings": volume.record["warnings"]} if volume.record.get("warnings") else {}),
+        "shape": list(volume.shape),
+        "spacing_mm": list(volume.spacing_mm),
+        "input": source,
+        "outputs": [fingerprint(path) for path in job.outputs],
+    }
+
+
+def write_case(job: Job, volume: Volume, result: Volume, overwrite: bool, many: bool) -> None:
+    """Write residual, picture and volume, in this order."""
+    if many:
+        for path in job.outputs:
+            path.parent.mkdir(exist_ok=True)
+    template = template_of(job)
+    clean = replace(result, affine=volume.affine, record=volume.record)
+    if job.residual is not None:
+        rest = removed(volume, clean)
+        rest.write(job.residual, overwrite, dtype=rest.hu.dtype, template=template)
+    if job.picture is not None:
+        save_comparison(volume, clean, job.picture, overwrite=overwrite)
+    clean.write(job.out, overwrite, dtype=fitting_dtype(clean, where=str(job.out)), template=template)
+
+
+def removed(before: Volume, after: Volume) -> Volume:
+    """Return what was removed: the scan less the result, on its grid, int16 where both are whole."""
+    whole = before.hu.dtype == after.hu.dtype == np.int16
+    rest = np.empty(before.shape, np.int16 if whole else np.float32)
+    for target, one, other in zip(rest, before.hu, after.hu, strict=True):  # slice by slice: no wide copy of all
+        wide = one.astype(np.float32) - other
+        target[...] = wide.clip(-32768, 32767) if whole else wide
+    return replace(before, hu=rest)
+
+
+def _spread(before: np.ndarray, after: np.ndarray) -> float:
+    """Return the root mean square of what was removed."""
+    total = sum(
+        float(np.square(one.astype(np.float32) - other).sum()) for one, other in zip(before, after, strict=True)
+    )
+    return float(np.sqrt(total / before.size))

@@ -1,0 +1,94 @@
+"""One frame for volumes of any field, size and number of slices, so that their detail can be compared in HU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctgrid.metrics.regions import BODY_HU, LUNG_HU
+from ctgrid.runs.evaluation.ct.masks import filled, largest, opened
+from ctgrid.scan.protocols.body import body_centre
+from ctgrid.scan.protocols.resample import SCALE_HU, denormalise, linear_taps, normalise, resize_plane
+
+FIELD_MM = 340.0
+"""Side of the frame."""
+
+SIDE_PX = 256
+"""Pixels along it: 1.33 mm."""
+
+HEIGHTS = 201
+"""Slices that share out a volume's extent evenly."""
+
+MIDDLE = slice(40, 161)
+"""Those that are measured, both ends included: from the liver to the top of the lungs."""
+
+WHOLE_MM = 220.0
+"""A volume of less extent along z is no whole chest: its slices in the frame lie too near each other."""
+
+THICK_MM = 3.5
+"""Slices further apart are blurred along z by what must be interpolated between them."""
+
+
+@dataclass(frozen=True)
+class ChestFrame:
+    """The middle of a chest in the frame.
+
+    Attributes:
+        hu: (121, 256, 256) float32, clipped to [-1000, 1000].
+        body: bool, above -300 HU, opened by a disc of 5 pixels (no table), the largest part, holes filled by slice.
+        lungs: bool, below -500 HU inside the body.
+        step_mm: distance of slices.
+        extent_mm: of the whole volume.
+        spacing_mm: along z, of the volume as it came.
+    """
+
+    hu: np.ndarray
+    body: np.ndarray
+    lungs: np.ndarray
+    step_mm: float
+    extent_mm: float
+    spacing_mm: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether the volume is long enough for a chest, so that heights mean the same."""
+        return self.extent_mm >= WHOLE_MM
+
+    @property
+    def fine(self) -> bool:
+        """Whether its slices lie near enough for detail along z."""
+        return self.whole and self.spacing_mm <= THICK_MM
+
+
+def chest_frame(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> ChestFrame:
+    """Bring a volume into the frame: cut out around the body, resized (antialiased bicubic), linear along z.
+
+    Args:
+        hu: (n, S, S) int16 within [-1000, 1000], feet to head; air is put where the frame reaches beyond it.
+        spacing_mm: (z, y, x).
+    """
+    lower, upper, weight = (taps[MIDDLE] for taps in linear_taps(len(hu), HEIGHTS))
+    cut = _cut(hu[lower[0] : upper[-1] + 1], body_centre(hu, spacing_mm), spacing_mm)
+    planes = denormalise(np.concatenate([resize_plane(normalise(part), SIDE_PX, SIDE_PX) for part in _parts(cut)]))
+    share = weight[:, None, None].astype(np.float32)
+    framed = planes[lower - lower[0]] * (1 - share) + planes[upper - lower[0]] * share
+    body = filled(largest(opened(framed > BODY_HU)))
+    extent = len(hu) * spacing_mm[0]
+    return ChestFrame(framed, body, (framed < LUNG_HU) & body, extent / HEIGHTS, extent, spacing_mm[0])
+
+
+def _parts(planes: np.ndarray, size: int = 16) -> list[np.ndarray]:
+    return [planes[i : i + size] for i in range(0, len(planes), size)]
+
+
+def _cut(hu: np.ndarray, centre: tuple[float, float], spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Cut a square of :data:`FIELD_MM` around (row, column) out of slices, to whole pixels, air beyond them."""
+    spans = []
+    for middle, spacing, size in zip(centre, spacing_mm[1:], hu.shape[1:], strict=True):
+        side = max(1, round(FIELD_MM / spacing))
+        first = round(middle + 0.5 - side / 2)
+        spans.append((first, first + side, size))
+    inside = tuple(slice(max(first, 0), min(stop, size)) for first, stop, size in spans)
+    beyond = [(max(-first, 0), max(stop - size, 0)) for first, stop, size in spans]
+    return np.pad(hu[:, inside[0], inside[1]], [(0, 0), *beyond], constant_values=-int(SCALE_HU))

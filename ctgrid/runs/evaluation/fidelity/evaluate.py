@@ -1,0 +1,215 @@
+"""The whole evaluation of generated volumes: distances by a protocol, CT measures, memorisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
+from ctgrid.runs.evaluation.fidelity.detectors import Detector, detectors_folder
+from ctgrid.runs.evaluation.fidelity.distances import distance_rows
+from ctgrid.runs.evaluation.fidelity.features import BATCH, NAME, EmbeddedFeatures
+from ctgrid.runs.evaluation.fidelity.protocol import MOST_FRAMES, DetectorSpec, LoadedProtocol
+from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_set, video_set
+from ctgrid.runs.evaluation.fidelity.statistics import FeatureCache, collect
+from ctgrid.runs.evaluation.samples import Frame, Sample, open_samples
+from ctgrid.scan.hu.metadata import MetadataTable
+
+FVD, FID, CT, MEMORISATION = "fvd", "fid", "ct", "memorisation"
+MEASURES = (FVD, FID, NAME, CT, MEMORISATION)
+"""What can be asked for; FID brings KID along, FVD its kernel distance."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How volumes are evaluated.
+
+    Attributes:
+        loaded: the protocol.
+        frames: slices of a clip, one FVD for each; empty takes the protocol's.
+        measures: of :data:`MEASURES`; empty takes all that can be had.
+        detectors: folder of the detector files; None takes ``CTGRID_HOME/detectors``.
+        pins: SHA-256 by detector file, which it must have.
+        seed: of clip offsets.
+        device: where detectors compute.
+        batch_size: frames at once; None takes each detector's own.
+        cache: folder where features are kept; None keeps none.
+        real_frame: what scans of ``real`` and ``train`` are brought to; None takes the protocol's.
+        metadata: tables of the collection, for real volumes that hold stored values.
+    """
+
+    loaded: LoadedProtocol
+    frames: tuple[int, ...] = ()
+    measures: tuple[str, ...] = ()
+    detectors: Path | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    batch_size: int | None = None
+    cache: Path | None = None
+    real_frame: Frame | None = None
+    metadata: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.measures if name not in MEASURES]
+        if unknown:
+            raise CtgridError(f"measure {unknown[0]!r} is unknown; choose from {', '.join(MEASURES)}")
+        for length in self.lengths:
+            if not 2 <= length <= MOST_FRAMES:
+                raise CtgridError(f"a clip has 2 to {MOST_FRAMES} frames, got {length}")
+        files = {spec.file for spec in (self.loaded.protocol.detectors.video, self.loaded.protocol.detectors.image)}
+        strange = sorted(set(self.pins) - files)
+        if strange:
+            raise CtgridError(f"a hash is pinned for {strange[0]}, but the protocol uses {' and '.join(sorted(files))}")
+
+    @property
+    def frame(self) -> Frame:
+        """What real scans are brought to."""
+        return self.real_frame or self.loaded.protocol.real_frame
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Slices of a clip, in the order asked for, each once."""
+        return tuple(dict.fromkeys(self.frames or self.loaded.protocol.clips.frames))
+
+    def wants(self, measure: str) -> bool:
+        """Whether a measure is asked for, by name or by asking for none."""
+        return not self.measures or measure in self.measures
+
+    @cached_property
+    def embedded(self) -> EmbeddedFeatures:
+        """ctgrid's own features."""
+        from ctgrid.base.devices import choose_device
+
+        return EmbeddedFeatures(device=choose_device(self.device), batch_size=self.batch_size or BATCH)
+
+    def feature_sets(self) -> tuple[list[FeatureSet], list[str]]:
+        """Return the kinds of features to compute, and what is left out because a detector is not here.
+
+        Raises:
+            CtgridError: where a detector that was asked for is missing, or a file is not the pinned one.
+        """
+        protocol, sets, left_out = self.loaded.protocol, list[FeatureSet](), list[str]()
+        image = self._detector(FID, protocol.detectors.image, left_out)
+        video = self._detector(FVD, protocol.detectors.video, left_out)
+        if image is not None:
+            sets.append(image_set(protocol, image, self.batch_size))
+        if video is not None:
+            sets += [video_set(protocol, video, n, self.seed, self.batch_size) for n in self.lengths]
+        if self.detectors is not None and len(left_out) == 2:
+            raise CtgridError(f"{self.detectors} holds neither detector of protocol {protocol.id}: {left_out[0]}")
+        if self.wants(NAME):
+            sets += embedded_sets(protocol, self.embedded, self.lengths, self.seed)
+        return sets, left_out
+
+    def _detector(self, measure: str, spec: DetectorSpec, left_out: list[str]) -> Detector | None:
+        """Return a measure's detector; None where it is not wanted, or missing and not asked for by name."""
+        from ctgrid.base.devices import choose_device
+
+        folder = self.detectors or detectors_folder()
+        if not self.wants(measure):
+            return None
+        if measure in self.measures or spec.file in self.pins or (folder / spec.file).exists():
+            return Detector.open(spec, folder, self.pins, choose_device(self.device))
+        left_out.append(f"{measure.upper()}: no {spec.file} in {folder}; ctgrid evaluate fetch-detectors brings it")
+        return None
+
+
+def evaluate_volumes(
+    real: Path,
+    fake: Path,
+    plan: Plan,
+    out: Path,
+    train: Path | None = None,
+    progress: Progress = silent,
+    timed: Callable[[str], Any] | None = None,
+) -> dict[str, Any]:
+    """Compare generated volumes with real ones.
+
+    Args:
+        real: folder, file or store of real volumes of other patients than those trained on.
+        fake: folder, file or store of generated volumes.
+        plan: how.
+        out: folder for the pictures.
+        train: volumes that were trained on, for the search for copies.
+        progress: told of every volume.
+        timed: ``RunRecord.timed``, which counts the seconds of a phase.
+
+    Returns:
+        What ``results.json`` holds, without the run.
+
+    Raises:
+        CtgridError: bad input; features of volumes that were read before stay in the cache.
+    """
+    phase = timed or (lambda name: nullcontext())
+    sets, left_out = plan.feature_sets()
+    if train is None and MEMORISATION in plan.measures:
+        raise CtgridError("memorisation is judged against the volumes that were trained on: name them with --train")
+    cache, protocol = FeatureCache(plan.cache), plan.loaded.protocol
+    with phase("list"):
+        table = MetadataTable.read_all(plan.metadata)
+        sizes: dict[str, Any] = {"size": protocol.resolution, "slices": protocol.resample_slices, "metadata": table}
+        opened = [
+            _opened(real, "real", progress, frame=plan.frame, left_out=left_out, **sizes),
+            _opened(fake, "fake", progress, **sizes),
+        ]
+    result: dict[str, Any] = {
+        "kind": "volumes",
+        "protocol": plan.loaded.record(),
+        "frames": list(plan.lengths),
+        "seed": plan.seed,
+        "real_frame": plan.frame,
+        "volumes": {"real": _listed(opened[0]), "fake": _listed(opened[1])},
+        "left_out": left_out,
+        "warnings": _shared(*opened),
+        "measures": [],
+        "ct": None,
+        "memorisation": None,
+    }
+    if sets:
+        with phase("features"):
+            found = [collect(opened[0], sets, "real", protocol, cache, progress)]
+            found.append(collect(opened[1], sets, "fake", protocol, cache, progress))
+        with phase("distances"):
+            for one, x, y in zip(sets, *found, strict=True):
+                progress(one.distance, 0, 1)
+                result["measures"] += distance_rows(one, x, y, protocol)
+    if plan.wants(CT):
+        from ctgrid.runs.evaluation.ct import ct_measures
+
+        with phase("ct"):  # in their own size: texture finer than the protocol's pixels counts
+            own = open_samples(real, size=None, frame=plan.frame, metadata=table, progress=progress)
+            made = open_samples(fake, size=None, metadata=table, progress=progress)
+            result["ct"] = ct_measures(own, made, progress)
+    if train is not None and plan.wants(MEMORISATION):
+        from ctgrid.runs.evaluation.ct import memorisation
+
+        with phase("memorisation"):
+            out.mkdir(exist_ok=True)
+            known = open_samples(train, **sizes, frame=plan.frame, left_out=left_out, progress=progress)
+            result["memorisation"] = memorisation(known, opened[0], opened[1], plan.embedded.content, out, progress)
+    return result
+
+
+def _opened(path: Path, role: str, progress: Progress, **sizes: Any) -> list[Sample]:
+    """List volumes, of which there must be two."""
+    samples = open_samples(path, **sizes, progress=progress)
+    if len(samples) < 2:
+        raise CtgridError(f"{path} holds 1 volume; --{role} needs at least 2, as distributions are compared")
+    return samples
+
+
+def _listed(samples: Sequence[Sample]) -> list[dict[str, str]]:
+    return [{"name": sample.name, "sha256": sample.digest} for sample in samples]
+
+
+def _shared(real: Sequence[Sample], fake: Sequence[Sample]) -> list[str]:
+    """Say which volumes are in both sets: distances are too small then."""
+    known = {sample.digest: sample.name for sample in real}
+    both = [sample.name for sample in fake if sample.digest in known]
+    return [f"{len(both)} volumes are in both sets, such as {both[0]}: distances are too small"] if both else []

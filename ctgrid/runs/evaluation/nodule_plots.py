@@ -1,0 +1,76 @@
+"""Pictures of planted nodules: the 6 mm, 200 HU one, the one that fared worst, and the worst false structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctgrid.runs.evaluation.keep import case_folder
+from ctgrid.runs.evaluation.plots import PANEL_INCHES, new_figure, save_figure, show
+
+WINDOW_HU = (-1000.0, 0.0)
+VISIBLE = (6.0, 200.0)
+"""Nodules of this diameter in mm and contrast in HU, or more, must not be lost."""
+
+ROWS = ("clean", "noisy", "denoised")
+
+
+def draw_nodules(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
+    """Draw one picture for each volume and noise: a column of three for each method and place.
+
+    Args:
+        rows: as in ``nodules.json``.
+        out: the evaluation's folder.
+
+    Returns:
+        The files written.
+    """
+    paths = []
+    for volume, noise in dict.fromkeys((row["volume"], row["noise"]) for row in rows):
+        folder = case_folder(out, volume, noise)
+        panels = []
+        for row in rows:
+            path = folder / f"{row['method']}.nodules.npz"
+            if (row["volume"], row["noise"]) != (volume, noise) or not path.exists():
+                continue
+            with np.load(path) as file:
+                crops, false = file["crops"], bool(file["false"])
+            panels += [(crops[i], f"{row['method']}\n{text}") for i, text in places(row, len(crops), false)]
+        if not panels:
+            continue
+        figure = new_figure(0.7 * PANEL_INCHES * len(panels), 3 * 0.75 * PANEL_INCHES)
+        axes = figure.subplots(3, len(panels), squeeze=False)
+        for (stack, title), column in zip(panels, axes.T, strict=True):
+            for image, name, axis in zip(stack, ROWS, column, strict=True):
+                show(axis, image, WINDOW_HU, title if name == "clean" else name)
+        figure.suptitle(f"{volume}, {noise}: 40 mm squares, {WINDOW_HU[0]:g} to {WINDOW_HU[1]:g} HU", fontsize=9)
+        paths.append(save_figure(figure, folder / "nodules.png"))
+    return paths
+
+
+def places(row: dict[str, Any], count: int, false: bool) -> list[tuple[int, str]]:
+    """Return which crops to show of one method, with a line about each."""
+    nodules = row["nodules"]
+
+    def line(i: int, what: str) -> tuple[int, str]:
+        nodule = nodules[i]
+        share = "-" if nodule["recovered"] is None else f"{nodule['recovered']:.0%}"
+        return i, f"{what}{nodule['diameter_mm']:g} mm {nodule['contrast_hu']:g} HU: {share}"
+
+    shown = []
+    usual = [i for i, n in enumerate(nodules) if (n["diameter_mm"], n["contrast_hu"]) == VISIBLE]
+    if usual:
+        shown.append(line(usual[0], ""))
+    visible = [
+        i
+        for i, n in enumerate(nodules)
+        if n["diameter_mm"] >= VISIBLE[0] and n["contrast_hu"] >= VISIBLE[1] and n["recovered"] is not None
+    ]
+    if visible:
+        shown.append(line(min(visible, key=lambda i: nodules[i]["recovered"]), "worst: "))
+    if false:
+        shown.append((count - 1, "worst false structure"))
+    return shown

@@ -1,0 +1,194 @@
+"""What methods do to planted nodules, and what they invent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output
+from ctgrid.base.progress import Progress, silent
+from ctgrid.runs.evaluation.denoising import NOISY, Bench, CleanScan, Evaluation, check_inputs, hash_of
+from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
+from ctgrid.runs.evaluation.keep import case_folder
+from ctgrid.runs.evaluation.nodules import Nodule, contrast_of, place_nodules, plant
+from ctgrid.runs.evaluation.noise import Noise
+from ctgrid.runs.evaluation.results import Results, case_hash
+from ctgrid.runs.evaluation.slices import subvolume
+from ctgrid.scan.volume import Volume
+
+PROTOCOL = "nodules@1"
+REPEATS = 2
+"""Nodules of each diameter and contrast, as far as there is room."""
+
+CROP_MM = 40.0
+
+
+@dataclass(frozen=True)
+class Field:
+    """Part of a clean scan, with nodules.
+
+    Attributes:
+        name: of the scan.
+        bare: (n, y, x) before they were planted.
+        volume: with nodules.
+        nodules: where they are.
+        inner: (n, y, x) bool, lungs without edges.
+    """
+
+    name: str
+    bare: np.ndarray
+    volume: Volume
+    nodules: list[Nodule]
+    inner: np.ndarray
+
+    @classmethod
+    def plant(cls, path: Path, name: str, plan: Evaluation) -> Field:
+        """Read a scan, find its lungs, and plant nodules by the plan's seed."""
+        scan = CleanScan.read(path, name, plan)
+        if len(scan.indices) > 1 and np.diff(scan.indices).max() > 1:
+            raise CtgridError(f"slices {plan.slices!r}: nodules need an unbroken range, such as 20:60")
+        spacing = scan.volume.spacing_mm
+        bare, lungs = scan.clean, scan.lungs
+        nodules = place_nodules(bare, lungs, spacing, plan.seed, REPEATS)
+        part = subvolume(plant(bare, nodules, spacing), scan.volume, scan.indices)
+        return cls(name, bare, part, nodules, inner_lung(lungs, spacing))
+
+
+def evaluate_nodules(
+    clean: Sequence[Path], plan: Evaluation, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> Results:
+    """Plant nodules in clean scans, add noise, denoise, and look for the nodules and for what is new.
+
+    Resumed as :func:`ctgrid.runs.evaluation.denoising.evaluate_denoising` is; results are in ``out/nodules.json``.
+
+    Args:
+        clean: paths of scans with as little noise as can be had.
+        plan: noises, methods, the seed that also places nodules, and an unbroken range of slices.
+        out: folder, made where missing.
+        overwrite: forget earlier results.
+        progress: called after every case.
+
+    Returns:
+        One row for each scan, noise and method: ``nodules`` (each with its ``recovered`` share of the contrast),
+        ``recovered_6mm_200hu``, ``false_per_litre``, ``lost_per_litre``, ``seconds``.
+
+    Raises:
+        CtgridError: for a bad scan, method or setting, or a scan without lungs.
+    """
+    names = check_inputs(clean, plan)
+    results = Results.open(out / "nodules.json", overwrite)
+    bench = Bench(plan.loading)
+    total = len(clean) * len(plan.noises) * len(plan.methods)
+    done = 0
+    for path, name in zip(clean, names, strict=True):
+        source = plan.source_of(path)
+        field: Field | None = None
+        for noise in plan.noises:
+            hashes = {m: hash_of(plan, source, noise, m, bench) for m in plan.methods}
+            cases = {m: case_hash(protocol=PROTOCOL, of=of) for m, of in hashes.items()}
+            missing = [(m, case) for m, case in cases.items() if results.find(name, str(noise), m, case) is None]
+            done += len(cases) - len(missing)
+            if not missing:
+                continue
+            progress("planting nodules", done, total)
+            bench.load(m for m, _ in missing)
+            field = field or Field.plant(path, name, plan)
+            for row in run_trials(field, noise, missing, plan, bench, out):
+                results.put(row)
+                done += 1
+                progress(f"{name}, {noise}", done, total)
+    return results
+
+
+def run_trials(
+    field: Field, noise: Noise, missing: Sequence[tuple[str, str]], plan: Evaluation, bench: Bench, out: Path
+) -> Iterator[dict[str, Any]]:
+    """Yield one row for each method that is missing, with crops kept for the pictures."""
+    planted, spacing = field.volume.hu, field.volume.spacing_mm
+    noisy = noise.apply(field.volume, np.arange(len(planted)), plan.seed)
+    told = noise.level if noise.kind == "gaussian" else float((noisy - planted)[field.inner].std())
+    for method, case in missing:
+        seconds = 0.0
+        found = noisy
+        if method != NOISY:
+            strength = told if plan.strength == "known" else plan.strength
+            found, _, seconds = bench.timed(method, Volume(noisy, field.volume.affine), strength, plan.seed)
+        rows = [measure_nodule(found, field, nodule) for nodule in field.nodules]
+        inventions = find_inventions(found, planted, field.inner, spacing)
+        keep_crops(out, field, noise, method, found, noisy, inventions.worst)
+        yield {
+            "volume": field.name,
+            "noise": str(noise),
+            "method": method,
+            "recovered_6mm_200hu": mean_recovered(rows, 6.0, 200.0),
+            "false_per_litre": inventions.false_per_litre,
+            "lost_per_litre": inventions.lost_per_litre,
+            "false_structures": inventions.false_count,
+            "lost_structures": inventions.lost_count,
+            "lung_litres": round(inventions.litres, 4),
+            "seconds": round(seconds, 3),
+            "noise_hu": round(told, 2),
+            "nodules": rows,
+            "case": case,
+        }
+
+
+def measure_nodule(found: np.ndarray, field: Field, nodule: Nodule) -> dict[str, Any]:
+    """Return what is left of one nodule: its contrast over that of the clean scan, less that of the bare lung."""
+    spacing = field.volume.spacing_mm
+    before = contrast_of(field.bare, nodule, spacing)
+    wanted = contrast_of(field.volume.hu, nodule, spacing) - before
+    left = contrast_of(found, nodule, spacing) - before
+    return {
+        "diameter_mm": nodule.diameter_mm,
+        "contrast_hu": nodule.contrast_hu,
+        "centre_zyx": [round(c, 2) for c in nodule.centre],
+        "measured_hu": round(wanted, 1),
+        "recovered": round(left / wanted, 4) if wanted > 0 else None,
+    }
+
+
+def mean_recovered(rows: Sequence[dict[str, Any]], diameter_mm: float, contrast_hu: float) -> float | None:
+    """Return the mean share of contrast recovered by nodules of one kind, or None without any."""
+    kind = (diameter_mm, contrast_hu)
+    shares = [
+        r["recovered"] for r in rows if (r["diameter_mm"], r["contrast_hu"]) == kind and r["recovered"] is not None
+    ]
+    return round(float(np.mean(shares)), 4) if shares else None
+
+
+def keep_crops(
+    out: Path,
+    field: Field,
+    noise: Noise,
+    method: str,
+    found: np.ndarray,
+    noisy: np.ndarray,
+    worst: tuple[int, int, int] | None,
+) -> None:
+    """Keep squares of 40 mm around every nodule and around the worst false structure: clean, noisy and found."""
+    places = [nodule.centre for nodule in field.nodules] + ([worst] if worst else [])
+    stacks = [
+        np.stack([crop(hu, place, field.volume.spacing_mm) for hu in (field.volume.hu, noisy, found)])
+        for place in places
+    ]
+    folder = case_folder(out, field.name, str(noise))
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_output(folder / f"{method}.nodules.npz", overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, crops=np.stack(stacks), false=worst is not None)
+
+
+def crop(hu: np.ndarray, centre: tuple[float, float, float], spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return a square of 40 mm around a place, int16, edges repeated beyond the picture."""
+    half = round(CROP_MM / 2 / spacing_mm[1])
+    z, y, x = (round(c) for c in centre)
+    z = min(max(z, 0), len(hu) - 1)
+    rows, columns = (
+        np.clip(np.arange(c - half, c + half), 0, n - 1) for c, n in zip((y, x), hu.shape[1:], strict=True)
+    )
+    return np.rint(np.clip(hu[z][np.ix_(rows, columns)], -32000, 32000)).astype(np.int16)

@@ -1,0 +1,90 @@
+"""The list of results that grows case by case, on disk after every one."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output
+from ctgrid.base.record import plain
+
+IDENTITY = ("volume", "noise", "method")
+
+
+class Results:
+    """Rows of a JSON list, one for each volume, noise and method, or whatever tells rows apart.
+
+    A row's ``case`` is the hash of everything that determined it: a row with the wanted hash is not computed
+    again, one with another hash is replaced.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rows: list[dict[str, Any]],
+        identity: tuple[str, ...] = IDENTITY,
+        kind: str | None = None,
+    ) -> None:
+        """Take rows as they are; see :meth:`open`."""
+        self.path, self.rows, self.identity, self.kind = path, rows, identity, kind
+
+    @classmethod
+    def open(
+        cls, path: Path, overwrite: bool = False, identity: tuple[str, ...] = IDENTITY, kind: str | None = None
+    ) -> Results:
+        """Go on with the results at a path, or begin.
+
+        Args:
+            path: the JSON file.
+            overwrite: begin anew even where there are some; nothing is written before the first row.
+            identity: the entries that tell rows apart.
+            kind: what the rows are of; written beside them, as ``{"kind": …, "rows": […]}``. None writes the bare
+                list, as the oldest kind of results does.
+
+        Raises:
+            CtgridError: where the file holds something else.
+        """
+        if overwrite or not path.exists():
+            return cls(path, [], identity, kind)
+        try:
+            rows = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise CtgridError(f"{path} holds no results: {error}; pass --overwrite to replace it") from error
+        if kind is not None and isinstance(rows, dict) and rows.get("kind") == kind:
+            rows = rows.get("rows")
+        elif kind is not None:
+            rows = None
+        if not isinstance(rows, list) or not all(isinstance(r, dict) and {*identity, "case"} <= set(r) for r in rows):
+            raise CtgridError(f"{path} holds no results of this evaluation; pass --overwrite to replace it")
+        return cls(path, rows, identity, kind)
+
+    def find(self, *identity_and_case: Any) -> dict[str, Any] | None:
+        """Return a row that needs no computing, or None.
+
+        Args:
+            identity_and_case: what tells the row apart, in order, and its hash last.
+        """
+        for row in self.rows:
+            if tuple(row[key] for key in (*self.identity, "case")) == identity_and_case:
+                return row
+        return None
+
+    def put(self, row: dict[str, Any]) -> None:
+        """Add a row, in place of the older one that it is told apart by, and write."""
+        row = plain(row)
+        same = [i for i, old in enumerate(self.rows) if all(old[key] == row[key] for key in self.identity)]
+        if same:
+            self.rows[same[0]] = row
+        else:
+            self.rows.append(row)
+        with atomic_output(self.path, overwrite=True) as temporary:
+            written = self.rows if self.kind is None else {"kind": self.kind, "rows": self.rows}
+            temporary.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+
+def case_hash(**facts: Any) -> str:
+    """Return 16 hexadecimal digits that name everything that determines a result."""
+    return sha256(json.dumps(plain(facts), sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,234 @@
+"""Super-resolution methods side by side: real slices shrunk to cells, brought back, measured (the paper's Table 6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
+from ctgrid.base.record import version_of
+from ctgrid.methods.denoising.methods import Loading
+from ctgrid.runs.evaluation.keep import keep_case
+from ctgrid.runs.evaluation.measures import mean_of, measure_slice
+from ctgrid.runs.evaluation.noise import WINDOW_HU
+from ctgrid.runs.evaluation.results import Results, case_hash
+from ctgrid.runs.evaluation.samples import Sample
+from ctgrid.runs.evaluation.slices import parse_slices
+from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscalers
+from ctgrid.scan.grid import downsample
+from ctgrid.scan.protocols.resample import SCALE_HU
+
+KIND = "super-resolution"
+PROTOCOL = "super-resolution@1"
+"""Version of what is measured; part of every case's hash."""
+
+TRUTH = "original"
+QUICK_METHODS = ("bicubic", "lanczos", "back-projection", "stage2", "stage2-projected", "codec")
+"""Methods compared where none are named; patch regression joins them where there is something to fit it on."""
+
+SETTING = ("size", "k", "slices", "through_codec")
+"""What rows of one table share; other settings get a table of their own."""
+
+IDENTITY = ("volume", "method", *SETTING)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and how.
+
+    Attributes:
+        methods: names; see :data:`ctgrid.runs.evaluation.upscalers.METHODS`.
+        slices: those measured, ``A:B:STEP`` from the feet.
+        seed: of stage 2.
+        refine_steps: of stage 2; None takes the default of synthesis.
+        size: S, pixels of full slices; None takes the model's.
+        k: factor; None takes the model's.
+        batch_size: slices at once.
+        through_codec: let the shrunk slices pass through the model's codec, as those do that stage 1 makes.
+        loading: of the model.
+    """
+
+    methods: tuple[str, ...] = QUICK_METHODS
+    slices: str = ":"
+    seed: int = 0
+    refine_steps: int | None = None
+    size: int | None = None
+    k: int | None = None
+    batch_size: int = 4
+    through_codec: bool = False
+    loading: Loading = field(default_factory=Loading)
+
+    def shape(self) -> tuple[int, int]:
+        """Return S and K, the model's where they are not given.
+
+        Raises:
+            CtgridError: where there is no such model, or they do not go together.
+        """
+        size, k = self.size, self.k
+        if size is None or k is None or self.through_codec or set(self.methods) & set(NETWORKS):
+            from ctgrid.stages.models.bundle import StageFacts, model_folder
+
+            facts = StageFacts.read(model_folder(self.loading.model) / "stage2")
+            size, k = size or facts.size, k or facts.k
+            if set(self.methods) & set(REFINED) and (size, k) != (facts.size, facts.k):
+                raise CtgridError(
+                    f"model {self.loading.model} refines slices of {facts.size // facts.k} to {facts.size} pixels; "
+                    f"leave size and k out, or method stage2"
+                )
+        if k < 2 or size % k:
+            raise CtgridError(f"slices of {size} pixels do not shrink by {k}; k is 2 or more and divides the size")
+        return size, k
+
+
+def check_methods(methods: Sequence[str], train: bool) -> None:
+    """Check names of methods, and that they have what they are fitted on.
+
+    Args:
+        methods: what is compared.
+        train: whether there are training volumes.
+
+    Raises:
+        CtgridError: for an unknown method, none at all, or one that lacks what it needs.
+    """
+    if not methods:
+        raise CtgridError("super-resolution needs at least one method")
+    for method in methods:
+        if method not in METHODS:
+            raise CtgridError(f"no super-resolution method {method!r}; there are {', '.join(METHODS)}")
+    if FITTED in methods and not train:
+        raise CtgridError(
+            f"method {FITTED} is fitted on training volumes: name some with --train, none that are measured"
+        )
+
+
+def evaluate_super_resolution(
+    real: Sequence[Sample],
+    plan: Comparison,
+    out: Path,
+    *,
+    train: Sequence[Sample] = (),
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Results:
+    """Shrink slices K-fold as grids do, bring them back by every method, and measure.
+
+    What is done is kept in ``out/results.json`` after every case; the same call goes on where it stopped. Rows of
+    another size, factor, choice of slices or way to the coarse slices stay beside the new ones; what another model,
+    seed or number of steps gave is computed again.
+
+    Args:
+        real: volumes at the size of :meth:`Comparison.shape`.
+        plan: what is compared.
+        out: folder for ``results.json`` and ``cases/``; made where missing.
+        train: volumes to fit patch regression on, none of those that are measured.
+        overwrite: forget earlier results.
+        progress: called after every case.
+
+    Returns:
+        The results; each row holds ``volume``, ``method``, ``psnr``, ``ssim``, ``ms_ssim``, ``seconds``, the other
+        measures of :func:`ctgrid.runs.evaluation.measures.measure_slice`, and the window and data range of the first.
+
+    Raises:
+        CtgridError: for a bad volume, method or setting, or volumes that were trained on.
+    """
+    check_methods(plan.methods, bool(train))
+    size, k = plan.shape()
+    names = [sample.name for sample in real]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise CtgridError(f"two volumes are called {', '.join(sorted(twice))}; rename one, results go by name")
+    known = {sample.digest: sample.name for sample in train}
+    for sample in real:
+        if FITTED in plan.methods and sample.digest in known:
+            raise CtgridError(
+                f"{sample.name} is one of the volumes of --train ({known[sample.digest]}); leave it out there"
+            )
+    results = Results.open(out / "results.json", overwrite, IDENTITY, KIND)
+    upscalers = Upscalers(k, size, plan.loading, plan.seed, plan.refine_steps, train, progress)
+    facts = facts_of(plan, size, k, train)
+    setting = (size, k, plan.slices, plan.through_codec)
+    total, done = len(real) * len(plan.methods), 0
+    for sample in real:
+        cases = {method: case_hash(source=sample.digest, method=method, **facts[method]) for method in plan.methods}
+        missing = {m: case for m, case in cases.items() if results.find(sample.name, m, *setting, case) is None}
+        done += len(cases) - len(missing)
+        if not missing:
+            continue
+        progress("reading", done, total)
+        for row in run_cases(sample, missing, plan, upscalers, out):
+            results.put(row)
+            done += 1
+            progress(sample.name, done, total)
+    return results
+
+
+def run_cases(
+    sample: Sample, missing: dict[str, str], plan: Comparison, upscalers: Upscalers, out: Path
+) -> Iterator[dict[str, Any]]:
+    """Yield one row for each method that is missing, with a slice of it kept in ``out/cases``."""
+    volume = sample.load()
+    indices = parse_slices(plan.slices, len(volume.hu))
+    full = volume.hu[indices]
+    condition = condition_of(upscalers.k, plan.through_codec)
+    keep_case(out, sample.name, condition, TRUTH, indices, full)
+    for method, case in missing.items():
+        upscale = upscalers.get(method)
+        found, seconds = np.empty(full.shape, np.float32), 0.0
+        for first in range(0, len(full), plan.batch_size):
+            part = slice(first, first + plan.batch_size)
+            unit = torch.from_numpy(full[part].astype(np.float32) / SCALE_HU)[:, None]
+            coarse = downsample(unit, upscalers.k).clamp(-1, 1)
+            if plan.through_codec:
+                coarse = upscalers.coded_coarse(coarse)
+            started = time.perf_counter()
+            made = upscale(coarse, unit)
+            seconds += time.perf_counter() - started
+            found[part] = made[:, 0].numpy() * SCALE_HU
+        means = mean_of(measure_slice(a, b) for a, b in zip(found, full, strict=True))
+        keep_case(out, sample.name, condition, method, indices, found)
+        low, high = WINDOW_HU
+        yield {
+            "volume": sample.name,
+            "method": method,
+            "psnr": means.pop("psnr"),
+            "ssim": means.pop("ssim"),
+            "ms_ssim": means.pop("ms_ssim"),
+            "seconds": round(seconds, 3),
+            **means,
+            "window_hu": [low, high],
+            "data_range_hu": high - low,
+            "size": upscalers.size,
+            "k": upscalers.k,
+            "through_codec": plan.through_codec,
+            "slices": plan.slices,
+            "slices_measured": len(indices),
+            "case": case,
+        }
+
+
+def condition_of(k: int, through_codec: bool) -> str:
+    """Return the name under which pictures of a comparison are kept."""
+    return f"x{k}-codec" if through_codec else f"x{k}"
+
+
+def facts_of(plan: Comparison, size: int, k: int, train: Sequence[Sample]) -> dict[str, dict[str, Any]]:
+    """Return by method what determines its results besides the volume."""
+    common = {"protocol": PROTOCOL, "slices": plan.slices, "size": size, "k": k, "through_codec": plan.through_codec}
+    facts: dict[str, dict[str, Any]] = {method: dict(common) for method in plan.methods}
+    if FITTED in facts:
+        facts[FITTED] |= {"train": sorted(sample.digest for sample in train), "version": version_of("ctgrid")}
+    for method in plan.methods if plan.through_codec else set(plan.methods) & set(NETWORKS):
+        from ctgrid.stages.models.bundle import digest_of_model
+
+        facts[method] |= {"loading": asdict(plan.loading), "model": digest_of_model(plan.loading.model)}
+        facts[method] |= {"version": version_of("ctgrid")}
+    for method in set(plan.methods) & set(REFINED):
+        facts[method] |= {"seed": plan.seed, "refine_steps": plan.refine_steps}
+    return facts

@@ -1,0 +1,94 @@
+"""Where the inputs and outputs of a run are now, and which volume was made from which scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.runs.report.html.found import Run, Shown
+from ctgrid.runs.report.html.results import is_run, read_json
+
+RECORD = "run.json"
+
+
+def paired(volumes: Iterable[Shown], inputs: Sequence[Path]) -> list[Shown]:
+    """Give denoised volumes the scans they were made from, where the run records beside them name these.
+
+    Scans that became the one side of a pair are not shown once more by themselves.
+
+    Args:
+        volumes: those of a report.
+        inputs: of the report, where scans that were moved are looked for.
+    """
+    origins: dict[Path, dict[Path, str | Path]] = {}  # by folder: its record is read once, not once a volume
+    made = []
+    for shown in volumes:
+        folder = shown.path.parent
+        if not shown.in_store and folder not in origins:
+            origins[folder] = _origins(folder / RECORD, inputs)
+        before = origins.get(folder, {}).get(shown.path.resolve())
+        if isinstance(before, str):
+            note = f"the scan it was made from is no longer at {before}, so there is no before and after"
+            shown = replace(shown, notes=(*shown.notes, note))
+        elif before is not None:
+            shown = replace(shown, before=before)
+        made.append(shown)
+    hidden = {shown.before.resolve() for shown in made if shown.before is not None}
+    return [shown for shown in made if shown.before is not None or shown.path.resolve() not in hidden]
+
+
+def _origins(record: Path, inputs: Sequence[Path]) -> dict[Path, str | Path]:
+    """Return, by denoised volume, its scan; as it was written down where it is gone."""
+    if not record.is_file():
+        return {}
+    try:
+        content = read_json(record)
+    except CtgridError:  # of another program, say; the volumes beside it are none the worse
+        return {}
+    if not is_run(content) or content["command"] != "denoise":
+        return {}
+    run = Run(record, content)
+    found: dict[Path, str | Path] = {}
+    for output, source in denoised(content):
+        made = output_of(output, run)
+        if made is not None:
+            found[made.resolve()] = _source(source, run, inputs, made) or source
+    return found
+
+
+def denoised(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (result, scan) of every case of a denoising run."""
+    results = record.get("results")
+    cases = results.get("cases") if isinstance(results, dict) else None
+    for case in cases if isinstance(cases, list) else []:
+        outputs = paths(case.get("outputs")) if isinstance(case, dict) else []
+        if outputs and isinstance(case.get("source"), str):
+            yield outputs[0], case["source"]
+
+
+def paths(listed: Any) -> list[str]:
+    """Return the paths of a record's inputs or outputs."""
+    items = listed if isinstance(listed, list) else []
+    return [item["path"] for item in items if isinstance(item, dict) and isinstance(item.get("path"), str)]
+
+
+def output_of(name: str, run: Run) -> Path | None:
+    """Return where an output of a run is now: beside its record, or else where it was written."""
+    folder = run.path.parent
+    tried = (folder / Path(name).name, as_typed(name, run))
+    return next((path for path in tried if path.exists() and path.resolve() != folder.resolve()), None)
+
+
+def as_typed(name: str, run: Run) -> Path:
+    """Return a path of a record, relative ones from the folder that the command was run in."""
+    start = run.record.get("working_folder")
+    return Path(start) / name if isinstance(start, str) else Path(name)
+
+
+def _source(name: str, run: Run, inputs: Iterable[Path], made: Path) -> Path | None:
+    """Return where an input of a run is now: where it was, or among the report's own inputs; never its output."""
+    tried = (as_typed(name, run), *(path for path in inputs if path.name == Path(name).name))
+    return next((path for path in tried if path.exists() and path.resolve() != made.resolve()), None)

@@ -1,0 +1,169 @@
+"""Make a report of runs, results and volumes: one page, and its tables as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output, check_output, full_suffix
+from ctgrid.base.progress import Progress, silent
+from ctgrid.base.record import plain, version_of
+from ctgrid.runs.report.html.block import MAX_SIDE
+from ctgrid.runs.report.html.collect import RESULTS, collect
+from ctgrid.runs.report.html.content import Content
+from ctgrid.runs.report.html.found import Found, Shown, some
+from ctgrid.runs.report.html.pairs import RECORD
+from ctgrid.runs.report.html.pictures import embed_pictures
+from ctgrid.runs.report.html.scenes import choose, make_scenes
+
+MAX_VOLUMES = 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a report is made.
+
+    Attributes:
+        title: None takes one from the inputs.
+        max_side: the most rows or columns of an embedded volume.
+        max_volumes: the most volumes, or pairs before and after, that are embedded.
+        hu: how stored values become HU, as for :meth:`ctgrid.scan.volume.Volume.read`.
+    """
+
+    title: str | None = None
+    max_side: int = MAX_SIDE
+    max_volumes: int = MAX_VOLUMES
+    hu: str = "auto"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What :func:`write_report` made.
+
+    Attributes:
+        paths: page, Markdown and JSON.
+        found: what was read for them; volumes that were too many are not in it.
+        content: what they hold.
+        notes: what they do not hold, and why.
+    """
+
+    paths: list[Path]
+    found: Found
+    content: Content
+    notes: list[str] = field(default_factory=list)
+
+
+def write_report(
+    inputs: Sequence[Path], out: Path, options: Options, overwrite: bool = False, progress: Progress = silent
+) -> Written:
+    """Write ``NAME.html`` and, beside it, ``NAME.md`` and ``NAME.json``; the page last.
+
+    Args:
+        inputs: see :func:`ctgrid.runs.report.html.collect.collect`.
+        out: the page.
+        options: how it is made.
+        overwrite: whether reports that are there may be replaced.
+        progress: told of volumes.
+
+    Raises:
+        CtgridError: An input is missing, damaged or unknown, an output exists, or it is an input.
+    """
+    outputs = check_outputs(out, overwrite)
+    found = collect(inputs)
+    check_apart(outputs, inputs, found)
+    shown, too_many = choose(found.volumes, options.max_volumes)
+    found = replace(found, volumes=shown)
+    content = gather(found, too_many, inputs, options, progress)
+    texts = (content.html(), content.markdown(), json.dumps(plain(content.as_dict()), indent=1, ensure_ascii=False))
+    for path, text in reversed(list(zip(outputs, texts, strict=True))):
+        with atomic_output(path, overwrite) as temporary:
+            temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    return Written(outputs, found, content, content.notes)
+
+
+def check_outputs(out: Path, overwrite: bool) -> list[Path]:
+    """Return page, Markdown and JSON, all of which can be written.
+
+    Raises:
+        CtgridError: They cannot, or the page's name does not end in ``.html``.
+    """
+    if full_suffix(out) != ".html":
+        raise CtgridError(f"cannot write {out}: a report must end in .html")
+    return [check_output(out.with_suffix(suffix), overwrite) for suffix in (".html", ".md", ".json")]
+
+
+def check_apart(outputs: Sequence[Path], inputs: Sequence[Path], found: Found) -> None:
+    """Refuse to write over what is read, or into a store or a DICOM folder.
+
+    Raises:
+        CtgridError: naming the output.
+    """
+    read = {path.resolve() for path in (*found.files(), *(p for p in inputs if p.is_file()))}
+    folders = [*found.stores, *(shown.path for shown in found.volumes if shown.path.is_dir() and not shown.in_store)]
+    for path in outputs:
+        if path.resolve() in read:
+            raise CtgridError(f"{path} is an input; the input is never written to, choose another --out")
+        for folder in folders:
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise CtgridError(f"{path} lies inside the input folder {folder}; choose an --out elsewhere")
+
+
+def gather(
+    found: Found, too_many: Sequence[Shown], inputs: Sequence[Path], options: Options, progress: Progress = silent
+) -> Content:
+    """Read the volumes and pictures, and put everything together.
+
+    Args:
+        found: all of it is read.
+        too_many: volumes that are listed only.
+        inputs: as the user named them.
+        options: how the report is made.
+        progress: told of volumes.
+
+    Raises:
+        CtgridError: as :func:`ctgrid.runs.report.html.scenes.make_scenes`.
+    """
+    scenes, unread = make_scenes(found.volumes, options.max_side, options.hu, progress)
+    notes = [*found.notes, *unread]
+    names = [shown.name for shown in too_many]
+    if names:
+        of = len(names) + len(found.volumes)
+        notes.append(
+            f"{len(names)} of {of} volumes are not in this page, which --max-volumes limits to "
+            f"{options.max_volumes}: {some(names)}."
+        )
+    pictures = embed_pictures(found.pictures)
+    if pictures.left_out:
+        notes.append(f"{len(pictures.left_out)} pictures of the runs are not in this page: see their folders.")
+    return Content(
+        title=options.title or default_title(inputs),
+        facts=facts(inputs),
+        scenes=scenes,
+        results=found.results,
+        runs=found.runs,
+        pictures=pictures,
+        notes=notes,
+        left_out=names,
+    )
+
+
+def default_title(inputs: Sequence[Path]) -> str:
+    """Return a title made of the inputs' names."""
+    resolved = [path.resolve() for path in inputs]
+    names = [path.parent.name if path.name in (RECORD, *RESULTS) else path.name for path in resolved]
+    return f"Report: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def facts(inputs: Sequence[Path]) -> list[str]:
+    """Return when, by what and from how much the report was made."""
+    now: Any = datetime.now(UTC)
+    return [
+        f"{now:%Y-%m-%d %H:%M} UTC",
+        f"ctgrid {version_of('ctgrid') or '(not installed)'}",
+        f"{len(inputs)} input{'s' * (len(inputs) != 1)}",
+    ]

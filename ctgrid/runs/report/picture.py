@@ -1,0 +1,165 @@
+"""Pictures of volumes: a montage with three views, and a scan before and after with what was removed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output
+from ctgrid.runs.report.drawing import (
+    CHEST_WINDOW_HU,
+    check_window,
+    pixels_of,
+    place_tile,
+    windowed,
+    write_text,
+)
+from ctgrid.scan.geometry import reorient, spacing_mm
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ctgrid.scan.volume import Volume
+
+MONTAGE = 4  # axial slices per side
+MONTAGE_PX = 832
+VIEWS_PX = 560  # width of the column with the coronal and the sagittal view
+COMPARED = 3  # axial slices of a comparison
+COMPARED_PX = 400
+RESIDUAL_SPREAD = 4.0  # of its standard deviation, from black to grey and from grey to white
+GAP_PX = 6
+CAPTION_PX = 26
+
+
+def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU) -> Image:
+    """Draw a volume as radiologists look at it: the patient's right on the left, superior on top.
+
+    Up to 4 x 4 evenly spaced axial slices, the highest first, labelled with their index from below; then the
+    middle coronal and sagittal planes at one common scale. All have their true proportions in mm.
+
+    Args:
+        volume: any volume, a single slice included.
+        window: HU shown as black and as white.
+
+    Returns:
+        An 8-bit gray ``PIL.Image``.
+
+    Raises:
+        CtgridError: for a window that is not increasing.
+    """
+    import PIL.Image
+
+    check_window(window)
+    upright = volume.reoriented("LPS")
+    hu, (dz, dy, dx) = upright.hu, upright.spacing_mm
+    nz, ny, nx = hu.shape
+
+    def gray(plane: np.ndarray, box: tuple[int, int]) -> Image:
+        return windowed(plane, box, window)
+
+    height = MONTAGE_PX
+    sheet = PIL.Image.new("L", (MONTAGE_PX + GAP_PX + VIEWS_PX, height + CAPTION_PX))
+    shown = min(MONTAGE**2, nz)
+    side = math.ceil(math.sqrt(shown))
+    cell = (MONTAGE_PX - (side - 1) * GAP_PX) // side
+    scale = cell / max(ny * dy, nx * dx)
+    for i in range(shown):
+        z = nz - 1 - int((i + 0.5) * nz / shown)
+        tile = gray(hu[z], pixels_of(nx * dx, ny * dy, scale))
+        left, top = ((cell + GAP_PX) * j for j in (i % side, i // side))
+        place_tile(sheet, tile, (left, top, cell, cell), f"{z}", edge="R")
+
+    half = (height - GAP_PX) // 2
+    scale = min(VIEWS_PX / max(nx * dx, ny * dy), half / (nz * dz))
+    coronal = gray(hu[::-1, ny // 2, :], pixels_of(nx * dx, nz * dz, scale))
+    sagittal = gray(hu[::-1, :, nx // 2], pixels_of(ny * dy, nz * dz, scale))
+    left = MONTAGE_PX + GAP_PX
+    place_tile(sheet, coronal, (left, 0, VIEWS_PX, half), f"coronal {ny // 2}", edge="R")
+    place_tile(sheet, sagittal, (left, half + GAP_PX, VIEWS_PX, half), f"sagittal {nx // 2}", edge="A")
+
+    low, high = window
+    caption = f"{nx} x {ny} x {nz} voxels    {dx:.2f} x {dy:.2f} x {dz:.2f} mm    window {low:g} to {high:g} HU"
+    write_text(sheet, (4, height + 5), caption)
+    return sheet
+
+
+def save_picture(
+    volume: Volume,
+    path: str | Path,
+    window: tuple[float, float] = CHEST_WINDOW_HU,
+    overwrite: bool = False,
+) -> None:
+    """Write :func:`contact_sheet` as PNG, atomically."""
+    sheet = contact_sheet(volume, window)
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def shown_slices(count: int) -> list[int]:
+    """Return the axial slices of a comparison, from the feet: evenly spaced, at most three."""
+    shown = min(COMPARED, count)
+    return [int((i + 0.5) * count / shown) for i in range(shown)]
+
+
+def comparison(
+    before: Volume,
+    after: Volume,
+    slices: Sequence[int] | None = None,
+    window: tuple[float, float] = CHEST_WINDOW_HU,
+) -> Image:
+    """Draw a scan, the result and what was removed side by side, one row per axial slice, the highest on top.
+
+    Args:
+        before: the scan.
+        after: the result on its grid.
+        slices: numbers of the slices from the feet; None takes :func:`shown_slices`.
+        window: HU shown as black and as white, of scan and result.
+
+    Returns:
+        An 8-bit gray ``PIL.Image``. What was removed is grey where that is nothing; the caption tells its window.
+
+    Raises:
+        CtgridError: for a window that is not increasing, or volumes of different shape.
+    """
+    import PIL.Image
+
+    check_window(window)
+    if before.shape != after.shape:
+        raise CtgridError(f"volumes of shape {before.shape} and {after.shape} cannot be compared")
+    (hu, affine), (clean, _) = (reorient(volume.hu, before.affine, "LPS") for volume in (before, after))
+    _, dy, dx = spacing_mm(affine)
+    chosen = sorted(shown_slices(len(hu)) if slices is None else slices, reverse=True)
+    removed = [hu[z].astype(np.float32) - clean[z] for z in chosen]
+    spread = max(1.0, RESIDUAL_SPREAD * float(np.std(np.stack(removed))))
+    box = pixels_of(hu.shape[2] * dx, hu.shape[1] * dy, COMPARED_PX / max(hu.shape[1] * dy, hu.shape[2] * dx))
+    step = COMPARED_PX + GAP_PX
+    sheet = PIL.Image.new("L", (3 * step - GAP_PX, len(chosen) * step + CAPTION_PX))
+    for row, (z, rest) in enumerate(zip(chosen, removed, strict=True)):
+        tiles = [
+            (windowed(hu[z], box, window), f"before, slice {z}"),
+            (windowed(clean[z], box, window), "after"),
+            (windowed(rest, box, (-spread, spread)), "removed"),
+        ]
+        for column, (tile, label) in enumerate(tiles):
+            place_tile(sheet, tile, (column * step, row * step, COMPARED_PX, COMPARED_PX), label, edge="R")
+    caption = f"window {window[0]:g} to {window[1]:g} HU; removed: {-spread:.0f} to {spread:.0f} HU"
+    write_text(sheet, (4, len(chosen) * step + 2), caption)
+    return sheet
+
+
+def save_comparison(
+    before: Volume,
+    after: Volume,
+    path: str | Path,
+    slices: Sequence[int] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write :func:`comparison` as PNG, atomically."""
+    sheet = comparison(before, after, slices)
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        sheet.save(temporary, format="PNG")

@@ -1,0 +1,299 @@
+"""A model as users name it: a folder with ``codec``, ``stage1`` and ``stage2``, and the facts that go with them.
+
+A fourth part, ``detail``, is optional: the network of the denoisers' detail step.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.scan.protocols.oriented import check_orientation
+from ctgrid.stages.codecs.codecs import Codec, load_codec
+from ctgrid.stages.diffusion.schedule import Prediction
+from ctgrid.stages.models.parts import DETAIL, PARTS, Parts, digest_of_model, find_parts, model_folder, part_folder
+from ctgrid.stages.models.sources import EMBEDDED, EMBEDDED_FOLDER
+from ctgrid.stages.networks.dit import DiT
+from ctgrid.stages.networks.stacked import Layout, network_sizes
+from ctgrid.stages.weights.load import load_dit
+from ctgrid.stages.weights.own import load_own, moved
+
+if TYPE_CHECKING:
+    from ctgrid.stages.networks.detail import DetailNet
+
+__all__ = [
+    "DETAIL",
+    "EMBEDDED",
+    "EMBEDDED_FOLDER",
+    "PARTS",
+    "STAGE_FILE",
+    "Bundle",
+    "StageFacts",
+    "digest_of_model",
+    "load_bundle",
+    "load_detail",
+    "load_parts",
+    "load_stage",
+    "model_folder",
+    "pack",
+    "part_folder",
+]
+
+STAGE_FILE = "stage.json"
+"""Facts beside a stage's weights."""
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """What sampling must know of a stage besides its network.
+
+    Attributes:
+        prediction: ``epsilon`` or ``v``.
+        size: S, pixels of a slice's side.
+        k: cells along a grid's side.
+        slices: the range of absolute z is [0, slices).
+        cell_encoding: whether a grid's cells were encoded one by one or the grid as a whole.
+        conditioning: ``clean`` where known cells were trained at their own clean timestep, else ``replace``.
+        fov_mm: side of the field of view in training, mm; None if unknown.
+        extent_mm: median extent of the training volumes along z, mm; None if unknown.
+        content: what the slices are: of CT, or frames of video clips.
+        channels: of the images, 1 for gray or 3 for RGB.
+        layout: of stage 1's cells: tiled in a grid image, or stacked as channels (see :mod:`ctgrid.stages.networks.stacked`).
+        protocol: that made the slices of training; see :mod:`ctgrid.scan.protocols.protocols`.
+        orientation: axis codes of their (columns, rows, slices); see :mod:`ctgrid.scan.protocols.oriented`.
+        stride: slices of a training volume from one cell of a training grid to the next, for a stage 1 without
+            absolute z; the middle one where several were drawn.
+    """
+
+    prediction: Prediction = "epsilon"
+    size: int = 512
+    k: int = 4
+    slices: int = 201
+    cell_encoding: Literal["cell", "grid"] = "grid"
+    conditioning: Literal["clean", "replace"] = "replace"
+    fov_mm: float | None = None
+    extent_mm: float | None = None
+    content: Literal["ct", "video"] = "ct"
+    channels: Literal[1, 3] = 1
+    layout: Layout = "grid"
+    protocol: str = "canonical"
+    orientation: str = "LPS"
+    stride: float = 1.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, folder: Path) -> StageFacts:
+        """Read a stage's facts; the paper's where the folder has none.
+
+        Raises:
+            CtgridError: where the file holds something else.
+        """
+        path = folder / STAGE_FILE
+        if not path.exists():
+            return cls()
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            known = {f.name for f in fields(cls)}
+            facts = cls(**{name: value for name, value in values.items() if name in known})
+            check_orientation(facts.orientation, str(path))
+            return facts
+        except CtgridError:
+            raise
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise CtgridError(f"{path}: not the facts of a stage; train the stage again or remove it") from error
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Codec and stages of one model, on one device, in evaluation mode.
+
+    Attributes:
+        name: as the user named it.
+        folder: where its files lie.
+        hashes: SHA-256 of the weights by path.
+        source: where it came from, see :func:`ctgrid.stages.models.sources.describe_source`.
+        detail: the network of the detail step, where the model has one.
+    """
+
+    name: str
+    folder: Path
+    codec: Codec
+    stage1: DiT
+    stage2: DiT
+    facts1: StageFacts
+    facts2: StageFacts
+    hashes: dict[str, str] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    detail: DetailNet | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, origin, file hashes and facts, for run records."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "files": self.hashes,
+            "stage1": self.facts1.as_dict(),
+            "stage2": self.facts2.as_dict(),
+        }
+
+
+def load_stage(folder: Path) -> DiT:
+    """Load one stage from a folder as saved by training, float32, in evaluation mode.
+
+    Raises:
+        CtgridError: where config or weights are missing or do not fit.
+    """
+    if not (folder / "config.json").exists():
+        raise CtgridError(f"{folder}: no stage here; expected a folder with config.json and weights")
+    return load_dit(folder).float().eval().requires_grad_(False)
+
+
+def load_bundle(name: str | Path | Parts, device: torch.device | str = "cpu") -> Bundle:
+    """Load a model by name.
+
+    Args:
+        name: as :func:`model_folder` takes it, or what :func:`ctgrid.stages.models.parts.find_parts` found; nothing is
+            downloaded.
+        device: where the weights go.
+
+    Raises:
+        CtgridError: where a part is missing or unreadable, or the parts do not fit together.
+    """
+    parts = name if isinstance(name, Parts) else find_parts(name)
+    codec, stage1, stage2, facts1, facts2 = load_parts(parts.codec, parts.stage1, parts.stage2)
+    for run, identity in parts.trained_on:
+        if identity != codec.identity:
+            raise CtgridError(
+                f"{run}: it was trained with another codec than {parts.codec}, whose latents it does not know; "
+                "name its own with --codec"
+            )
+    hashes = parts.hashes()
+    return Bundle(
+        name=parts.name,
+        folder=parts.stage1.parent,
+        codec=codec.to(device),
+        stage1=moved(stage1, device),
+        stage2=moved(stage2, device),
+        facts1=facts1,
+        facts2=facts2,
+        hashes=hashes,
+        source=parts.describe(hashes),
+        detail=None if parts.detail is None else moved(read_detail(parts.detail), device),
+    )
+
+
+def load_detail(folder: Path) -> DetailNet:
+    """Load a model's detail part, float32, in evaluation mode.
+
+    Args:
+        folder: of the model.
+
+    Raises:
+        CtgridError: where the model has none, or it cannot be read.
+    """
+    part = folder / DETAIL
+    if not (part / "config.json").exists():
+        raise CtgridError(
+            f"{folder}: this model has no detail part (a folder {DETAIL} with config.json and weights, as made by "
+            "ctgrid train detail); use --method grid"
+        )
+    return read_detail(part)
+
+
+def read_detail(part: Path) -> DetailNet:
+    """Read a detail network from its own folder; see :func:`load_detail`."""
+    from ctgrid.stages.networks.detail import DetailNet
+
+    return load_own(DetailNet, part, "detail network").requires_grad_(False)
+
+
+def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT, StageFacts, StageFacts]:
+    """Load codec and stages from three folders, with the stages' facts.
+
+    Raises:
+        CtgridError: where a part is missing or unreadable, or the parts do not fit together.
+    """
+    network, models = load_codec(codec), (load_stage(stage1), load_stage(stage2))
+    facts1, facts2 = (StageFacts.read(folder) for folder in (stage1, stage2))
+    sizes = network_sizes(facts1.layout, facts1.k, facts1.size // network.downsample, network.latent_channels)
+    wanted = {
+        "the sizes of slices of both stages": (facts1.size, facts2.size),
+        "k of both stages": (facts1.k, facts2.k),
+        "the content of both stages": (facts1.content, facts2.content),
+        "the image channels of both stages": (facts1.channels, facts2.channels),
+        "the orientation of both stages' slices": (facts1.orientation, facts2.orientation),
+        "stage 1's cells per side and its k": (models[0].cells_per_side, sizes["cells_per_side"]),
+        "stage 1's latent channels and the codec's": (models[0].in_channels, sizes["in_channels"]),
+        "stage 2's latent channels and the codec's": (models[1].in_channels, network.latent_channels),
+        "stage 2's condition channels and the codec's": (models[1].condition_channels, network.latent_channels),
+        "stage 1's latent size and its slices'": tuple(
+            n * network.downsample for n in (models[0].latent_size, sizes["latent_size"])
+        ),
+        "stage 2's latent size and its slices'": (models[1].latent_size * network.downsample, facts2.size),
+    }
+    for what, (one, other) in wanted.items():
+        if one != other:
+            raise CtgridError(f"{stage1.parent}: the parts do not fit together: {what} differ, {one} and {other}")
+    return network.colour() if facts1.channels == 3 else network, *models, facts1, facts2
+
+
+def pack(
+    codec: Path,
+    stage1: Path,
+    stage2: Path,
+    out: Path,
+    *,
+    detail: Path | None = None,
+    half: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Put the results of three training runs into one model folder.
+
+    Args:
+        codec: a training run or model folder of the codec, ``embedded``, or ``hub:owner/name`` of one fetched.
+        stage1: likewise of stage 1.
+        stage2: likewise of stage 2.
+        out: the model folder to make.
+        detail: likewise of the detail network; None for a model without.
+        half: store the weights as float16, half the size.
+        overwrite: replace parts that ``out`` holds already.
+
+    Raises:
+        CtgridError: where a part is missing or does not fit the others, or ``out`` holds one already.
+    """
+    sources = {}
+    given = dict(zip(PARTS, (codec, stage1, stage2), strict=True)) | ({} if detail is None else {DETAIL: detail})
+    for part, folder in given.items():
+        source = part_folder(folder, part)
+        if not (source / "config.json").exists():
+            raise CtgridError(f"{folder}: no trained {part} here; expected a run, or a folder (see model convert)")
+        if (out / part).exists() and not overwrite:
+            raise CtgridError(f"{out / part} exists; pass --overwrite to replace it")
+        sources[part] = source
+    if not out.parent.is_dir():
+        raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
+    loaded, *stages = load_parts(*(sources[part] for part in PARTS))[:3]
+    networks: list[Any] = [loaded.network, *stages]
+    if detail is not None:
+        networks.append(read_detail(sources[DETAIL]))
+    for (part, source), network in zip(sources.items(), networks, strict=True):
+        target = out / part
+        partial = out / f".partial_{part}"
+        shutil.rmtree(partial, ignore_errors=True)
+        (network.half() if half else network).save_pretrained(partial)
+        for weights in partial.glob("*.safetensors"):
+            weights.chmod(0o644)  # written for the owner alone
+        if (source / STAGE_FILE).exists():
+            shutil.copy(source / STAGE_FILE, partial / STAGE_FILE)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    return out

@@ -1,0 +1,107 @@
+"""The network behind the detail step: predicts the noise of a slice from it, its neighbours and a diffusion result.
+
+A small U-shaped residual network. The slice is folded 2 x 2 into channels before the first convolution, for
+convolutions at full resolution are what costs on a CPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.stages.codecs.unshuffle_codec import ResidualBlock
+
+FOLD = 2
+STRIDE = 2 * FOLD
+"""Height and width are padded to a multiple of this."""
+
+REFERENCE_HU = 50.0
+"""Noise level that the network is told as 0; levels count in factors of two from it."""
+
+
+class DetailNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name differ in type
+    """Residual denoiser of slices in units of 1000 HU.
+
+    Args:
+        neighbours: slices on either side that the network sees.
+        width: channels at half resolution.
+        inner_width: channels at a quarter of it.
+        blocks: residual blocks before going down.
+        inner_blocks: at the lowest resolution.
+        last_blocks: after coming up.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        neighbours: int = 1,
+        width: int = 48,
+        inner_width: int = 72,
+        blocks: int = 2,
+        inner_blocks: int = 2,
+        last_blocks: int = 1,
+    ) -> None:
+        super().__init__()
+        self.neighbours = neighbours
+        folded = FOLD * FOLD
+        channels = folded * (2 * neighbours + 2) + 2
+        self.head = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1), *(ResidualBlock(width) for _ in range(blocks))
+        )
+        self.inner = nn.Sequential(
+            nn.Conv2d(width, inner_width, 2, stride=2),
+            *(ResidualBlock(inner_width) for _ in range(inner_blocks)),
+            nn.Conv2d(inner_width, 4 * width, 1),
+            nn.PixelShuffle(2),
+        )
+        self.tail = nn.Sequential(
+            *(ResidualBlock(width) for _ in range(last_blocks)), nn.SiLU(), nn.Conv2d(width, folded, 3, padding=1)
+        )
+        last: Any = self.tail[-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def noise_of(self, noisy: Tensor, noise_hu: Tensor, prior: Tensor | None = None) -> Tensor:
+        """Predict the noise of slices.
+
+        Args:
+            noisy: a slice between its neighbours (B, 2 n + 1, H, W), in 1000 HU.
+            noise_hu: standard deviation of its noise in HU, (B,), positive.
+            prior: the diffusion result (B, 1, H, W) in 1000 HU; None works without.
+
+        Returns:
+            The noise of the middle slice (B, 1, H, W), in 1000 HU.
+
+        Raises:
+            CtgridError: for another number of slices.
+        """
+        if noisy.ndim != 4 or noisy.shape[1] != 2 * self.neighbours + 1:
+            raise CtgridError(f"noisy must be (B, {2 * self.neighbours + 1}, H, W), got {tuple(noisy.shape)}")
+        middle = noisy[:, self.neighbours : self.neighbours + 1]
+        present = noisy.new_zeros(len(noisy)) if prior is None else noisy.new_ones(len(noisy))
+        hint = torch.zeros_like(middle) if prior is None else middle - prior
+        predicted: Tensor = self(torch.cat([noisy, hint], dim=1), noise_hu, present)
+        return predicted
+
+    def forward(self, images: Tensor, noise_hu: Tensor, present: Tensor) -> Tensor:
+        """Predict the noise (B, 1, H, W) for a batch in which only some have a prior.
+
+        Args:
+            images: (B, 2 n + 2, H, W), the slices and behind them slice minus prior, zero where there is none.
+            noise_hu: (B,).
+            present: (B,), 1 where there is a prior and 0 elsewhere.
+        """
+        height, width = images.shape[2:]
+        images = pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        folded = pixel_unshuffle(images, FOLD)
+        level = torch.log2(noise_hu.to(images) / REFERENCE_HU)
+        facts = torch.stack([level, present.to(images)], dim=1)[:, :, None, None]
+        x = self.head(torch.cat([folded, facts.expand(-1, -1, *folded.shape[2:])], dim=1))
+        x = self.tail(x + self.inner(x))
+        return pixel_shuffle(x, FOLD)[..., :height, :width]

@@ -1,0 +1,165 @@
+"""Which grids are sampled, in which order, to make a sequence of slices (Algorithms 1 and 2 as pure plans).
+
+A plan is a list of passes; the windows of a pass do not depend on each other and may share a batch. A window
+is one grid: where its cells lie along z, which slices they become, and which of them are known by then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from ctgrid.base.errors import CtgridError
+
+HELPER = -1
+"""Target of a cell that only fills the grid; its content is not used."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One grid of a plan.
+
+    Attributes:
+        position: (K²,) slice numbers on the scale of the targets, ascending, fractional for helper cells.
+        target: (K²,) number of the slice a cell becomes, or was; :data:`HELPER` for none.
+        known: (K²,) bool, cells whose slice an earlier pass made.
+    """
+
+    position: np.ndarray
+    target: np.ndarray
+    known: np.ndarray
+
+
+Plan = list[list[Window]]
+
+
+def hierarchical(slices: int, k: int = 4) -> Plan:
+    """Plan keyframes over the whole volume first, then every gap between them (DESIGN §4).
+
+    Each level holds at most K² - 1 slices between two of the level above, so that one grid fills a gap:
+    201 slices take one grid, then 15 in a single batch.
+
+    Args:
+        slices: N, slices to make.
+        k: cells along a grid's side.
+
+    Raises:
+        CtgridError: for less than one slice.
+    """
+    _check(slices)
+    cells = k * k
+    levels = _levels(slices, cells)
+    plan = [[_opening(levels[0], cells)]]
+    for above, below in pairwise(levels):
+        made = np.isin(below, above)
+        starts = np.flatnonzero(made)[:-1]
+        ends = np.flatnonzero(made)[1:]
+        windows = []
+        for start, end in zip(starts, ends, strict=True):
+            if end - start == 1:
+                continue
+            first = min(start, len(below) - cells)
+            inside = slice(first, first + cells)
+            place = np.arange(first, first + cells)
+            wanted = made[inside] | ((place > start) & (place < end))
+            windows.append(Window(below[inside].astype(float), np.where(wanted, below[inside], HELPER), made[inside]))
+        plan.append(windows)
+    return [windows for windows in plan if windows]
+
+
+def mending(slices: int, k: int = 4) -> Plan:
+    """Plan two more passes that sample slices around keyframes anew, then around the middles of the gaps.
+
+    Keyframes are made without their neighbours, and gaps without each other: what lies beside a keyframe differs
+    from it more than slices inside a gap differ from each other. Each pass here leaves the slices further away
+    known, so its results join what is there on both sides. One grid for each keyframe and gap.
+
+    Args:
+        slices: N, slices of the volume.
+        k: cells along a grid's side.
+
+    Returns:
+        Two passes; none where one grid holds the volume, or its gaps are too short to leave seams.
+    """
+    cells = k * k
+    levels = _levels(slices, cells)
+    if len(levels) < 2:
+        return []
+    keyframes = levels[-2]
+    reach = min(round(0.3 * np.diff(keyframes).min()), cells // 2 - 2)  # one known slice on either side at least
+    if reach < 1:
+        return []
+
+    def around(centre: int) -> Window:
+        first = min(max(centre - cells // 2, 0), slices - cells)
+        number = np.arange(first, first + cells)
+        return Window(number.astype(float), number, np.abs(number - centre) > reach)
+
+    middles = (keyframes[1:] + keyframes[:-1]) // 2
+    return [[around(int(centre)) for centre in centres] for centres in (keyframes, middles)]
+
+
+def autoregressive(slices: int, k: int = 4, control_rows: int = 1, interpolate: bool = False) -> Plan:
+    """Plan one grid after another, each beginning with the last rows of the one before (Algorithm 1).
+
+    n passes after the first give K² + n K (K - r) slices; those beyond ``slices`` are left out. With
+    ``interpolate`` the rows so made lie (K - 1) rows apart, and one more pass, whose grids do not depend on each
+    other, fills in the K - 2 rows between every two (Algorithm 2): every slice then comes from a grid of its own
+    spacing, and the spacing is even.
+
+    Args:
+        slices: N, slices to make.
+        k: cells along a grid's side.
+        control_rows: r, rows taken over, 1 ... K-1.
+        interpolate: fill in between the rows.
+
+    Raises:
+        CtgridError: for less than one slice, or a number of control rows outside 1 ... K-1.
+    """
+    _check(slices)
+    if not 1 <= control_rows < k:
+        raise CtgridError(f"control_rows must lie in 1...{k - 1} for grids of {k} x {k}, got {control_rows}")
+    apart = k - 1 if interpolate else 1  # rows from one made row to the next
+    rows = max(1, -(-(slices - k) // (k * apart)) + 1)  # made rows that the slices ask for
+    wanted = slices if not interpolate else (rows - 1) * k * apart + k  # the last fillings need a row behind them
+    plan: Plan = []
+    first = 0
+    while not plan or first + control_rows < rows:
+        number = np.add.outer((first + np.arange(k)) * k * apart, np.arange(k)).ravel()
+        known = np.arange(k * k) < (k * control_rows if first else 0)
+        plan.append([Window(number.astype(float), np.where(number < wanted, number, HELPER), known)])
+        first += k - control_rows
+    if interpolate and k > 2:
+        number = np.arange(k * k)
+        ends = (number < k) | (number >= k * k - k)
+        plan.append([Window(n.astype(float), n, ends) for n in (number + i * k * apart for i in range(rows - 1))])
+    return [windows for windows in plan if windows]
+
+
+def _levels(slices: int, cells: int) -> list[np.ndarray]:
+    """Return the slices of each level of keyframes, the last level being all of them."""
+    levels = [np.arange(slices)]
+    while len(levels[0]) > cells:
+        below = levels[0]
+        count = max(cells, -(-(len(below) - 1) // (cells - 1)) + 1)
+        levels.insert(0, below[np.linspace(0, len(below) - 1, count).round().astype(int)])
+    return levels
+
+
+def _opening(numbers: np.ndarray, cells: int) -> Window:
+    """Return the first grid: all its slices at once, with helper cells between them where they are too few."""
+    position = numbers.astype(float)
+    if len(position) == 1:
+        position = np.array([-0.5, 0.0, 0.5])  # from end to end of the one slice that is the volume
+    while len(position) < cells:
+        gap = int(np.argmax(np.diff(position)))
+        position = np.insert(position, gap + 1, (position[gap] + position[gap + 1]) / 2)
+    target = np.where(np.isin(position, numbers), position, HELPER).astype(int)
+    return Window(position, target, np.zeros(cells, dtype=bool))
+
+
+def _check(slices: int) -> None:
+    if slices < 1:
+        raise CtgridError(f"slices must be at least 1, got {slices}")

@@ -1,0 +1,181 @@
+"""The loop itself, on a task so small that its numbers can be checked by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ctgrid.base.draws import generator_for, normal
+from ctgrid.base.errors import CtgridError
+from ctgrid.methods.training.config import Optimisation
+from ctgrid.methods.training.loop import Trainer, fit, learning_rate_factor
+
+
+class Line:
+    """Fit y = 2 x + 1; every x that was drawn is remembered."""
+
+    def __init__(self) -> None:
+        self.drawn: list[float] = []
+        self.scale = 1.0
+
+    def build(self) -> nn.Module:
+        return nn.Linear(1, 1)
+
+    def example(self, generator: torch.Generator) -> dict[str, Tensor]:
+        x = normal((1,), generator)
+        self.drawn.append(float(x))
+        return {"x": x, "y": 2 * x + 1}
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        error = network(batch["x"]) - batch["y"]
+        return {"loss": self.scale * error.square().mean(), "largest": error.abs().max()}
+
+    def save(self, network: Any, folder: Path) -> None:
+        folder.mkdir()
+        torch.save(network.state_dict(), folder / "weights.pt")
+
+
+def settings(**changes: Any) -> Optimisation:
+    """Eight examples a step, fast."""
+    return Optimisation(**{"steps": 8, "batch_size": 8, "learning_rate": 0.1, "ema_decay": 0.5} | changes)
+
+
+def read_log(out: Path) -> list[dict[str, float]]:
+    """One object per line."""
+    return [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    """Linear from ``warmup_start``, constant, linear to zero at the end."""
+    chosen = settings(steps=100, learning_rate=1e-2, warmup_start=1e-4, warmup_steps=10, decay_steps=20)
+    rates = [1e-2 * learning_rate_factor(step, chosen) for step in range(101)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[5] == pytest.approx((1e-4 + 1e-2) / 2)
+    assert rates[10:81] == pytest.approx([1e-2] * 71)
+    assert rates[90] == pytest.approx(5e-3) and rates[99] == pytest.approx(5e-4) and rates[100] == 0
+
+
+def test_log_has_one_object_per_step_and_the_loss_falls(tmp_path: Path) -> None:
+    """With all terms of the task, averaged, and what the optimizer did."""
+    progress: list[tuple[str, int, int]] = []
+    summary = fit(Line(), settings(steps=60), 1, tmp_path, progress=lambda *call: progress.append(call))
+    log = read_log(tmp_path)
+    assert [line["step"] for line in log] == list(range(1, 61))
+    assert set(log[0]) == {"step", "loss", "largest", "learning_rate", "grad_norm", "seconds"}
+    assert log[-1]["loss"] < 0.05 * log[0]["loss"]
+    assert summary["last"] == log[-1] and (summary["first_step"], summary["steps"]) == (0, 60)
+    assert progress == [("training", done, 60) for done in range(1, 61)]
+
+
+def test_examples_follow_from_seed_and_number_alone(tmp_path: Path) -> None:
+    """Example n is the same whatever the batch size; none is drawn twice; another seed draws others."""
+    one, two, other = Line(), Line(), Line()
+    fit(one, settings(steps=4, batch_size=6), 3, tmp_path)
+    fit(two, settings(steps=3, batch_size=8), 3, tmp_path)
+    fit(other, settings(steps=3, batch_size=8), 4, tmp_path)
+    assert one.drawn == two.drawn == [float(normal((1,), generator_for(3, n))) for n in range(24)]
+    assert len(set(one.drawn)) == 24
+    assert set(one.drawn).isdisjoint(other.drawn)
+
+
+def test_micro_batches_make_the_same_step(tmp_path: Path) -> None:
+    """Two, or four, of them give the losses and weights of the whole batch, but for rounding."""
+    logs: list[list[float]] = []
+    ends: list[dict[str, Tensor]] = []
+    for parts in (1, 2, 4):
+        out = tmp_path / str(parts)
+        out.mkdir()
+        fit(Line(), settings(accumulate=parts), 5, out)
+        logs.append([line[key] for line in read_log(out) for key in ("loss", "learning_rate", "grad_norm")])
+        ends.append(torch.load(out / "model" / "weights.pt"))
+    assert len(logs[0]) == 3 * 8
+    for log, end in zip(logs[1:], ends[1:], strict=True):
+        assert log == pytest.approx(logs[0], rel=1e-4)
+        assert torch.allclose(end["weight"], ends[0]["weight"], atol=1e-5)
+
+
+def test_the_average_is_published_and_training_goes_on_with_the_weights(tmp_path: Path) -> None:
+    """Adam's first step moves by the rate; the average follows by 1 - decay."""
+    trainer = Trainer(Line(), settings(), 1, tmp_path)
+    before = trainer.model.weight.item()
+    trainer.step(0)
+    trainer.step(1)
+    after, average = trainer.model.weight.item(), float(trainer.ema.shadow_params[0])
+    assert abs(after - before) == pytest.approx(0.2, rel=0.05)
+    assert min(before, after) < average < max(before, after)
+    trainer.save(2)
+    folder = tmp_path / "checkpoints" / "step_00000002"
+    assert torch.load(folder / "model" / "weights.pt")["weight"].item() == average
+    assert torch.load(folder / "state.pt")["model"]["weight"].item() == after
+    assert trainer.model.weight.item() == after
+
+
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    """The norm is logged as it was; what Adam sees has ``clip_norm`` at most."""
+    trainer = Trainer(Line(), settings(clip_norm=0.01), 1, tmp_path)
+    assert trainer.step(0)["grad_norm"] > 0.1
+    moments = trainer.optimizer.state_dict()["state"].values()
+    seen = torch.cat([moment["exp_avg"].flatten() for moment in moments]) / (1 - 0.9)
+    assert float(seen.norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    """With advice, and without a checkpoint of it."""
+    task = Line()
+    task.scale = float("nan")
+    with pytest.raises(CtgridError, match=r"the loss is nan at step 1; lower optimisation\.learning_rate"):
+        fit(task, settings(), 1, tmp_path)
+    assert not (tmp_path / "checkpoints").exists() and not (tmp_path / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(number: signal.Signals, tmp_path: Path) -> None:
+    """What follows equals the run that nobody disturbed."""
+
+    def disturb(phase: str, done: int, total: int) -> None:
+        if done == 2:
+            os.kill(os.getpid(), number)
+
+    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    out, calm = tmp_path / "out", tmp_path / "calm"
+    out.mkdir()
+    calm.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        fit(Line(), settings(), 1, out, progress=disturb)
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["step_00000003"]
+    assert len(read_log(out)) == 3
+    assert fit(Line(), settings(), 1, out, resume=True)["first_step"] == 3
+    fit(Line(), settings(), 1, calm)
+    losses = [[line["loss"] for line in read_log(folder)] for folder in (out, calm)]
+    assert losses[0] == losses[1]
+
+
+def test_checkpoints_come_as_often_as_asked(tmp_path: Path) -> None:
+    """At every third step and at the end; two are kept."""
+    saved: list[int] = []
+
+    class Counting(Line):
+        def save(self, network: Any, folder: Path) -> None:
+            saved.append(int(folder.parent.name.removeprefix(".partial_")))
+            super().save(network, folder)
+
+    fit(Counting(), settings(checkpoint_every=3), 1, tmp_path)
+    assert saved == [3, 6, 8]
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step_00000006", "step_00000008"]
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+    """Not its log either."""
+    fit(Line(), settings(), 1, tmp_path)
+    log, model = (tmp_path / "log.jsonl").read_bytes(), (tmp_path / "model" / "weights.pt").read_bytes()
+    assert fit(Line(), settings(), 1, tmp_path, resume=True)["first_step"] == 8
+    assert (tmp_path / "log.jsonl").read_bytes() == log
+    assert (tmp_path / "model" / "weights.pt").read_bytes() == model

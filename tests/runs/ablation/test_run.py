@@ -1,0 +1,103 @@
+"""A whole ablation: rows, shared models and latents, resuming, and folders that hold something else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.runs.ablation.measures import MEASURES
+from ctgrid.runs.ablation.pictures import draw_ablation
+from ctgrid.runs.ablation.run import run_ablation
+from ctgrid.runs.ablation.table import markdown, summary_of
+
+pytestmark = pytest.mark.usefixtures("quick_features")
+
+
+@pytest.fixture
+def started(spec: Callable[..., Path], scans: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run the tiny ablation into ``tmp_path / "out"``."""
+    return lambda **options: run_ablation(spec(), scans, tmp_path / "out", **options)
+
+
+def test_every_variant_and_seed_is_measured(started: Callable[..., Any], tmp_path: Path) -> None:
+    """On disk as returned; variants that differ in sampling share a model and its loss, all share latents."""
+    results = started(seeds=2)
+    out = tmp_path / "out"
+    assert json.loads((out / "results.json").read_text(encoding="utf-8")) == results
+    assert [(r["variant"], r["seed"]) for r in results["rows"]] == [(v, s) for s in (0, 1) for v in ("r1", "r3", "z")]
+    assert results["complete"] and results["seeds"] == 2
+    one, three, absolute = results["rows"][:3]
+    assert (one["model"], three["model"], absolute["model"]) == ("r1-seed0", "r1-seed0", "z-seed0")
+    assert three["train_seconds"] is None and one["loss"] == three["loss"] != absolute["loss"]
+    assert one["fd"] != three["fd"] and one["passes"] == 2 and three["passes"] == 3
+    assert results["rows"][3]["loss"] != one["loss"], "another seed is another model"
+    for row in results["rows"]:
+        assert all(isinstance(row[m.key], float) and np.isfinite(row[m.key]) for m in MEASURES)
+    assert len(list((out / "cache").iterdir())) == 2, "latents of training and of held-out volumes, once each"
+    assert set(results["held_out"]).isdisjoint(results["training"])
+
+
+def test_the_report_and_the_pictures_say_what_was_measured(started: Callable[..., Any], tmp_path: Path) -> None:
+    """Every mean stands in the table; every variant has a row of slices."""
+    results = started()
+    text = markdown(results)
+    for variant in results["variants"]:
+        assert f"| {variant['name']} |" in text and variant["says"] in text
+        assert f"{results['summary'][variant['name']]['fd']['mean']:.2f}" in text
+    assert "as r1" in text and "Not complete" not in text
+    for path in draw_ablation(results, tmp_path / "out"):
+        with Image.open(path) as picture:
+            assert picture.height > 100
+    with Image.open(tmp_path / "out" / "samples.png") as sheet:
+        assert np.asarray(sheet)[:, 150:].any()
+    results["rows"].pop()
+    assert "Not complete" in markdown({**results, "complete": False})
+
+
+def test_resuming_keeps_what_is_done(started: Callable[..., Any], tmp_path: Path) -> None:
+    """No row is computed again, a missing one is; more seeds go on from fewer; other steps are measured anew."""
+    before = started()
+    path = tmp_path / "out" / "results.json"
+    stopped = json.loads(path.read_text(encoding="utf-8"))
+    stopped["rows"] = stopped["rows"][:1]
+    path.write_text(json.dumps(stopped))
+    after = started(resume=True)
+    assert after["rows"][0] == before["rows"][0]
+    for old, new in zip(before["rows"][1:], after["rows"][1:], strict=True):
+        assert new["case"] == old["case"]
+        assert all(new[m.key] == pytest.approx(old[m.key], rel=1e-6) for m in MEASURES)
+    with pytest.raises(CtgridError, match="--resume"):
+        started()
+
+
+def test_fewer_steps_are_another_case(started: Callable[..., Any]) -> None:
+    """``max_steps`` ends every training early, and says so."""
+    results = started(max_steps=1)
+    assert {row["steps"] for row in results["rows"]} == {1}
+
+
+def test_wrong_folders_are_refused(spec: Callable[..., Path], scans: Path, tmp_path: Path) -> None:
+    """A missing parent, a file, and results of something else."""
+    with pytest.raises(CtgridError, match="does not exist"):
+        run_ablation(spec(), scans, tmp_path / "no" / "out")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CtgridError, match="is a file"):
+        run_ablation(spec(), scans, tmp_path / "file")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.json").write_text("[]")
+    with pytest.raises(CtgridError, match="not the results of an ablation"):
+        run_ablation(spec(), scans, tmp_path / "out", resume=True)
+
+
+def test_a_summary_has_mean_and_spread() -> None:
+    """Measures that a variant lacks are left out."""
+    rows = [{"variant": "a", "fd": 1.0, "seam": None}, {"variant": "a", "fd": 3.0, "seam": None}]
+    summary = summary_of(rows, ["a", "b"])
+    assert summary == {"a": {"seeds": 2, "fd": {"mean": 2.0, "min": 1.0, "max": 3.0}}}

@@ -1,0 +1,108 @@
+"""Ablations are read from YAML, and those that cannot work are refused before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.methods.training.run import check_network
+from ctgrid.runs.ablation.run import check_alike
+from ctgrid.runs.ablation.samples import joints
+from ctgrid.runs.ablation.spec import Sampling, grid_of, load_ablation, shipped_ablations
+
+PAPERS = ("control-rows", "data-fraction", "k", "naive", "positions")
+
+
+def test_the_papers_ablations_are_shipped() -> None:
+    """By the names that the command takes."""
+    assert set(PAPERS) <= set(shipped_ablations())
+
+
+@pytest.mark.parametrize("name", shipped_ablations())
+def test_every_shipped_variant_can_be_built_and_compared(name: str) -> None:
+    """Recipes, networks and plans fit; variants differ in what they say and do."""
+    ablation = load_ablation(name)
+    recipes = {variant.name: ablation.recipe(variant) for variant in ablation.variants}
+    check_alike(ablation, recipes)
+    for recipe in recipes.values():
+        check_network(recipe)
+    assert len({variant.says for variant in ablation.variants}) == len(ablation.variants)
+    differ = {(recipes[v.name].model_dump_json(), str(v.sampling), v.fraction) for v in ablation.variants}
+    assert len(differ) == len(ablation.variants)
+
+
+def test_control_rows_share_one_model() -> None:
+    """Variants that differ in sampling alone are trained once."""
+    ablation = load_ablation("control-rows")
+    assert {ablation.owner(variant) for variant in ablation.variants} == {"r1"}
+    fractions = load_ablation("data-fraction")
+    assert len({fractions.owner(variant) for variant in fractions.variants}) == 3
+
+
+def test_the_naive_baseline_has_the_grids_budget() -> None:
+    """Equal width, depth and tokens; only the layout and what follows from it differ."""
+    ablation = load_ablation("naive")
+    channels, grid = (grid_of(ablation.recipe(variant)) for variant in ablation.variants)
+    assert (channels.layout, grid.layout) == ("channels", "grid")
+    assert channels.network["patch_size"] * grid.k == grid.network["patch_size"]
+    assert {**channels.network, "patch_size": 0} == {**grid.network, "patch_size": 0}
+
+
+def test_overrides_win(spec: Callable[..., Path]) -> None:
+    """What the user sets replaces what the ablation and its variants set."""
+    ablation = load_ablation(spec())
+    recipe = ablation.recipe(ablation.variants[2], {"stage1.network.absolute_z": False, "optimisation.steps": 7})
+    assert not grid_of(recipe).network["absolute_z"] and recipe.optimisation.steps == 7
+
+
+def test_half_a_grid_is_carried_over_by_default() -> None:
+    """And joints lie where one grid ends and the next begins."""
+    assert joints(Sampling.model_validate({}).plan(32, 4), 32) == [15, 23]
+    assert joints(Sampling.model_validate({"control_rows": 3}).plan(24, 4), 24) == [15, 19]
+    assert joints(Sampling.model_validate({}).plan(16, 4), 16) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sampling": {"step": 3}}, "sampling.step: unknown key"),
+        ({"variants": [{"name": "a", "says": ""}]}, "at least 2"),
+        ({"variants": [{"name": "a", "says": ""}] * 2}, "one name"),
+        ({"variants": [{"name": "A b", "says": ""}, {"name": "c", "says": ""}]}, "variants.0.name"),
+        ({"variants": [{"name": "a", "says": "", "sampling": {"x": 1}}, {"name": "b", "says": ""}]}, "unknown key"),
+    ],
+)
+def test_wrong_files_are_refused(changes: dict[str, object], reason: str, spec: Callable[..., Path]) -> None:
+    """One line that names the key."""
+    with pytest.raises(CtgridError, match=reason):
+        load_ablation(spec(**changes))
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    """With those that there are."""
+    with pytest.raises(CtgridError, match="naive, positions"):
+        load_ablation("nothing")
+    with pytest.raises(CtgridError, match="cannot be read"):
+        load_ablation(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"set": {"stage1.size": 128}}, "stage1.size differ"),
+        ({"sampling": {"control_rows": 4}}, "control_rows"),
+        ({"sampling": {"schedule": "hierarchical"}}, "absolute_z"),
+        ({"set": {"stage1.layout": "channels"}}, "unknown_share to 1"),
+        ({"set": {"stage1.nothing": 1}}, "unknown key"),
+    ],
+)
+def test_variants_that_do_not_fit_are_refused(
+    change: dict[str, object], reason: str, spec: Callable[..., Path]
+) -> None:
+    """Before volumes are read."""
+    ablation = load_ablation(spec(variants=[{"name": "a", "says": ""}, {"name": "b", "says": "", **change}]))
+    with pytest.raises(CtgridError, match=reason):
+        check_alike(ablation, {variant.name: ablation.recipe(variant) for variant in ablation.variants})

@@ -1,0 +1,56 @@
+"""Figures of generated volumes beside the range of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ctgrid.runs.evaluation.ct import ct_measures
+from ctgrid.runs.evaluation.ct.resemblance import FIGURES, part_of_chest, resemblance
+
+
+def row(**figures: Any) -> dict[str, Any]:
+    return {"slices": 200, "spacing_mm": [1.5, 1.0, 1.0], **{f.name: np.nan for f in FIGURES}, **figures}
+
+
+def test_range_and_verdict() -> None:
+    real = [row(streaks=v, lung_litres=4.0) for v in (0.5, 0.6, 0.7)]
+    fake = [row(streaks=v, lung_litres=5.0) for v in (0.5, 0.96, 0.98)]
+    found = resemblance({"real": real, "fake": fake})
+    assert found["streaks"]["real"] == pytest.approx(
+        {"n": 3, "min": 0.5, "median": 0.6, "max": 0.7, "spread": 0.1 / 0.6}
+    )
+    assert found["streaks"]["fake"]["median"] == 0.96 and found["streaks"]["outside"] is True
+    assert resemblance({"real": real, "fake": real})["streaks"]["outside"] is False
+    assert found["area_change_p95"]["real"] is None and found["area_change_p95"]["outside"] is None
+
+
+def test_parts_of_chests_have_no_lung_volume() -> None:
+    real = [row(lung_litres=4.0), {**row(lung_litres=1.0), "slices": 60}]
+    assert resemblance({"real": real, "fake": real})["lung_litres"]["real"]["n"] == 1
+    assert part_of_chest(300, 1.5) is None
+    assert "no whole chest" in str(part_of_chest(98, 2)) and "5.0 mm apart" in str(part_of_chest(300, 5))
+
+
+def test_measured_volumes_have_them(patient: Callable[..., np.ndarray], sample: Callable[..., Any]) -> None:
+    """Blurred fakes of the same patients lose steps and lung detail, and are told so; body and lungs stay."""
+    from scipy.ndimage import gaussian_filter
+
+    scans = [patient(seed, n=100, side=96) for seed in range(3)]
+    spacing = (3.0, 3.5, 3.5)
+    real = [sample(f"r{i}", hu, spacing) for i, hu in enumerate(scans)]
+    blurred = [np.rint(gaussian_filter(hu.astype(float), (0, 1.5, 1.5))).astype(np.int16) for hu in scans[:2]]
+    result = ct_measures(real, [sample(f"f{i}", hu, spacing) for i, hu in enumerate(blurred)])
+    figures = result["resemblance"]["figures"]
+    assert figures.keys() == {f.name for f in FIGURES} and result["resemblance"]["notes"] == []
+    assert figures["steps_across_p99_hu"]["outside"] and figures["lung_detail_hu"]["outside"]
+    assert figures["body_cm2"]["fake"]["median"] == pytest.approx(figures["body_cm2"]["real"]["median"], rel=0.1)
+    for name in ("steps_along_p99_hu", "streaks", "flicker_framed", "bone_percent", "spine_ripple_hu"):
+        assert figures[name]["real"]["n"] == 3, name
+    assert result["volumes"]["real"][0]["streaks"] is not None
+    assert len(result["curves"]["bone_percent"]["real"]) == 50
+    thick = ct_measures([sample("r", scans[0], (6.0, 3.5, 3.5))], real[:1])
+    assert "no detail along z" in thick["resemblance"]["notes"][0]

@@ -1,0 +1,83 @@
+"""The noise estimate: near the truth on smooth synthetic chests and on a real scan with noise added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctgrid.scan.noise import estimate_noise, estimate_noise_per_slice, slice_noise, smoothed, summary_of
+from ctgrid.scan.volume import Volume
+
+
+@pytest.mark.parametrize("sigma", [20, 50, 100, 200])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_noise_of_a_synthetic_chest(sigma: float, dtype: type[np.generic], chest: Callable[..., np.ndarray]) -> None:
+    """Within 15 %, whole numbers or not, with values clipped below -1024 as scanners store them."""
+    clean = chest((5, 160, 200), noise_hu=0.0).astype(np.float64)
+    noisy = clean + sigma * np.random.default_rng(1).standard_normal(clean.shape)
+    hu = np.clip(noisy, -1024, 3071)
+    hu = np.rint(hu).astype(dtype) if dtype is np.int16 else hu.astype(dtype)
+    assert estimate_noise(Volume(hu, np.eye(4))) == pytest.approx(sigma, rel=0.15)
+
+
+def test_edges_are_not_taken_for_noise(chest: Callable[..., np.ndarray]) -> None:
+    """A clean chest with sharp borders has next to none."""
+    assert estimate_noise(Volume(chest((5, 160, 200), noise_hu=0.0), np.eye(4))) < 2
+
+
+@pytest.mark.parametrize("sigma", [50, 100])
+def test_noise_added_to_a_real_scan(sigma: float, data_dir: Path) -> None:
+    """Within 15 % of the scan's own noise and the added one together."""
+    folder = data_dir / "validation" / "rider_0117"
+    if not folder.is_dir():
+        pytest.skip("the validation scan is not here")
+    whole = Volume.read(folder)
+    hu = whole.hu[:: max(1, len(whole.hu) // 6)].astype(np.float32)
+    own = estimate_noise(Volume(hu, whole.affine))
+    noisy = hu + np.float32(sigma) * np.random.default_rng(2).standard_normal(hu.shape, dtype=np.float32)
+    assert estimate_noise(Volume(noisy, whole.affine)) == pytest.approx(np.hypot(own, sigma), rel=0.15)
+
+
+def test_slices_without_soft_tissue_do_not_count() -> None:
+    """Air above the shoulders says nothing; a volume of nothing else gives 0."""
+    random = np.random.default_rng(3)
+    air = (-1000 + 300 * random.standard_normal((4, 64, 64))).astype(np.float32)
+    tissue = (40 + 30 * random.standard_normal((5, 64, 64))).astype(np.float32)
+    assert slice_noise(tissue[0]) == pytest.approx(30, rel=0.15)
+    assert slice_noise(np.full((64, 64), -1000.0)) is None
+    mixed = np.concatenate([np.full_like(air, -1000.0), tissue])
+    assert estimate_noise(Volume(mixed, np.eye(4))) == pytest.approx(30, rel=0.1)
+    assert estimate_noise(Volume(np.full_like(air, -1000.0), np.eye(4))) == 0.0
+
+
+def test_noise_per_slice(chest: Callable[..., np.ndarray]) -> None:
+    """Each within 15 % of its own; slices that cannot tell are NaN and do not count in the summary."""
+    hu = chest((4, 160, 200), noise_hu=0.0).astype(np.float32)
+    sigmas = np.array([20.0, 50.0, 100.0, 200.0])
+    hu += sigmas[:, None, None] * np.random.default_rng(5).standard_normal(hu.shape).astype(np.float32)
+    hu = np.concatenate([hu, np.full((1, 160, 200), -1000, np.float32)])
+    per_slice = estimate_noise_per_slice(Volume(hu, np.eye(4)))
+    assert per_slice.shape == (5,) and np.isnan(per_slice[4])
+    assert per_slice[:4] == pytest.approx(sigmas, rel=0.15)
+    summary = summary_of(per_slice)
+    assert (summary["slices"], summary["told"]) == (5, 4)
+    assert summary["lowest"] == pytest.approx(20, rel=0.15) and summary["highest"] == pytest.approx(200, rel=0.15)
+    assert summary["values"][:4] == pytest.approx(per_slice[:4], abs=0.05) and summary["values"][4] is None
+    assert summary_of(np.array([np.nan])) == {"slices": 1, "told": 0, "values": [None]}
+
+
+def test_slices_are_denoised_by_a_running_median_of_their_noise() -> None:
+    """One odd slice says nothing, one that cannot tell takes the volume's, and a factor of two is the limit."""
+    found = np.array([20, 20, 20, 90, 20, 20, np.nan, 20, 40, 40, 40, 40, 200, 200, 200, 200.0])
+    assert smoothed(found, 40.0).tolist() == [20] * 7 + [40] * 4 + [40, 80, 80, 80, 80]
+    assert smoothed(np.full(3, np.nan), 40.0).tolist() == [40.0] * 3
+
+
+def test_small_slices_count_together(chest: Callable[..., np.ndarray]) -> None:
+    """No slice of 64 x 64 says enough by itself; twelve do, roughly: so few pixels are mostly edges."""
+    volume = Volume(chest((12, 64, 64), noise_hu=60), np.eye(4))
+    assert slice_noise(volume.hu[5]) is None
+    assert estimate_noise(volume) == pytest.approx(60, rel=0.3)

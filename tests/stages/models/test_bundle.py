@@ -1,0 +1,166 @@
+"""A model as a folder: facts, loading, packing, and what does not fit together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import sha256_of
+from ctgrid.stages.models.bundle import StageFacts, load_bundle, model_folder, pack
+from ctgrid.stages.networks.dit import DiT
+
+
+@pytest.fixture
+def model(tiny_model: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may change."""
+    return Path(shutil.copytree(tiny_model, tmp_path / "model"))
+
+
+def change(path: Path, **values: object) -> None:
+    """Change values of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+
+
+def test_facts_are_read_and_written() -> None:
+    """What is written is what is read; without a file they are the paper's."""
+    facts = StageFacts("v", 64, 2, 33, "cell", "clean", 250.0, 301.5)
+    assert StageFacts(**facts.as_dict()) == facts
+    assert json.loads(json.dumps(facts.as_dict()))["fov_mm"] == 250.0
+    paper = StageFacts.read(Path("no such folder"))
+    assert (paper.protocol, paper.orientation) == ("canonical", "LPS")
+    assert (paper.prediction, paper.size, paper.k, paper.conditioning) == ("epsilon", 512, 4, "replace")
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]", "3"])
+def test_facts_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
+    """By the file's name."""
+    (tmp_path / "stage.json").write_text(text)
+    with pytest.raises(CtgridError, match=r"stage\.json: not the facts"):
+        StageFacts.read(tmp_path)
+
+
+def test_slices_that_are_not_axial_are_refused(tmp_path: Path) -> None:
+    """By the file's name and what it says."""
+    (tmp_path / "stage.json").write_text('{"orientation": "SPL"}')
+    with pytest.raises(CtgridError, match=r"stage\.json: slices of orientation 'SPL' are not axial"):
+        StageFacts.read(tmp_path)
+
+
+def test_stages_of_two_orientations_do_not_fit(model: Path) -> None:
+    change(model / "stage2" / "stage.json", orientation="PLS")
+    with pytest.raises(CtgridError, match="orientation of both stages' slices differ, LPS and PLS"):
+        load_bundle(model)
+
+
+def test_a_bundle_is_ready_to_run(tiny_model: Path) -> None:
+    """Evaluation mode, no gradients, float32, facts of both stages, hashes of all weights."""
+    bundle = load_bundle(tiny_model)
+    for network in (bundle.codec.network, bundle.stage1, bundle.stage2):
+        assert not network.training
+        assert all(p.dtype == torch.float32 and not p.requires_grad for p in network.parameters())
+    assert (bundle.stage1.cells_per_side, bundle.stage2.cells_per_side) == (4, 1)
+    assert (bundle.facts1.prediction, bundle.facts1.extent_mm) == ("v", 300.0)
+    name = "diffusion_pytorch_model.safetensors"
+    expected = {f"{part}/{name}": sha256_of(tiny_model / part / name) for part in ("codec", "stage1", "stage2")}
+    assert bundle.describe()["files"] == expected
+    assert json.loads(json.dumps(bundle.describe())) == bundle.describe()
+    assert bundle.describe()["source"]["folder"] == str(tiny_model)
+
+
+def test_missing_folders_and_parts_are_named(model: Path, tmp_path: Path) -> None:
+    """With what a model folder holds."""
+    with pytest.raises(CtgridError, match="nowhere: no such model folder; use 'embedded'"):
+        model_folder(tmp_path / "nowhere")
+    shutil.rmtree(model / "stage1")
+    (model / "codec" / "config.json").unlink()
+    with pytest.raises(CtgridError, match="this model lacks codec, stage1"):
+        load_bundle(model)
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "words"),
+    [
+        ("stage2/stage.json", {"size": 128}, "sizes of slices of both stages differ, 64 and 128"),
+        ("stage2/stage.json", {"k": 2}, "k of both stages differ, 4 and 2"),
+    ],
+)
+def test_facts_that_contradict_each_other_are_refused(
+    file: str, values: dict[str, object], words: str, model: Path
+) -> None:
+    """Before anything is sampled."""
+    change(model / file, **values)
+    with pytest.raises(CtgridError, match=words):
+        load_bundle(model)
+
+
+@pytest.mark.parametrize(
+    ("part", "config", "words"),
+    [
+        ("stage1", {"in_channels": 8}, "stage 1's latent channels and the codec's differ, 8 and 4"),
+        ("stage1", {"latent_size": 16}, "stage 1's latent size and its slices' differ, 128 and 64"),
+        ("stage1", {"cells_per_side": 2}, "stage 1's cells per side and its k differ, 2 and 4"),
+        ("stage2", {"condition_channels": 0}, "stage 2's condition channels and the codec's differ, 0 and 4"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(part: str, config: dict[str, int], words: str, model: Path) -> None:
+    """A stage trained with another codec, at another size or for other grids."""
+    fitting = {"latent_size": 8, "in_channels": 4, "patch_size": 2, "width": 32, "depth": 1, "heads": 2}
+    fitting |= {"cells_per_side": 4} if part == "stage1" else {"cells_per_side": 1, "condition_channels": 4}
+    DiT(**(fitting | config)).save_pretrained(model / part)
+    with pytest.raises(CtgridError, match=words):
+        load_bundle(model)
+
+
+def as_runs(model: Path, folder: Path) -> dict[str, Path]:
+    """Lay the parts of a model out as training runs do."""
+    for part in ("codec", "stage1", "stage2"):
+        shutil.copytree(model / part, folder / part / "model")
+    return {part: folder / part for part in ("codec", "stage1", "stage2")}
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_packing_runs_makes_a_model(half: bool, tiny_model: Path, tmp_path: Path) -> None:
+    """The same networks and facts; with ``half`` rounded to 16 bits and half the size."""
+    out = pack(**as_runs(tiny_model, tmp_path), out=tmp_path / "packed", half=half)
+    assert sorted(p.name for p in out.iterdir()) == ["codec", "stage1", "stage2"]
+    before, after = load_bundle(tiny_model), load_bundle(out)
+    assert (before.facts1, before.facts2) == (after.facts1, after.facts2)
+    assert before.codec.config["latents_std"] == after.codec.config["latents_std"]
+    for one, two in ((before.stage1, after.stage1), (before.stage2, after.stage2)):
+        for (name, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
+            assert torch.equal(a.half().float() if half else a, b), name
+    sizes = [sum(p.stat().st_size for p in f.rglob("*.safetensors")) for f in (tiny_model, out)]
+    assert sizes[1] < 0.6 * sizes[0] if half else sizes[1] == pytest.approx(sizes[0], rel=0.01)
+
+
+def test_packing_over_a_model_needs_leave(tiny_model: Path, model: Path, make_model: Callable[..., Path]) -> None:
+    """And then replaces the parts."""
+    parts = {part: tiny_model / part for part in ("codec", "stage1", "stage2")}
+    change(model / "stage1" / "stage.json", fov_mm=1.0)
+    with pytest.raises(CtgridError, match=r"codec exists; pass --overwrite"):
+        pack(**parts, out=model)
+    assert load_bundle(model).facts1.fov_mm == 1.0
+    pack(**parts, out=model, overwrite=True)
+    assert load_bundle(model).facts1.fov_mm == 320.0
+
+
+@pytest.mark.parametrize("lacking", ["codec", "stage2", "parent", "fit"])
+def test_packing_fails_before_it_writes(lacking: str, tiny_model: Path, tmp_path: Path) -> None:
+    """A missing part, a missing folder, parts that do not fit: nothing is left behind."""
+    parts, out = as_runs(tiny_model, tmp_path / "runs"), tmp_path / "packed"
+    words = {"parent": "does not exist; create it first", "fit": "do not fit together"}.get(lacking, "no trained")
+    if lacking == "parent":
+        out = tmp_path / "nowhere" / "packed"
+    elif lacking == "fit":
+        change(parts["stage1"] / "model" / "stage.json", size=32)
+    else:
+        shutil.rmtree(parts[lacking] / "model")
+    with pytest.raises(CtgridError, match=words):
+        pack(**parts, out=out)
+    assert [p.name for p in tmp_path.iterdir()] == ["runs"]

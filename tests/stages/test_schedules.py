@@ -1,0 +1,157 @@
+"""Plans of grids: every slice is made once, from cells that exist by then."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.stages.schedules import HELPER, Plan, autoregressive, hierarchical, mending
+
+SLICES = [1, 2, 3, 5, 15, 16, 17, 50, 128, 201, 226, 227, 256, 1024]
+
+
+def check(plan: Plan, slices: int, k: int, beyond: bool = False) -> None:
+    """Assert what every plan promises; ``beyond`` allows slices behind the last, made to fill in before them."""
+    made: set[int] = set()
+    for windows in plan:
+        new: list[int] = []
+        assert windows
+        for window in windows:
+            assert window.position.shape == window.target.shape == window.known.shape == (k * k,)
+            assert (np.diff(window.position) > 0).all()
+            used = window.target != HELPER
+            assert np.array_equal(window.target[used], window.position[used])
+            assert used[window.known].all()
+            assert made.issuperset(window.target[window.known].tolist())
+            new += window.target[used & ~window.known].tolist()
+        assert len(new) == len(set(new)) and made.isdisjoint(new)
+        assert new
+        made.update(new)
+    assert (made if not beyond else made & set(range(slices))) == set(range(slices))
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("slices", SLICES)
+def test_hierarchical_makes_every_slice_once(slices: int, k: int) -> None:
+    """Each gap lies between two known cells, in a window that stays inside the volume."""
+    plan = hierarchical(slices, k)
+    check(plan, slices, k)
+    assert len(plan[0]) == 1 and not plan[0][0].known.any()
+    if slices > 1:
+        opening = plan[0][0]
+        assert (opening.position[0], opening.position[-1]) == (0, slices - 1)
+        assert (opening.target[0], opening.target[-1]) == (0, slices - 1)
+    for window in (w for windows in plan[1:] for w in windows):
+        assert window.position.min() >= 0 and window.position.max() <= slices - 1
+        unknown = np.flatnonzero((window.target != HELPER) & ~window.known)
+        assert window.known[unknown[0] - 1] and window.known[unknown[-1] + 1]
+        assert (np.diff(unknown) == 1).all()
+
+
+def test_hierarchical_needs_two_passes_for_a_chest() -> None:
+    """One grid of keyframes, then 15 gaps at once, the last window pushed back from the end."""
+    keyframes, gaps = hierarchical(201)
+    assert (len(keyframes), len(gaps)) == (1, 15)
+    assert np.diff(keyframes[0].target).tolist() == [13, 14, 13] * 5
+    assert gaps[-1].position.tolist() == list(range(185, 201))
+    assert gaps[-1].target[[0, 2, 15]].tolist() == [HELPER, 187, 200]
+
+
+@pytest.mark.parametrize(("slices", "passes"), [(16, 1), (17, 2), (226, 2), (227, 3), (1024, 3)])
+def test_hierarchical_takes_as_few_passes_as_gaps_allow(slices: int, passes: int) -> None:
+    """A gap holds 14 slices at most, so two levels reach 15 * 15 + 1."""
+    assert len(hierarchical(slices)) == passes
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("slices", SLICES)
+def test_mending_takes_slices_between_known_ones(slices: int, k: int) -> None:
+    """Around every keyframe, then around every middle; in a pass no slice twice, and no helper cells."""
+    for windows in mending(slices, k):
+        new: list[int] = []
+        for window in windows:
+            assert np.array_equal(window.target, window.position)
+            assert window.target[0] >= 0 and window.target[-1] == window.target[0] + k * k - 1 < slices
+            unknown = np.flatnonzero(~window.known)
+            assert len(unknown) > 0 and (np.diff(unknown) == 1).all()
+            inside = unknown[[0, -1]] + window.target[0]
+            assert inside[0] == 0 or window.known[unknown[0] - 1]
+            assert inside[1] == slices - 1 or window.known[unknown[-1] + 1]
+            new += window.target[~window.known].tolist()
+        assert len(new) == len(set(new))
+
+
+def test_mending_a_chest() -> None:
+    """16 keyframes, four slices on either side, then the 15 middles; a single grid has no seams."""
+    keyframes, middles = mending(201)
+    assert (len(keyframes), len(middles)) == (16, 15)
+    assert keyframes[1].target[~keyframes[1].known].tolist() == list(range(13 - 4, 13 + 5))
+    assert mending(16) == []
+
+
+def test_a_single_slice_lies_in_the_middle_of_its_grid() -> None:
+    """The other cells only fill the grid."""
+    window = hierarchical(1)[0][0]
+    assert (window.target != HELPER).sum() == 1
+    assert window.position[window.target == 0] == 0
+    assert (window.position[0], window.position[-1]) == (-0.5, 0.5)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("slices", SLICES)
+def test_autoregressive_makes_every_slice_once(slices: int, rows: int) -> None:
+    """n passes after the first give K² + n K (K - r) slices; what is known is the last r rows made."""
+    plan = autoregressive(slices, 4, rows)
+    check(plan, slices, 4)
+    assert all(len(windows) == 1 for windows in plan)
+    extra = len(plan) - 1
+    assert 16 + extra * 4 * (4 - rows) >= slices
+    assert extra == 0 or 16 + (extra - 1) * 4 * (4 - rows) < slices
+    for (before,), (after,) in pairwise(plan):
+        assert after.known.tolist() == [True] * (4 * rows) + [False] * (16 - 4 * rows)
+        assert after.target[after.known].tolist() == before.target[16 - 4 * rows :].tolist()
+
+
+@pytest.mark.parametrize("plan", [hierarchical, autoregressive])
+def test_no_slices_are_refused(plan: object) -> None:
+    """Zero is no volume."""
+    with pytest.raises(CtgridError, match="at least 1, got 0"):
+        plan(0)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("rows", [0, 4])
+def test_control_rows_out_of_range_are_refused(rows: int) -> None:
+    """No row known would be no extension, all rows known no progress."""
+    with pytest.raises(CtgridError, match=rf"1\.\.\.3 .* got {rows}"):
+        autoregressive(50, 4, rows)
+
+
+@pytest.mark.parametrize("k", [2, 4, 8])
+@pytest.mark.parametrize("slices", [1, 4, 8, 16, 17, 128, 201, 256, 1024])
+def test_interpolation_makes_every_slice_once_at_even_spacing(slices: int, k: int) -> None:
+    """Rows K - 1 rows apart, then all fillings in one pass between known first and last rows (Algorithm 2)."""
+    for rows in range(1, k):
+        plan = autoregressive(slices, k, rows, interpolate=True)
+        check(plan, slices, k, beyond=True)
+        if k == 2 or slices <= k:
+            continue
+        *extending, filling = plan
+        for window in filling:
+            assert (np.diff(window.position) == 1).all()
+            assert np.flatnonzero(~window.known).tolist() == list(range(k, k * k - k))
+        for window in (w for windows in extending for w in windows):
+            first_of_row = window.position[::k]
+            assert (np.diff(first_of_row) == k * (k - 1)).all()
+
+
+@pytest.mark.parametrize("k", [2, 4, 8])
+def test_passes_make_as_many_slices_as_the_algorithm_counts(k: int) -> None:
+    """L = K² + n K (K - r) after n passes, for every r; one slice more takes one pass more."""
+    for rows in range(1, k):
+        for n in range(4):
+            length = k * k + n * k * (k - rows)
+            assert len(autoregressive(length, k, rows)) == n + 1
+            assert len(autoregressive(length + 1, k, rows)) == n + 2

@@ -1,0 +1,73 @@
+"""Networks of ours are read as diffusers would, in less time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.stages.codecs.unshuffle_codec import UnshuffleCodec
+from ctgrid.stages.weights.own import load_own, moved
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small codec in 16 bits, as models are packed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network: Any = UnshuffleCodec(4, 8, 1, 8, 1, 8, 1)
+    network.half().save_pretrained(tmp_path / "codec")
+    return tmp_path / "codec"
+
+
+def test_the_weights_are_those_that_diffusers_reads(folder: Path) -> None:
+    """Names, values, config and mode; float32 from 16 bits."""
+    ours = load_own(UnshuffleCodec, folder, "codec")
+    theirs = UnshuffleCodec.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    wanted = theirs.state_dict()
+    assert ours.state_dict().keys() == wanted.keys()
+    assert all(t.dtype == torch.float32 and t.equal(wanted[name]) for name, t in ours.state_dict().items())
+    assert not ours.training and dict(ours.config)["decoder_width"] == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"coarse_factor": 3, "coarse_width": 4}, "config.json makes no codec: coarse_factor must divide 8, got 3"),
+        ({"coarse_width": 4}, "the weights lack 16 of the codec's tensors, such as coarse_encoder"),
+        ({"decoder_width": 16}, "tensors do not fit the codec's config.json, such as decoder.0.bias"),
+        ({"decoder_blocks": 0}, "the weights lack 8 of the codec's tensors, such as decoder"),
+    ],
+)
+def test_what_does_not_fit_is_named(folder: Path, change: dict[str, Any], words: str) -> None:
+    """Config against weights."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    with pytest.raises(CtgridError, match=words):
+        load_own(UnshuffleCodec, folder, "codec")
+
+
+def test_moving_changes_precision_and_layout(folder: Path) -> None:
+    """As the module's own ``to``."""
+    network = load_own(UnshuffleCodec, folder, "codec")
+    assert moved(network, torch.float64) is network
+    assert next(network.parameters()).dtype == torch.float64
+    moved(network, memory_format=torch.channels_last)
+    assert network.encoder[0].weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[operator]
+
+
+def test_loading_the_model_does_without_the_compiler() -> None:
+    """Importing it takes longer than all else together."""
+    code = (
+        "import sys; from ctgrid.base.lean import import_diffusers; import_diffusers(); "
+        "from ctgrid.methods.synthesis.pipeline import SynthesisPipeline; SynthesisPipeline.load(); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
