@@ -45,7 +45,9 @@ def command(
     import numpy as np
 
     from ctgrid.base.record import RunRecord, recorded
-    from ctgrid.scan.formats import check_writable, hu_confirmed, output_kind
+    from ctgrid.scan.formats.kinds import output_kind
+    from ctgrid.scan.formats.open import check_writable
+    from ctgrid.scan.formats.stored import hu_confirmed
     from ctgrid.scan.hu.metadata import MetadataTable
     from ctgrid.scan.volume import Volume, fitting_dtype
 
@@ -84,7 +86,7 @@ def default_output(source: Path) -> Path:
         typer.BadParameter: where it is NIfTI already.
     """
     from ctgrid.base.files import full_suffix
-    from ctgrid.scan.formats import NIFTI_SUFFIXES
+    from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES
     from ctgrid.scan.names import beside
 
     if full_suffix(source) in NIFTI_SUFFIXES and not source.is_dir():

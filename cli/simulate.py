@@ -176,7 +176,8 @@ def low_dose_command(
     """Read, check, simulate, write, record."""
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.simulate.dose import low_dose
-    from ctgrid.scan.formats import check_writable, output_kind
+    from ctgrid.scan.formats.kinds import output_kind
+    from ctgrid.scan.formats.open import check_writable
     from ctgrid.scan.hu.metadata import MetadataTable
     from ctgrid.scan.names import beside
     from ctgrid.scan.volume import Volume, fitting_dtype
@@ -219,7 +220,7 @@ def plan_outputs(out: Path, count: int) -> tuple[list[Path], bool]:
         CtgridError: the name is that of another kind of file, or a folder cannot be made.
     """
     from ctgrid.base.files import full_suffix
-    from ctgrid.scan.formats import WRITABLE, output_kind
+    from ctgrid.scan.formats.kinds import WRITABLE, output_kind
 
     suffix = full_suffix(out)
     if suffix in WRITABLE and not out.is_dir():

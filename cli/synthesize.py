@@ -221,7 +221,7 @@ def plan_outputs(out: Path, count: int | None) -> tuple[list[Path], bool]:
     Raises:
         CtgridError: where the name is not that of a NIfTI file, or a folder cannot be made.
     """
-    from ctgrid.scan.formats import NIFTI_SUFFIXES
+    from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES
 
     stem, suffix = stem_and_suffix(out)
     if count is None or (count == 1 and suffix):
@@ -237,7 +237,7 @@ def plan_outputs(out: Path, count: int | None) -> tuple[list[Path], bool]:
 def stem_and_suffix(path: Path) -> tuple[str, str]:
     """Split a file name into stem and NIfTI suffix, the latter empty where it has none."""
     from ctgrid.base.files import full_suffix
-    from ctgrid.scan.formats import NIFTI_SUFFIXES
+    from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES
 
     suffix = full_suffix(path)
     if suffix not in NIFTI_SUFFIXES:

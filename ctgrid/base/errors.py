@@ -11,3 +11,17 @@ class CtgridError(ValueError):
 
 class CtgridWarning(UserWarning):
     """Something that goes on as asked and that the user should know of; the command line prints it as one line."""
+
+
+_LONGEST_REASON = 200
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what another library says as one short printable line.
+
+    Args:
+        error: Its exception.
+    """
+    words = " ".join(str(error)[:2000].split())
+    line = "".join(c for c in words if c.isprintable())
+    return (line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "...") or type(error).__name__

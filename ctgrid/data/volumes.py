@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.scan.formats import READABLE
+from ctgrid.scan.formats.kinds import READABLE
 from ctgrid.scan.protocols.resample import SCALE_HU
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, walk_folders
-from ctgrid.scan.formats import DICOM_SUFFIXES, READABLE
+from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, READABLE
 
 _TEXT = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".md", ".pdf", ".html", ".xml", ".yaml", ".yml", ".log", ".py")
 _OTHER = frozenset((*_TEXT, ".png", ".jpg", ".jpeg", ".gif", ".mp4", ".raw", ".zraw"))  # never DICOM

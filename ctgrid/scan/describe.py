@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.scan.formats import StoredScan, read_stored
+from ctgrid.scan.formats.open import read_stored
+from ctgrid.scan.formats.stored import StoredScan
 from ctgrid.scan.geometry import axis_codes, is_sheared, spacing_mm
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def describe_scan(path: Path, metadata: MetadataTable | None = None, series: str
     """Describe a scan: grid, geometry, how its HU are found, and its values.
 
     Args:
-        path: Anything that :func:`ctgrid.scan.formats.read_stored` reads.
+        path: Anything that :func:`ctgrid.scan.formats.open.read_stored` reads.
         metadata: A table with slope and intercept of many scans.
         series: Which DICOM series.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
-from ctgrid.scan.formats import DICOM_SUFFIXES, READABLE, WRITABLE
+from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, READABLE, WRITABLE
 
 DENOISED = "_denoised"
 """Stands behind the name of a scan in that of its result."""

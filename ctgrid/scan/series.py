@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.cases import Case
-from ctgrid.scan.formats import is_dicom
+from ctgrid.scan.formats.open import is_dicom
 
 
 def each_series(cases: Iterable[Case]) -> Iterator[Case]:

@@ -13,7 +13,9 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, check_output
 from ctgrid.scan import geometry
-from ctgrid.scan.formats import hu_confirmed, output_kind, read_stored
+from ctgrid.scan.formats.kinds import output_kind
+from ctgrid.scan.formats.open import read_stored
+from ctgrid.scan.formats.stored import hu_confirmed
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -10,7 +10,8 @@ from pathlib import Path
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_output, full_suffix
 from ctgrid.scan.cases import Case, find_cases, named
-from ctgrid.scan.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES, WRITABLE, check_writable, is_dicom, output_kind
+from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, NIFTI_SUFFIXES, WRITABLE, output_kind
+from ctgrid.scan.formats.open import check_writable, is_dicom
 from ctgrid.scan.names import DENOISED, beside, written_suffix
 from ctgrid.scan.names import stem_of as name_of
 

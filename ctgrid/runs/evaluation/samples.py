@@ -175,8 +175,9 @@ def _stored(store: Any, size: int | None, slices: int | None, progress: Progress
 def _outside(path: Path, series: str | None) -> str | None:
     """Say why protocol ``generatect`` leaves a scan out; None where it does not. NIfTI is asked by its header."""
     from ctgrid.base.files import full_suffix
-    from ctgrid.scan.formats import NIFTI_SUFFIXES, read_stored
+    from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES
     from ctgrid.scan.formats.nifti.read import slices_in
+    from ctgrid.scan.formats.open import read_stored
     from ctgrid.scan.protocols.generatect import why_outside
 
     header_tells = path.is_file() and full_suffix(path) in NIFTI_SUFFIXES
@@ -187,7 +188,7 @@ def _load_framed(
     path: Path, series: str | None, size: int | None, slices: int | None, table: MetadataTable | None
 ) -> Slices:
     """Read a scan as GenerateCT's loader does, and turn it upright."""
-    from ctgrid.scan.formats import read_stored
+    from ctgrid.scan.formats.open import read_stored
     from ctgrid.scan.protocols.generatect import generatect_pass
     from ctgrid.scan.protocols.protocols import orientation_of
 

@@ -28,7 +28,7 @@ from ctgrid.scan.hu.sidecar import sidecar_path
 if TYPE_CHECKING:
     import numpy as np
 
-    from ctgrid.scan.formats import StoredScan
+    from ctgrid.scan.formats.stored import StoredScan
     from ctgrid.scan.hu.metadata import MetadataTable
     from ctgrid.scan.volume import Volume
 

@@ -15,7 +15,7 @@ from ctgrid.scan.geometry import spacing_mm
 from ctgrid.scan.hu.metadata import volume_key
 
 if TYPE_CHECKING:
-    from ctgrid.scan.formats import StoredScan
+    from ctgrid.scan.formats.stored import StoredScan
     from ctgrid.scan.hu.metadata import MetadataTable
 
 SMALLEST_MM, LARGEST_MM = 50.0, 3000.0

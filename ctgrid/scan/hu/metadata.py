@@ -14,7 +14,7 @@ from typing import Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
-from ctgrid.scan.formats import READABLE
+from ctgrid.scan.formats.kinds import READABLE
 
 NAME = "VolumeName"
 NEEDED = (NAME, "RescaleSlope", "RescaleIntercept")

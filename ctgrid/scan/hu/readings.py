@@ -15,7 +15,7 @@ import numpy as np
 from ctgrid.scan.hu.sidecar import stated_rows
 
 if TYPE_CHECKING:
-    from ctgrid.scan.formats import StoredScan
+    from ctgrid.scan.formats.stored import StoredScan
     from ctgrid.scan.hu.metadata import MetadataTable
 
 SAME_HU = 0.5

@@ -2,7 +2,7 @@
 
 Rule: the header's affine holds, because it alone also knows orientation and position. Only a header that
 says nothing gives way to metadata that say otherwise: axes along the world's with exactly 1 mm, at the origin, and of
-a NIfTI neither a qform nor an sform code that was set on purpose (``blank`` of :class:`ctgrid.scan.formats.StoredScan`).
+a NIfTI neither a qform nor an sform code that was set on purpose (``blank`` of :class:`ctgrid.scan.formats.stored.StoredScan`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ctgrid.scan.hu.metadata import MetadataRow, MetadataTable
 from ctgrid.scan.hu.sidecar import stated_rows
 
 if TYPE_CHECKING:
-    from ctgrid.scan.formats import StoredScan
+    from ctgrid.scan.formats.stored import StoredScan
 
 DIFFERENT = 0.01
 """Spacings are compared to this relative precision."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.scan.formats import read_stored
+from ctgrid.scan.formats.open import read_stored
 from ctgrid.scan.geometry import axis_codes, opposite
 from ctgrid.scan.hu.decide import choose_reading, require_air
 from ctgrid.scan.hu.doubts import doubts
@@ -28,7 +28,7 @@ from ctgrid.scan.protocols.resample import denormalise, normalise, stream_z, uni
 from ctgrid.scan.protocols.result import OutsideProtocol, ProtocolResult, both_sizes, check_sizes
 
 if TYPE_CHECKING:
-    from ctgrid.scan.formats import StoredScan
+    from ctgrid.scan.formats.stored import StoredScan
     from ctgrid.scan.hu.metadata import MetadataTable
     from ctgrid.scan.volume import Volume
 

@@ -60,7 +60,7 @@ def _run_generatect(
     hu: str,
     **_: Any,
 ) -> Made:
-    from ctgrid.scan.formats import read_stored
+    from ctgrid.scan.formats.open import read_stored
 
     result = generatect_pass(path, size, k, parity, metadata, hu, read_stored(path, series))
     return Made(result, result.record.affine, result.record.shape)

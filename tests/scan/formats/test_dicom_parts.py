@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from ctgrid import CtgridError
 from ctgrid.scan.cases import find_cases, named
-from ctgrid.scan.formats import read_stored
+from ctgrid.scan.formats.open import read_stored
 from ctgrid.scan.series import each_series
 
 from .test_dicom_meaning import enhanced, item, transform

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from pydicom.uid import RLELossless
 
 from ctgrid import CtgridError, Volume
-from ctgrid.scan.formats import read_stored
+from ctgrid.scan.formats.open import read_stored
 
 ROUNDS = 60
 KINDS = ("a.nii", "a.nii.gz", "a.nrrd", "raw.nrrd", "a.mha", "raw.mha", "a.dcm", "rle.dcm", "jpeg.dcm", "a.zip")

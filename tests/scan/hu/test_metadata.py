@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.scan.formats import StoredScan
+from ctgrid.scan.formats.stored import StoredScan
 from ctgrid.scan.hu.metadata import MetadataTable, volume_key
 from ctgrid.scan.hu.spacing import audit_scan, audit_spacing
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.scan.formats import StoredScan
+from ctgrid.scan.formats.stored import StoredScan
 from ctgrid.scan.hu.decide import resolve_hu
 from ctgrid.scan.hu.metadata import MetadataTable
 

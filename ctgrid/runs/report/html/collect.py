@@ -14,7 +14,7 @@ from ctgrid.data.store.store import is_store
 from ctgrid.runs.report.html.found import Found, Run, Shown, some
 from ctgrid.runs.report.html.pairs import RECORD, as_typed, denoised, output_of, paired, paths
 from ctgrid.runs.report.html.results import is_run, read_json, read_results
-from ctgrid.scan.formats import NIFTI_SUFFIXES, READABLE, WRITABLE
+from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES, READABLE, WRITABLE
 
 RESULTS = ("results.json", "nodules.json")
 PICTURES = (".png",)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import walk_folders
-from ctgrid.scan.formats import reason_of
 
 _HEAD = 132
 _MAGIC = b"DICM"

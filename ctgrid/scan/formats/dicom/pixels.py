@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
-from ctgrid.scan.formats import reason_of
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.scan.formats.dicom.header import AfterPixels, Frame, Header, ZeroGuard
 from ctgrid.scan.formats.dicom.padding import Padding, is_low, padding_of, to_air
 from ctgrid.scan.formats.quiet import quiet_logger

@@ -14,8 +14,8 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_output
-from ctgrid.scan.formats import MARK, UNCONFIRMED, hu_confirmed
 from ctgrid.scan.formats.dicom.files import looks_like_dicom
+from ctgrid.scan.formats.stored import MARK, UNCONFIRMED, hu_confirmed
 from ctgrid.scan.geometry import is_sheared, to_lps
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
-from ctgrid.scan.formats import MARK, StoredScan, reason_of
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.scan.formats.itk.header import check_metaimage, check_nrrd
 from ctgrid.scan.formats.itk.names import itk_readable, itk_writable
 from ctgrid.scan.formats.itk.stated import metaimage_stated, nrrd_stated
 from ctgrid.scan.formats.quiet import quiet
+from ctgrid.scan.formats.stored import MARK, StoredScan
 from ctgrid.scan.geometry import affine_from_lps, check_affine, is_blank, to_lps
 
 if TYPE_CHECKING:

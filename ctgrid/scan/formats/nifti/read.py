@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import full_suffix
-from ctgrid.scan.formats import MARK, StoredScan, reason_of
 from ctgrid.scan.formats.nifti.geometry import nifti_geometry
 from ctgrid.scan.formats.nifti.gz import unpack_gzip
 from ctgrid.scan.formats.nifti.intent import not_hu_by_intent
 from ctgrid.scan.formats.quiet import quiet_logger
+from ctgrid.scan.formats.stored import MARK, StoredScan
 
 _DEFLATE = 1032  # zlib's limit of decoded bytes per byte
 _LONGEST_HEADER = 1 << 20  # with its extensions

@@ -15,7 +15,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_output, full_suffix
-from ctgrid.scan.formats import MARK
+from ctgrid.scan.formats.stored import MARK
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # gzip, no name, no time, fastest: as nibabel writes it
 _LEVEL = 1

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedCTImageStorage
 
 from ctgrid import CtgridError
-from ctgrid.scan.formats import read_stored
+from ctgrid.scan.formats.open import read_stored
 
 from .conftest import write_slice
 

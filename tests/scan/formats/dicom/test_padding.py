@@ -10,8 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from ctgrid.scan.formats import read_stored
 from ctgrid.scan.formats.dicom.padding import AIR_HU
+from ctgrid.scan.formats.open import read_stored
 
 Make = Callable[..., Path]
 CORNERS = np.add.outer(np.linspace(-1, 1, 24) ** 2, np.linspace(-1, 1, 24) ** 2) > 1

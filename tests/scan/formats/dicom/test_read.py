@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedCTImageStorage, ImplicitVRLittleEndian, RLELossless
 
 from ctgrid import CtgridError, Volume
-from ctgrid.scan.formats import read_stored
+from ctgrid.scan.formats.open import read_stored
 
 RNG = np.random.default_rng(3)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError, Volume
-from ctgrid.scan.formats import read_stored
+from ctgrid.scan.formats.open import read_stored
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ctgrid import CtgridError, Volume
-from ctgrid.scan.formats import read_stored
+from ctgrid.scan.formats.open import read_stored
 
 EYE = np.eye(4)
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
