@@ -63,7 +63,7 @@ def command(
     """Read, encode, decode, compare."""
     from ctgrid.base.files import check_output
     from ctgrid.base.record import RunRecord, recorded
-    from ctgrid.scan.hu.decide import require_ct
+    from ctgrid.scan.ct import require_ct
     from ctgrid.scan.volume import Volume
     from ctgrid.stages.codecs.codec_files import codec_path
 

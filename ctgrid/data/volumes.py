@@ -141,7 +141,7 @@ def load_slices(path: Path, size: int, name: str | None = None, metadata: Metada
         name: it goes by; None takes that of the file or folder.
         metadata: the collection's table, where the scan holds stored values.
     """
-    from ctgrid.scan.hu.decide import require_ct
+    from ctgrid.scan.ct import require_ct
     from ctgrid.scan.protocols.canonical import canonical_pass
     from ctgrid.scan.volume import Volume
 

@@ -112,7 +112,7 @@ def low_dose(
     Raises:
         CtgridError: a setting is out of its range, or the scan is too small or no CT.
     """
-    from ctgrid.scan.hu.decide import require_ct
+    from ctgrid.scan.ct import require_ct
 
     check_settings(dose, geometry, photons, electronic_noise, cutoff_per_mm, mode)
     require_ct(volume, min_slices=1)

@@ -23,8 +23,8 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.denoising.diffusion import check_counts
 from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
 from ctgrid.methods.pipeline import Stopwatch
+from ctgrid.scan.ct import require_ct
 from ctgrid.scan.geometry import reorient
-from ctgrid.scan.hu.decide import require_ct
 from ctgrid.scan.noise import estimate_noise_per_slice, smoothed
 from ctgrid.scan.volume import Volume, cast_hu
 from ctgrid.stages.models.bundle import DETAIL, load_detail

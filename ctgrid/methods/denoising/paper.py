@@ -15,7 +15,7 @@ from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, n
 from ctgrid.methods.denoising.starts import start_timestep
 from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
 from ctgrid.methods.synthesis.settings import REFINE_STEPS
-from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.ct import require_ct
 from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.volume import Volume

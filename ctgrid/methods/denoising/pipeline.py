@@ -18,7 +18,7 @@ from ctgrid.methods.denoising.grids import denoise_cells, shrunk
 from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
 from ctgrid.methods.denoising.starts import Start, latent_noise
 from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
-from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.ct import require_ct
 from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
 from ctgrid.scan.volume import Volume
 from ctgrid.stages.cells import batches, decode_cells, encode_cells

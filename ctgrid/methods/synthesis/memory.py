@@ -7,7 +7,7 @@ import re
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,11 +16,9 @@ from torch.utils._pytree import tree_leaves
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.precision import autocast
+from ctgrid.methods.pipeline import ModelPipeline
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.stages.cells import coarse_slices, refine, sample_cells
-
-if TYPE_CHECKING:
-    from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 
 MARGIN = 1.3
 """What libraries take beside the tensors that can be counted, and what allocators keep."""
@@ -47,7 +45,7 @@ def parse_memory(text: str) -> int:
     return value
 
 
-def fitting(pipeline: SynthesisPipeline, settings: Settings, limit: int) -> Settings:
+def fitting(pipeline: ModelPipeline, settings: Settings, limit: int) -> Settings:
     """Return settings whose batches fit into a memory.
 
     One grid, its cells and one slice are computed on trial. Their largest need, times the batch, and what the

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,8 +15,9 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.splits import select_volumes
-from ctgrid.data.volumes import SliceSource, check_excluded, find_volumes, load_volumes
+from ctgrid.data.volumes import check_excluded, find_volumes, load_volumes
 from ctgrid.methods.training.config import CodecRecipe, DetailRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
+from ctgrid.methods.training.volumes import TrainingData
 
 if TYPE_CHECKING:
     from ctgrid.data.store import Store
@@ -58,7 +58,7 @@ class Selection:
         if is_video(recipe):
             from ctgrid.methods.training.video import choose_clips
 
-            return [clip.path for clip in choose_clips(self, recipe)]  # type: ignore[arg-type]
+            return [clip.path for clip in choose_clips(recipe, **vars(self))]  # type: ignore[arg-type]
         return list(self.volumes(recipe))
 
     def volumes(self, recipe: Recipe) -> dict[Path, str]:
@@ -106,28 +106,6 @@ class Selection:
         return other
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """Volumes to draw from.
-
-    Attributes:
-        volumes: in memory, or in a store.
-        digests: name to a hash of what training sees of the volume.
-        store: where the volumes lie in one.
-        facts: what goes into the run's record: kind, path, split, fraction.
-    """
-
-    volumes: Sequence[SliceSource]
-    digests: dict[str, str]
-    store: Store | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def names(self) -> list[str]:
-        """The volumes' names."""
-        return [volume.name for volume in self.volumes]
-
-
 def is_video(recipe: Recipe) -> bool:
     """Whether a recipe trains on video clips instead of CT volumes."""
     return getattr(recipe, "video", None) is not None
@@ -153,7 +131,7 @@ def open_data(selection: Selection, recipe: Recipe, progress: Progress = silent)
     if is_video(recipe):
         from ctgrid.methods.training.video import open_videos
 
-        return open_videos(selection, recipe, progress)  # type: ignore[arg-type]
+        return open_videos(recipe, progress=progress, **vars(selection))  # type: ignore[arg-type]
     chosen = selection.volumes(recipe)
     facts: dict[str, Any] = {"path": str(selection.path), "split": selection.split, "fraction": selection.fraction}
     if not is_store(selection.path):

@@ -15,12 +15,12 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.record import peak_memory_mib
 from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.methods.training.empty import empty_task
-from ctgrid.methods.training.loop import prepare_network
 from ctgrid.methods.training.meter import imagined, no_data
 from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.settled import settled
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.task import Task
+from ctgrid.methods.training.trainer import prepare_network
 from ctgrid.methods.training.trial import depth_of, loss_pass, step_seconds
 
 CUDA_CONTEXT_GB = 0.6

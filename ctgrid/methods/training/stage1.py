@@ -95,7 +95,7 @@ class GridTask:
 
     def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
         """Return what the network makes now, see :func:`ctgrid.methods.training.pictures.grid_picture`."""
-        return grid_picture(self, network, generator, steps)
+        return grid_picture(self.recipe, self.codec, self.example(generator), network, steps)
 
     def save(self, network: Any, folder: Path) -> None:
         """Write weights, config and facts."""

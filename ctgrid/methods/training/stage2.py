@@ -75,7 +75,10 @@ class RefineTask:
 
     def picture(self, network: Any, generator: torch.Generator, steps: int) -> Tensor:
         """Return what the network makes now, see :func:`ctgrid.methods.training.pictures.refine_picture`."""
-        return refine_picture(self, network, generator, steps)
+        device = next(network.parameters()).device
+        batch = {name: value[None].to(device) for name, value in self.example(generator).items()}
+        condition, truth = self.condition(batch).float(), self.latent(batch)
+        return refine_picture(self.recipe.prediction, self.codec, batch["noise"], condition, truth, network, steps)
 
     def save(self, network: Any, folder: Path) -> None:
         """Write weights, config and facts."""

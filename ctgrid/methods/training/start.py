@@ -87,7 +87,7 @@ def read_start(kind: Kind, source: str, network: nn.Module) -> Start:
 
     Args:
         kind: what is trained.
-        source: a checkpoint of any kind that :func:`ctgrid.stages.models.load_dit` reads, a training run, a folder of a part
+        source: a checkpoint of any kind that ``load_dit`` reads, a training run, a folder of a part
             or of a whole model, ``embedded``, or ``hub:owner/name`` of one fetched before.
         network: the recipe's; shapes are enough.
 

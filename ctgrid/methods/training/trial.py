@@ -14,10 +14,10 @@ from ctgrid.base.precision import autocast, recipe_dtype
 from ctgrid.methods.training.batches import Batches
 from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.methods.training.empty import codec_or_stand_in, empty_task
-from ctgrid.methods.training.loop import prepare_network
 from ctgrid.methods.training.meter import MemoryMeter
 from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.task import Task
+from ctgrid.methods.training.trainer import prepare_network
 
 TRIAL_FLOPS = 2e10
 """Arithmetic of one timed pass, about, where a recipe can be made so small: below a second on a small CPU."""

@@ -13,7 +13,7 @@ from ctgrid.methods.training.config import Validation
 from ctgrid.methods.training.task import Task
 
 if TYPE_CHECKING:
-    from ctgrid.methods.training.loop import Trainer
+    from ctgrid.methods.training.trainer import Trainer
 
 HELD_OUT, PICTURE = 1, 2
 """Last number of the streams of validation examples and pictures, behind seed and index; training uses neither."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from einops import rearrange, repeat
@@ -21,18 +22,31 @@ from ctgrid.methods.training.config import CodecRecipe, DiffusionRecipe, GridRec
 from ctgrid.methods.training.diffusion import draw_timestep
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
+from ctgrid.methods.training.volumes import TrainingData
 from ctgrid.scan.grid import downsample
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.models.bundle import StageFacts
 
-if TYPE_CHECKING:
-    from ctgrid.methods.training.data import Selection, TrainingData
-
 Recipe = CodecRecipe | DiffusionRecipe
 
 
-def choose_clips(selection: Selection, recipe: Recipe) -> list[Found]:
+def choose_clips(
+    recipe: Recipe,
+    path: Path,
+    exclude: tuple[str, ...] = (),
+    split: str | None = None,
+    fraction: float | None = None,
+    part: Literal["train", "test"] | None = None,
+) -> list[Found]:
     """Return the clips of a folder that a run takes, without opening them.
+
+    Args:
+        recipe: what is trained.
+        path: see :class:`ctgrid.methods.training.data.Selection`; likewise the others.
+        exclude: likewise.
+        split: likewise.
+        fraction: likewise.
+        part: likewise.
 
     Raises:
         CtgridError: where there are none, or the data are a store.
@@ -41,31 +55,35 @@ def choose_clips(selection: Selection, recipe: Recipe) -> list[Found]:
 
     video = recipe.video
     assert video is not None
-    if is_store(selection.path):
-        raise CtgridError(f"{selection.path}: a store holds CT volumes; this recipe trains on a folder of video clips")
-    found = find_clips(selection.path, LAYOUTS[video.layout], selection.part or video.part)
-    check_excluded(selection.exclude, [item.name for item in found], selection.path)
-    found = [item for item in found if item.name not in selection.exclude]
-    chosen = set(select_volumes({item.name for item in found}, selection.split, selection.fraction))
+    if is_store(path):
+        raise CtgridError(f"{path}: a store holds CT volumes; this recipe trains on a folder of video clips")
+    found = find_clips(path, LAYOUTS[video.layout], part or video.part)
+    check_excluded(exclude, [item.name for item in found], path)
+    found = [item for item in found if item.name not in exclude]
+    chosen = set(select_volumes({item.name for item in found}, split, fraction))
     found = [item for item in found if item.name in chosen]
     if not found:
-        raise CtgridError(f"{selection.path}: every clip here is excluded by the recipe; leave one")
+        raise CtgridError(f"{path}: every clip here is excluded by the recipe; leave one")
     return found
 
 
-def open_videos(selection: Selection, recipe: Recipe, progress: Progress = silent) -> TrainingData:
+def open_videos(recipe: Recipe, path: Path, *, progress: Progress = silent, **selection: Any) -> TrainingData:
     """Look the chosen clips over; those that cannot be used are skipped, with the reason among the data's facts.
+
+    Args:
+        recipe: what is trained.
+        path: the clips' folder.
+        progress: called with (phase, done, total).
+        selection: of :func:`choose_clips`.
 
     Raises:
         CtgridError: as :func:`choose_clips`, or where no clip can be used.
     """
-    from ctgrid.methods.training.data import TrainingData
-
     video = recipe.video
     assert video is not None
     if isinstance(recipe, DiffusionRecipe):
         video_codec(recipe)  # a gray one for colour is refused before any clip is read
-    found = choose_clips(selection, recipe)
+    found = choose_clips(recipe, path, **selection)
     taken: dict[str, Any] = {"size": recipe.size, "gray": video.gray, "frame_stride": video.frame_stride, "k": 1}
     least = 1
     if isinstance(recipe, DiffusionRecipe):
@@ -74,13 +92,13 @@ def open_videos(selection: Selection, recipe: Recipe, progress: Progress = silen
     clips, skipped = open_clips(found, least, taken, progress)
     if not clips:
         name, reason = next(iter(skipped.items()))
-        raise CtgridError(f"{selection.path}: none of {len(skipped)} clips can be used; {name}: {reason}")
+        raise CtgridError(f"{path}: none of {len(skipped)} clips can be used; {name}: {reason}")
     facts = {
         "kind": "video",
-        "path": str(selection.path),
-        "part": selection.part or video.part,
-        "split": selection.split,
-        "fraction": selection.fraction,
+        "path": str(path),
+        "part": selection.get("part") or video.part,
+        "split": selection.get("split"),
+        "fraction": selection.get("fraction"),
         "frames": sum(len(clip) for clip in clips),
         "skipped": skipped,
     }

@@ -13,8 +13,8 @@ from ctgrid.base.lean import import_diffusers
 from ctgrid.base.progress import Progress
 from ctgrid.methods.denoising.methods import Loading, check_settings, default_method, find_method
 from ctgrid.methods.denoising.result import Denoiser, DenoisingResult, Strength
+from ctgrid.scan.ct import require_ct
 from ctgrid.scan.formats.open import is_dicom
-from ctgrid.scan.hu.decide import require_ct
 from ctgrid.scan.hu.metadata import MetadataTable
 from ctgrid.scan.volume import Volume
 

@@ -200,7 +200,7 @@ class CleanScan:
     @classmethod
     def read(cls, path: Path, name: str, plan: Evaluation) -> CleanScan:
         """Read a scan, turn it so that slices are axial and counted from the feet, and find body and lungs."""
-        from ctgrid.scan.hu.decide import require_ct
+        from ctgrid.scan.ct import require_ct
 
         volume = Volume.read(path, hu=plan.hu, metadata=plan.table)
         require_ct(volume, min_slices=1)

@@ -145,8 +145,8 @@ def _load_scan(
     path: Path, series: str | None, size: int | None, slices: int | None, table: MetadataTable | None
 ) -> Slices:
     """Read a scan and turn it upright, as protocol ``canonical`` does."""
+    from ctgrid.scan.ct import require_ct
     from ctgrid.scan.geometry import reorient
-    from ctgrid.scan.hu.decide import require_ct
     from ctgrid.scan.protocols.canonical import DISPLAY, canonical_pass
     from ctgrid.scan.volume import Volume
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from ctgrid.scan.formats.stored import StoredScan
     from ctgrid.scan.hu.metadata import MetadataTable
-    from ctgrid.scan.volume import Volume
 
 HU_MODES = ("auto", "stored", "header", "sidecar")
 USUAL_INTERCEPTS = (-1024.0, -1000.0, -8192.0)
@@ -190,22 +189,6 @@ def _undecided(readings: list[Reading], evidence: list[Evidence], path: Path) ->
         f"{path}: cannot tell how to get HU, by {' or '.join(map(str, readings))}: "
         f"air and soft tissue fit {'more than one' if fits > 1 else 'neither'}; {advice}"
     )
-
-
-def require_ct(volume: Volume, min_slices: int = 2) -> None:
-    """Refuse what a CT model cannot take: too few slices, or no air near -1000 HU.
-
-    Args:
-        volume: The volume to be checked, in HU.
-        min_slices: The fewest slices along z.
-
-    Raises:
-        CtgridError: The volume is too thin, or its values are not those of a CT.
-    """
-    name = volume.record.get("source", "volume")
-    if volume.shape[0] < min_slices:
-        raise CtgridError(f"{name} has {volume.shape[0]} slice(s) of {min_slices} needed; give a whole volume")
-    require_air({"evidence": evidence_of(evidence_sample(volume.hu), STORED).record()}, name)
 
 
 def require_air(record: Mapping[str, Any], name: str | Path) -> None:

@@ -2,7 +2,7 @@
 
 Rule: the header's affine holds, because it alone also knows orientation and position. Only a header that
 says nothing gives way to metadata that say otherwise: axes along the world's with exactly 1 mm, at the origin, and of
-a NIfTI neither a qform nor an sform code that was set on purpose (``blank`` of :class:`ctgrid.scan.formats.stored.StoredScan`).
+a NIfTI neither a qform nor an sform code that was set on purpose (``blank`` of a ``StoredScan``).
 """
 
 from __future__ import annotations

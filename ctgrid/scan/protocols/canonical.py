@@ -133,7 +133,7 @@ def canonical_pass(
     slices: int | None = 201,
     fov_mm: float | None = None,
     slice_mm: float | None = None,
-) -> ProtocolResult:
+) -> ProtocolResult[CanonicalRecord]:
     """As :func:`to_canonical`, to int16 HU of two sizes in one pass, a few slices in float at a time.
 
     Args:

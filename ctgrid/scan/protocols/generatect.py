@@ -171,7 +171,7 @@ def generatect_pass(
     metadata: MetadataTable | None = None,
     hu: str = "auto",
     scan: StoredScan | None = None,
-) -> ProtocolResult:
+) -> ProtocolResult[GenerateCTRecord]:
     """Turn a scan into fine and coarse slices in one pass, a few slices in float at a time.
 
     Args:

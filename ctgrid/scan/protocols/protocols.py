@@ -78,7 +78,7 @@ def _run_canonical(
     hu: str,
     **_: Any,
 ) -> Made:
-    from ctgrid.scan.hu.decide import require_ct
+    from ctgrid.scan.ct import require_ct
 
     volume = Volume.read(path, hu=hu, metadata=metadata, series=series)
     require_ct(volume)

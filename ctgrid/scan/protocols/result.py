@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.protocols.resample import SCALE_HU
-
-if TYPE_CHECKING:
-    from ctgrid.scan.protocols.canonical import CanonicalRecord
-    from ctgrid.scan.protocols.generatect import GenerateCTRecord
 
 _BATCH = 8  # slices in float at a time
 
@@ -23,8 +19,18 @@ class OutsideProtocol(CtgridError):
     """A scan that is sound, but that the protocol's own rules leave out: reported, never a failure."""
 
 
+class InverseRecord(Protocol):
+    """What leads from a protocol's arrays back onto the patient's grid; each protocol has its own."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values, the protocol's name among them."""
+
+
+Record = TypeVar("Record", bound=InverseRecord)
+
+
 @dataclass(frozen=True, eq=False)
-class ProtocolResult:
+class ProtocolResult(Generic[Record]):
     """Both resolutions of a scan, from one pass.
 
     Attributes:
@@ -36,7 +42,7 @@ class ProtocolResult:
 
     slices: np.ndarray
     coarse: np.ndarray
-    record: GenerateCTRecord | CanonicalRecord
+    record: Record
 
 
 def check_sizes(size: int, k: int) -> None:

@@ -1,8 +1,8 @@
 """One small interface over every autoencoder: images in [-1, 1] <-> normalised latents.
 
-Behind it stand diffusers' ``AutoencoderKL`` (SD VAE) and ``AutoencoderTiny`` (TAESD), and our own
-:class:`~ctgrid.stages.codecs.unshuffle_codec.UnshuffleCodec`, of which the embedded one has a single channel. Images are
-gray, which a network of three channels sees three times; :meth:`Codec.colour` gives a codec of RGB images.
+Behind it stand diffusers' ``AutoencoderKL`` (SD VAE) and ``AutoencoderTiny`` (TAESD), and our own ``UnshuffleCodec``,
+of which the embedded one has a single channel. Images are gray, which a network of three channels sees three times;
+:meth:`Codec.colour` gives a codec of RGB images.
 """
 
 from __future__ import annotations

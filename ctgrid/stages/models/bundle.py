@@ -64,7 +64,7 @@ class StageFacts:
         extent_mm: median extent of the training volumes along z, mm; None if unknown.
         content: what the slices are: of CT, or frames of video clips.
         channels: of the images, 1 for gray or 3 for RGB.
-        layout: of stage 1's cells: tiled in a grid image, or stacked as channels (see :mod:`ctgrid.stages.networks.stacked`).
+        layout: of stage 1's cells: tiled in a grid image, or stacked as channels (``stages.networks.stacked``).
         protocol: that made the slices of training; see :mod:`ctgrid.scan.protocols.protocols`.
         orientation: axis codes of their (columns, rows, slices); see :mod:`ctgrid.scan.protocols.oriented`.
         stride: slices of a training volume from one cell of a training grid to the next, for a stage 1 without

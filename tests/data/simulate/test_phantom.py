@@ -14,7 +14,7 @@ from ctgrid.data.simulate.texture import Field
 from ctgrid.data.simulate.trees import grow_tree
 from ctgrid.data.simulate.tubes import Grid, Tubes
 from ctgrid.data.simulate.view import Label
-from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.ct import require_ct
 from ctgrid.scan.volume import Volume
 
 SHAPE = (34, 96, 96)

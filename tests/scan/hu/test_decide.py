@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError, Volume
-from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.ct import require_ct
 from ctgrid.scan.hu.readings import Reading, apply_reading
 
 

@@ -18,7 +18,7 @@ from ctgrid.stages.models.catalogue import Catalogue, HubName
 from ctgrid.stages.models.hub import Fetched, fetch
 from ctgrid.stages.models.sources import resolve_model
 
-SPEC = importlib.util.spec_from_file_location("fake_hub", Path(__file__).parents[1] / "fake_hub.py")
+SPEC = importlib.util.spec_from_file_location("fake_hub", Path(__file__).parents[2] / "fake_hub.py")
 assert SPEC is not None and SPEC.loader is not None
 fake_hub: Any = importlib.util.module_from_spec(SPEC)
 sys.modules["fake_hub"] = fake_hub

@@ -19,8 +19,8 @@ def counts_of(hu: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
 
     Args:
         hu: (n, S, S) int16, clipped to [-1000, 1000].
-        mask: (n, s, s) bool of blocks of pixels, as :func:`ctgrid.runs.evaluation.ct.shrunk.shrunk` makes them, those to
-            count; None counts all.
+        mask: (n, s, s) bool of blocks of pixels, as :func:`ctgrid.runs.evaluation.ct.shrunk.shrunk` makes them, those
+            to count; None counts all.
 
     Returns:
         (2001,) float64 that sums to 1; zeros where nothing is counted.

@@ -46,7 +46,7 @@ def ct_measures(
         JSON values: ``volumes`` (one row of figures for each volume of ``real`` and ``fake``), ``summary`` (each
         figure's mean, standard deviation, least and greatest, of both), ``distances`` (see
         :func:`ctgrid.runs.evaluation.ct.distances.compare`), ``resemblance`` (``figures``, see
-        :func:`ctgrid.runs.evaluation.ct.resemblance.resemblance`, and ``notes`` on volumes that lack some), ``curves`` for
+        :mod:`ctgrid.runs.evaluation.ct.resemblance`, and ``notes`` on volumes that lack some), ``curves`` for
         plots, ``warnings``, and ``protocol``.
 
     Raises:

@@ -34,7 +34,7 @@ class PublishedColumn(_Strict):
 
 
 class PublishedRow(_Strict):
-    """One method: None is a dash in the source, :data:`ctgrid.runs.report.html.table.NOT_AT_HAND` what is not known here.
+    """One method: None is a dash in the source, ``NOT_AT_HAND`` of the tables what is not known here.
 
     ``figure_from`` says whose figure it is, in tables of other papers; it is empty where the table's mark says it.
     """

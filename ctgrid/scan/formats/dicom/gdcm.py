@@ -9,8 +9,8 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.formats.dicom.codestream import Picture, picture
+from ctgrid.scan.formats.dicom.encoded import Stored, low_bits, one_reason, syntax_name
 from ctgrid.scan.formats.dicom.header import Header
-from ctgrid.scan.formats.dicom.pixels import Stored, low_bits, one_reason, syntax_name
 from ctgrid.scan.formats.quiet import quiet
 
 if TYPE_CHECKING:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError, reason_of
+from ctgrid.base.errors import CtgridError
+from ctgrid.scan.formats.dicom.encoded import Stored, low_bits, one_reason
 from ctgrid.scan.formats.dicom.header import AfterPixels, Frame, Header, ZeroGuard
 from ctgrid.scan.formats.dicom.padding import Padding, is_low, padding_of, to_air
-from ctgrid.scan.formats.quiet import quiet_logger
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -42,21 +39,6 @@ class Decoded:
     hu: np.ndarray
     padded: int
     remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """The pixels of one file as stored.
-
-    Attributes:
-        values: (frames, rows, columns), of BitsStored bits, signed where the header says so.
-        words: (frames, rows, columns), the whole words where these hold more bits than ``values``; else None.
-        remarks: As those of :class:`Decoded`.
-    """
-
-    values: np.ndarray
-    words: np.ndarray | None = None
-    remarks: tuple[str, ...] = ()
 
 
 def decode(header: Header, where: str, scratch: Path) -> dict[int, Decoded]:
@@ -147,17 +129,6 @@ def narrow(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def syntax_name(uid: str) -> str:
-    """Return what a transfer syntax is called, or its UID where it has no name.
-
-    Args:
-        uid: Transfer syntax UID.
-    """
-    from pydicom.uid import UID
-
-    return UID(uid).name if uid else "none stated"
-
-
 def _whole(header: Header, where: str) -> Dataset:
     """Read the file with its pixels, still encoded, and check what all decoders rely on."""
     from pydicom.filereader import read_partial
@@ -204,20 +175,6 @@ def _plain(dataset: Dataset, header: Header, shape: tuple[int, int, int], where:
     return Stored(values, words, (BITS_ABOVE,) if above.any() else ())
 
 
-def low_bits(words: np.ndarray, bits: int, signed: bool) -> np.ndarray:
-    """Return the numbers in the lowest bits of 16-bit words, two's complement where signed.
-
-    Args:
-        words: uint16, any shape.
-        bits: From 1 to 16.
-        signed: Whether the highest of these bits is the sign.
-    """
-    shift = 16 - bits
-    if signed:
-        return (words << shift).view(np.int16) >> shift
-    return words & np.uint16((1 << bits) - 1)
-
-
 def _by_pydicom(dataset: Dataset, header: Header, shape: tuple[int, int, int], where: str) -> np.ndarray:
     name = header.file.name
     _check_size(len(dataset.PixelData), _bytes(shape, dataset), header, where)
@@ -226,19 +183,6 @@ def _by_pydicom(dataset: Dataset, header: Header, shape: tuple[int, int, int], w
     if array.size != np.prod(shape, dtype=np.int64):
         raise CtgridError(f"{where}: {name} holds {array.shape} pixels, its header says {shape}; it is damaged")
     return array.reshape(shape)  # a single frame comes without its axis
-
-
-@contextmanager
-def one_reason(what: str) -> Iterator[None]:
-    """Turn whatever pydicom raises on damaged files, which is almost anything, into one line."""
-    with quiet_logger("pydicom"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except (CtgridError, MemoryError):
-            raise
-        except Exception as error:
-            raise CtgridError(f"{what}: {reason_of(error)}") from error
 
 
 def _check_size(size: int, needed: int, header: Header, where: str) -> None:

@@ -14,13 +14,14 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
+from ctgrid.scan.formats.dicom.encoded import syntax_name
 from ctgrid.scan.formats.dicom.facts import common_facts, note_of, one_position
 from ctgrid.scan.formats.dicom.files import dicom_files
 from ctgrid.scan.formats.dicom.geometry import one_size, stack
 from ctgrid.scan.formats.dicom.header import Frame, Header, read_header
 from ctgrid.scan.formats.dicom.padding import AIR_HU
 from ctgrid.scan.formats.dicom.passes import zipped
-from ctgrid.scan.formats.dicom.pixels import Decoded, decode, syntax_name
+from ctgrid.scan.formats.dicom.pixels import Decoded, decode
 from ctgrid.scan.formats.dicom.series import Series, choose, group, listing, why_passed_over
 from ctgrid.scan.formats.kinds import READABLE
 from ctgrid.scan.formats.stored import MARK, StoredScan

@@ -14,6 +14,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_output
+from ctgrid.base.record import version_of
 from ctgrid.scan.formats.dicom.files import looks_like_dicom
 from ctgrid.scan.formats.stored import MARK, UNCONFIRMED, hu_confirmed
 from ctgrid.scan.geometry import is_sheared, to_lps
@@ -103,8 +104,6 @@ def _common(
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-    from ctgrid import __version__
-
     content = hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest()
     seed = f"{content} {intercept} {lps.tolist()} {stored.shape}"
     step = float(abs(lps[:3, 2] @ normal))
@@ -119,7 +118,7 @@ def _common(
     data.AccessionNumber = data.ReferringPhysicianName = ""
     data.Modality = "CT"
     data.Manufacturer = data.ManufacturerModelName = "ctgrid"
-    data.SoftwareVersions = __version__
+    data.SoftwareVersions = version_of("ctgrid") or "unknown"
     data.SeriesDescription = MARK if hu_confirmed(record) else UNCONFIRMED
     data.DerivationDescription = "Volume in HU, written by ctgrid"
     data.PatientName, data.PatientID = "ANONYMOUS", "ANONYMOUS"

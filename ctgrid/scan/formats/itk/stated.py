@@ -32,7 +32,7 @@ class Stated:
         slope: Of the map from stored values.
         intercept: Of the same.
         spacing_said: Whether the header names a spacing at all.
-        details: ``notes``, ``warnings`` and ``not_hu`` of :class:`ctgrid.scan.formats.stored.StoredScan`, where there are any.
+        details: ``notes``, ``warnings`` and ``not_hu`` of a ``StoredScan``, where there are any.
     """
 
     mm: tuple[float, float, float] = (1.0, 1.0, 1.0)

@@ -131,7 +131,7 @@ class NiftiStream:
 
 
 def header_of(shape: tuple[int, int, int], affine: np.ndarray) -> bytes:
-    """Return what stands before the voxels in a file of int16 HU; see :func:`ctgrid.scan.formats.nifti.read.write_nifti`."""
+    """Return what stands before the voxels in a file of int16 HU, as ``write_nifti`` puts it."""
     import nibabel
 
     voxels = np.broadcast_to(np.int16(0), shape[::-1])

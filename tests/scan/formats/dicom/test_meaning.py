@@ -15,7 +15,7 @@ from pydicom.uid import EnhancedCTImageStorage
 from ctgrid import CtgridError
 from ctgrid.scan.formats.open import read_stored
 
-from .conftest import write_slice
+from ..conftest import write_slice
 
 MAP = {"RescaleSlope": 1, "RescaleIntercept": -1024}
 OTHER = {"RescaleSlope": 2, "RescaleIntercept": -1024}

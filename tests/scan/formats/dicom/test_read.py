@@ -290,7 +290,7 @@ def test_truncated_zip(make_series: Callable[..., Path], hu: np.ndarray, tmp_pat
 
 def _enhanced(path: Path, hu: np.ndarray, order: list[int]) -> None:
     """Write one multi-frame object: geometry and rescale in functional groups, frames in a given order."""
-    from .conftest import write_slice
+    from ..conftest import write_slice
 
     ds = write_slice(path, hu[order].reshape(-1, hu.shape[2]), (1.0, -1024.0), RescaleSlope=None, RescaleIntercept=None)
     ds.SOPClassUID, ds.NumberOfFrames, ds.Rows = EnhancedCTImageStorage, len(hu), hu.shape[1]

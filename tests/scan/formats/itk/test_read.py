@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from ctgrid import CtgridError, Volume
-from ctgrid.scan.hu.decide import require_ct
+from ctgrid.scan.ct import require_ct
 
 
 def as_itk(hu: np.ndarray, affine: np.ndarray) -> sitk.Image:

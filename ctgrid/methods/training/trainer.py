@@ -1,0 +1,177 @@
+"""A network with everything that changes while it is trained: optimizer, averages, step, and how they are kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.methods.training.batches import Batches
+from ctgrid.methods.training.checkpoints import Checkpoints
+from ctgrid.methods.training.config import Optimisation
+from ctgrid.methods.training.muon import build_optimizer
+from ctgrid.methods.training.parallel import AverageState, ModelState, OptimizerState, averaged_state, shard, whole
+from ctgrid.methods.training.task import Task
+
+
+def learning_rate_factor(step: int, settings: Optimisation) -> float:
+    """Return learning rate over its peak at a step: linear warm-up, constant, linear decay to zero."""
+    factor = 1.0
+    if step < settings.warmup_steps:
+        start = settings.warmup_start / settings.learning_rate
+        factor = start + (1.0 - start) * step / settings.warmup_steps
+    if settings.decay_steps:
+        factor = min(factor, (settings.steps - step) / settings.decay_steps)
+    return max(factor, 0.0)
+
+
+class Trainer:
+    """A task's network with everything that changes while it is trained."""
+
+    def __init__(
+        self, task: Task, settings: Optimisation, seed: int, out: Path, start: Callable[[nn.Module], None] | None = None
+    ) -> None:
+        """Build the network under the seed and prepare it for the devices at hand.
+
+        Args:
+            task: what to train.
+            settings: the loop's numbers.
+            seed: seed of the starting weights and of every example.
+            out: the run's folder; must exist.
+            start: puts weights into the fresh network, before anything is averaged.
+        """
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import set_seed
+        from diffusers.training_utils import EMAModel
+
+        self.task, self.settings, self.seed, self.out = task, settings, seed, out
+        AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
+        self.accelerator = Accelerator(
+            mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate
+        )
+        set_seed(seed)
+        device = self.accelerator.device
+        network = task.build()
+        if start is not None:
+            start(network)
+        self.model: Any = prepare_network(network, settings).to(device)
+        if settings.sharding == "fsdp":
+            self.model = shard(self.model, device, settings.precision)
+        self.ema = EMAModel(self.model.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
+        self.ema.to(device)
+        optimizer = build_optimizer(self.model, settings)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings))
+        self.network = self.model if settings.sharding == "fsdp" else self.accelerator.prepare(self.model)
+        self.optimizer = self.accelerator.prepare(optimizer)
+        self.network.train()
+        self.checkpoints = Checkpoints(out / "checkpoints", keep_last=settings.keep_last)
+        self.batches = Batches(
+            task, settings, seed, self.accelerator.process_index, self.accelerator.num_processes, device
+        )
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Everything that exact resuming needs, by name; randomness needs only the step."""
+        parts = {
+            "model": ModelState(self.model),
+            "ema": AverageState(self.ema),
+            "optimizer": OptimizerState(self.model, self.optimizer),
+            "schedule": self.schedule,
+        }
+        if self.accelerator.scaler is not None:
+            parts["scaler"] = self.accelerator.scaler
+        return parts
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint of a step: all processes gather it, the main one writes."""
+        content = {name: part.state_dict() for name, part in self.state.items()}
+        if self.accelerator.is_main_process:
+            weights = averaged_state(self.model, content["model"], content["ema"])
+            self.checkpoints.save(step, content, lambda folder: self.save_model(weights, folder))
+        self.accelerator.wait_for_everyone()
+
+    def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
+        """Write a model of its own with the averaged weights; the one in training is not touched."""
+        with torch.device("meta"):
+            model: Any = self.task.build()
+        model.load_state_dict(weights, assign=True)
+        self.task.save(model.eval(), folder)
+
+    def restore(self, warn: Callable[[str], object]) -> int:
+        """Load the newest whole checkpoint, where there is one, and return its step; newer ones are set aside."""
+        step = self.checkpoints.restore(self.state)
+        self.accelerator.wait_for_everyone()  # none is renamed while another process reads it
+        if self.accelerator.is_main_process:
+            for folder in self.checkpoints.set_aside(step):
+                was = folder.name.removeprefix("damaged_")
+                warn(f"{was} was damaged and is now called {folder}; training goes on from step {step}")
+        return step
+
+    def agree(self, flag: bool) -> bool:
+        """Tell whether any process says so: a signal may reach only one of them, and all must stop together."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        told = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(told, reduction="sum") > 0)
+
+    def step(self, step: int) -> dict[str, float]:
+        """Take one optimizer step and return its numbers, averaged over micro-batches and processes."""
+        started = time.perf_counter()
+        settings, accelerator = self.settings, self.accelerator
+        sums: dict[str, Tensor] = {}
+        norm: Any = None
+        for micro in range(settings.accumulate):
+            batch = self.batches(step, micro)
+            with accelerator.accumulate(self.network):
+                with accelerator.autocast():
+                    terms = self.task.loss(self.network, batch)
+                accelerator.backward(terms["loss"])
+                if accelerator.sync_gradients:
+                    norm = accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            for key, value in terms.items():
+                sums[key] = sums.get(key, torch.zeros(())) + value.detach().float().cpu()
+        self.ema.step(self.model.parameters())
+        rate = self.schedule.get_last_lr()[0]
+        self.schedule.step()
+        means = torch.stack(list(sums.values())).to(accelerator.device) / settings.accumulate
+        values = dict(zip(sums, accelerator.reduce(means, reduction="mean").tolist(), strict=True))
+        if not np.isfinite(values["loss"]):
+            raise CtgridError(
+                f"{self.out}: the loss is {values['loss']} at step {step + 1}; lower "
+                "optimisation.learning_rate and train again with --resume from the last checkpoint"
+            )
+        seconds = round(time.perf_counter() - started, 4)
+        return {
+            "step": step + 1,
+            **values,
+            "learning_rate": rate,
+            "grad_norm": float(whole(norm)),
+            "seconds": seconds,
+        }
+
+
+def prepare_network(model: Any, settings: Optimisation) -> Any:
+    """Turn on what the recipe asks of a network: activation checkpointing, and compilation block by block.
+
+    Raises:
+        CtgridError: where the network knows no activation checkpointing.
+    """
+    if settings.gradient_checkpointing:
+        try:
+            model.enable_gradient_checkpointing()
+        except (AttributeError, ValueError) as error:
+            name = type(model).__name__
+            raise CtgridError(f"optimisation.gradient_checkpointing: {name} cannot; set it to false") from error
+    if settings.compile:
+        for part in getattr(model, "blocks", None) or [model]:
+            part.compile()
+    return model
