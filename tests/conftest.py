@@ -81,6 +81,21 @@ def chest_volume(chest: Callable[..., np.ndarray], oblique_affine: np.ndarray) -
     return Volume(chest(), oblique_affine)
 
 
+@pytest.fixture
+def scans(tmp_path: Path, chest: Callable[..., np.ndarray]) -> Callable[..., Path]:
+    """Return a maker of a folder of NIfTI scans, called as ``scans("a", "b", slices=100, side=16)``."""
+    affine = np.array([[-8.0, 0, 0, 12], [0, -8.0, 0, 9], [0, 0, 2.5, -40], [0, 0, 0, 1.0]])
+
+    def make(*names: str, slices: int = 100, side: int = 16, folder: str = "in") -> Path:
+        for seed, name in enumerate(names):
+            path = tmp_path / folder / f"{name}.nii.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Volume(chest((slices, side, side), seed=seed), affine).write(path, overwrite=True)
+        return tmp_path / folder
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a maker of model folders: untrained, for slices of 64 x 64, with outputs that are not zero.

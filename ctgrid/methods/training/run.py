@@ -109,7 +109,7 @@ def train(
         warn: told of checkpoints that are damaged.
 
     Returns:
-        The summary of ``fit`` (:mod:`ctgrid.methods.training.loop`) with ``config`` (the whole recipe), ``volumes``, and ``start``
+        The summary of ``fit`` with ``config`` (the whole recipe), ``volumes``, and ``start``
         where training started from weights.
 
     Raises:

@@ -56,7 +56,7 @@ class Shown:
             from ctgrid.scan.volume import Volume
 
             return Volume.read(self.path, hu=hu)
-        from ctgrid.base.record.report import preview
+        from ctgrid.runs.report import preview
 
         return preview.Shown(self.name, self.path, hu, in_store=True).load()
 

@@ -16,7 +16,7 @@ from ctgrid.scan.cases import find_cases, named
 from ctgrid.scan.formats.open import read_stored
 from ctgrid.scan.series import each_series
 
-from .test_dicom_meaning import enhanced, item, transform
+from .test_meaning import enhanced, item, transform
 
 Make = Callable[..., Path]
 MAP = {"RescaleSlope": 1, "RescaleIntercept": -1024}
