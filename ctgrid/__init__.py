@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ctgrid.base.errors import CtgridError
-    from ctgrid.methods.denoising.methods import denoise
-    from ctgrid.methods.synthesis.pipeline import synthesize
-    from ctgrid.scan.volume import Volume
+import lazy_loader
 
-    __version__: str
-
-__all__ = ["CtgridError", "Volume", "__version__", "denoise", "synthesize"]
-
-_HOME = {
-    "CtgridError": "ctgrid.base.errors",
-    "Volume": "ctgrid.scan.volume",
-    "denoise": "ctgrid.methods.denoising.methods",
-    "synthesize": "ctgrid.methods.synthesis.pipeline",
-}
+_attached, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,10 +16,4 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("ctgrid")
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'ctgrid' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return _attached(name)

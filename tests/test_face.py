@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -100,13 +101,39 @@ import ctgrid.methods.denoising.methods, ctgrid.runs.evaluation.denoising
 
 def test_names_that_others_build_on() -> None:
     """They stay where they are."""
-    from ctgrid import metrics
-    from ctgrid.methods.denoising import estimate_noise
-    from ctgrid.scan import grid
-    from ctgrid.scan import protocols as preprocess
-    from ctgrid.scan.protocols import generatect
-    from ctgrid.stages.diffusion import sample, training_loss
-    from ctgrid.stages.models import build_dit, load_dit
+    from ctgrid.denoising import estimate_noise
+    from ctgrid.diffusion import sample, training_loss
+    from ctgrid.grid import from_grid, to_grid
+    from ctgrid.metrics import flicker
+    from ctgrid.models import build_dit, load_dit
+    from ctgrid.preprocess import generatect
 
-    assert all(map(callable, (estimate_noise, sample, training_loss, build_dit, load_dit, grid.to_grid)))
-    assert metrics.__all__ and preprocess and generatect
+    names = (estimate_noise, sample, training_loss, build_dit, load_dit, to_grid, from_grid, generatect, flicker)
+    assert all(map(callable, names))
+
+
+@pytest.mark.parametrize(
+    "face",
+    [
+        "",
+        *[
+            ".base",
+            ".scan",
+            ".data",
+            ".stages",
+            ".methods",
+            ".runs",
+            ".grid",
+            ".preprocess",
+            ".models",
+            ".diffusion",
+            ".denoising",
+            ".metrics",
+        ],
+    ],
+)
+def test_every_name_of_a_face_is_there(face: str) -> None:
+    module = importlib.import_module(f"ctgrid{face}")
+    assert module.__all__
+    for name in module.__all__:
+        assert getattr(module, name) is not None, name

@@ -1,1 +1,7 @@
-"""base"""
+"""The ground: errors, files, records, locks, draws, devices and number formats; knows nothing of CT."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,7 @@
-"""scan"""
+"""One scan: volume and geometry, HU by evidence, file formats, protocols and their inverses, grids."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,1 @@
-"""synthesis"""
+"""From noise to volumes."""

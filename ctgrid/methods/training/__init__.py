@@ -1,0 +1,1 @@
+"""Training of codec, both stages and the detail network."""

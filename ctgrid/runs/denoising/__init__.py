@@ -1,1 +1,1 @@
-"""denoising"""
+"""The scans of a study, denoised one after the other."""

@@ -1,1 +1,1 @@
-"""Measuring denoising: noise of known kind on clean scans, methods side by side, and planted nodules."""
+"""Measures of denoising, super-resolution and generated volumes, with everything kept that was found."""

@@ -1,1 +1,1 @@
-"""synthesis"""
+"""A series of synthetic volumes, over processes, resumed where it stopped."""

@@ -1,1 +1,1 @@
-"""codecs"""
+"""Autoencoders behind one interface."""

@@ -1,1 +1,1 @@
-"""latents"""
+"""Slices encoded by a codec: ahead of a run, or kept in a store."""

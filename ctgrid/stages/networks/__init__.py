@@ -1,1 +1,1 @@
-"""networks"""
+"""The networks themselves: no schedule, no disk."""

@@ -1,1 +1,1 @@
-"""weights"""
+"""Weights in every format there is: told apart, read, adapted, converted."""

@@ -1,0 +1,14 @@
+from .base.errors import CtgridError as CtgridError
+from .base.errors import CtgridWarning as CtgridWarning
+from .data.store.prepare import prepare as prepare
+from .methods.denoising.methods import denoise as denoise
+from .methods.synthesis.pipeline import synthesize as synthesize
+from .methods.training.run import train as train
+from .runs.evaluation.denoising import evaluate_denoising as evaluate_denoising
+from .runs.evaluation.fidelity.evaluate import evaluate_volumes as evaluate_volumes
+from .runs.report.html.report import write_report as write_report
+from .runs.report.preview import save_preview as save_preview
+from .scan.noise import estimate_noise as estimate_noise
+from .scan.volume import Volume as Volume
+
+__version__: str

@@ -1,0 +1,14 @@
+from .devices import choose_device as choose_device
+from .draws import generator_for as generator_for
+from .errors import CtgridError as CtgridError
+from .errors import CtgridWarning as CtgridWarning
+from .files import atomic_output as atomic_output
+from .files import check_output as check_output
+from .files import full_suffix as full_suffix
+from .files import sha256_of as sha256_of
+from .precision import autocast as autocast
+from .precision import choose_dtype as choose_dtype
+from .progress import Progress as Progress
+from .progress import silent as silent
+from .record import RunRecord as RunRecord
+from .record import recorded as recorded

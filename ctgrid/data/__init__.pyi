@@ -1,0 +1,12 @@
+from .datasets import CodecDataset as CodecDataset
+from .datasets import GridDataset as GridDataset
+from .datasets import RefineDataset as RefineDataset
+from .datasets import StoreDataset as StoreDataset
+from .simulate.dose import low_dose as low_dose
+from .simulate.phantom import labelled_phantom as labelled_phantom
+from .simulate.phantom import phantom as phantom
+from .store.prepare import prepare as prepare
+from .store.store import Store as Store
+from .store.store import StoredVolume as StoredVolume
+from .store.store import StoreSettings as StoreSettings
+from .store.store import is_store as is_store

@@ -1,0 +1,12 @@
+from .stages.diffusion.known import Known as Known
+from .stages.diffusion.known import cell_timesteps as cell_timesteps
+from .stages.diffusion.known import cells_mask as cells_mask
+from .stages.diffusion.known import hold_known as hold_known
+from .stages.diffusion.known import rows_mask as rows_mask
+from .stages.diffusion.loss import training_loss as training_loss
+from .stages.diffusion.sampling import draw_noise as draw_noise
+from .stages.diffusion.sampling import sample as sample
+from .stages.diffusion.schedule import CLEAN as CLEAN
+from .stages.diffusion.schedule import Prediction as Prediction
+from .stages.diffusion.schedule import Schedule as Schedule
+from .stages.diffusion.schedule import Spacing as Spacing

@@ -1,0 +1,11 @@
+from .denoising.methods import METHODS as METHODS
+from .denoising.methods import denoise as denoise
+from .denoising.methods import load_method as load_method
+from .denoising.pipeline import DenoisePipeline as DenoisePipeline
+from .synthesis.pipeline import Synthesis as Synthesis
+from .synthesis.pipeline import SynthesisPipeline as SynthesisPipeline
+from .synthesis.pipeline import synthesize as synthesize
+from .synthesis.settings import Settings as Settings
+from .training.config import TrainConfig as TrainConfig
+from .training.config import load_config as load_config
+from .training.run import train as train

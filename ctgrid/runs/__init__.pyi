@@ -1,0 +1,9 @@
+from .ablation.run import run_ablation as run_ablation
+from .denoising.cases import denoise_cases as denoise_cases
+from .evaluation.denoising import Evaluation as Evaluation
+from .evaluation.denoising import evaluate_denoising as evaluate_denoising
+from .evaluation.fidelity.evaluate import evaluate_volumes as evaluate_volumes
+from .report.html.report import write_report as write_report
+from .report.preview import save_preview as save_preview
+from .synthesis.series import Series as Series
+from .synthesis.series import Target as Target

@@ -1,0 +1,14 @@
+from .codecs.codecs import Codec as Codec
+from .codecs.codecs import load_codec as load_codec
+from .codecs.unshuffle_codec import UnshuffleCodec as UnshuffleCodec
+from .diffusion.loss import training_loss as training_loss
+from .diffusion.sampling import sample as sample
+from .diffusion.schedule import Schedule as Schedule
+from .models.bundle import Bundle as Bundle
+from .models.bundle import StageFacts as StageFacts
+from .models.bundle import load_bundle as load_bundle
+from .networks.dit import DiT as DiT
+from .networks.dit import build_dit as build_dit
+from .networks.positions import identify_table as identify_table
+from .networks.positions import position_table as position_table
+from .weights.load import load_dit as load_dit
