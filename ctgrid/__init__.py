@@ -6,7 +6,7 @@ from typing import Any
 
 import lazy_loader
 
-_attached, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_attached, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["__version__"]
 
 
@@ -17,3 +17,7 @@ def __getattr__(name: str) -> Any:
 
         return version("ctgrid")
     return _attached(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
