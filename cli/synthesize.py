@@ -79,6 +79,15 @@ def command(
         float,
         typer.Option("--refine-start", min=0, max=1, help="Noise stage 2 starts from, a share of the schedule."),
     ] = 1.0,
+    refine_noise_mm: Annotated[
+        float | None,
+        typer.Option(
+            "--refine-noise-mm",
+            min=0,
+            metavar="MM",
+            help="Length along z within which stage 2's noise changes (4 for CT unless given); inf: never.",
+        ),
+    ] = None,
     size: SizeOption = None,
     batch_size: BatchOption = 8,
     max_memory: Annotated[
@@ -143,6 +152,7 @@ def command(
             control_rows=control_rows,
             interpolate=interpolate,
             refine_start=refine_start,
+            refine_noise_mm=refine_noise_mm,
         )
         limit = checked_memory(max_memory)
     ranks = Ranks.here()

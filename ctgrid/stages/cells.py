@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -20,6 +21,7 @@ from ctgrid.stages.models.bundle import Bundle
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.stacked import on_grids
 from ctgrid.stages.schedules import HELPER, Plan, Window
+from ctgrid.stages.slice_noise import slice_noise
 
 COARSE, REFINE = 1, 2
 """First number of a stage's noise streams, behind the seed."""
@@ -197,6 +199,8 @@ def refine(
     *,
     seed: int | Sequence[int],
     steps: int,
+    z_mm: Sequence[float] | None = None,
+    noise_mm: float = math.inf,
     start: float = 1.0,
     origin: Tensor | None = None,
     keep: float = 0.0,
@@ -206,13 +210,16 @@ def refine(
     watch: Watch | None = None,
     onto_cpu: bool = True,
 ) -> tuple[Tensor, int]:
-    """Refine coarse slices to full ones (stage 2). Slices of one seed share one noise, so that none flickers by it.
+    """Refine coarse slices to full ones (stage 2).
 
     Args:
         bundle: the model.
         coarse: (B, 1, S/K, S/K) in [-1, 1].
-        seed: of the shared noise, or one for every slice.
+        seed: of the noise, or one for every slice.
         steps: network calls per slice.
+        z_mm: places of the slices, where noise is to change along z.
+        noise_mm: how far along z slices have noise in common, see :func:`ctgrid.stages.slice_noise.slice_noise`;
+            infinity gives all slices of a seed the same.
         start: level the reverse process starts from, as a share of the schedule; 1 is pure noise.
         origin: latents (B, c, S/8, S/8) that are diffused to ``start``; None takes the condition itself.
         keep: share of ``origin`` in the result.
@@ -232,8 +239,8 @@ def refine(
         condition = condition_of(bundle, coarse.to(device))
     with timed("stage 2"):
         shape = tuple(condition.shape[1:])
-        shared = {s: torch.randn(shape, generator=generator_for(s, REFINE)).to(device) for s in dict.fromkeys(seeds)}
-        noise = torch.stack([shared[s] for s in seeds])
+        places = [0.0] * len(seeds) if z_mm is None else z_mm
+        noise = slice_noise(shape, REFINE, seeds, places, math.inf if z_mm is None else noise_mm).to(device)
         if start < 1.0:
             schedule = Schedule.linear()
             level = torch.full((len(condition),), schedule.timestep(start), device=device)

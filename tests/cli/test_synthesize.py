@@ -46,17 +46,21 @@ def test_every_option_reaches_the_pipeline_and_the_record(
 ) -> None:
     """By the names that the library has."""
     line = "--schedule autoregressive --control-rows 2 --interpolate --steps 9 --refine-steps 3 --sampler ddim"
-    more = "--spacing karras --refine-start 0.5 --batch-size 3"
+    more = "--spacing karras --refine-start 0.5 --refine-noise-mm 6 --batch-size 3"
     ctgrid("synthesize", "--slices", 3, *line.split(), *more.split(), "--no-picture", "--out", tmp_path / "a.nii")
     wanted = {
         **{"schedule": "autoregressive", "control_rows": 2, "interpolate": True, "steps": 9, "refine_steps": 3},
-        **{"sampler": "ddim", "spacing": "karras", "refine_start": 0.5, "batch_size": 3},
+        **{"sampler": "ddim", "spacing": "karras", "refine_start": 0.5, "refine_noise_mm": 6.0, "batch_size": 3},
     }
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     for settings in (fake.calls[1], record["settings"]):
         assert {name: settings[name] for name in wanted} == wanted
     ctgrid("synthesize", "--fill-steps", 4, "--compile", "--slices", 3, "--out", tmp_path / "b.nii")
     assert fake.calls[-1]["fill_steps"] == 4 and fake.calls[-2]["compile"] is True
+    assert fake.calls[-1]["refine_noise_mm"] is None  # the library's, said there
+    ctgrid("synthesize", "--refine-noise-mm", "inf", "--slices", 3, "--out", tmp_path / "c.nii")
+    record = (tmp_path / "run.json").read_text(encoding="utf-8")
+    assert json.loads(record)["settings"]["refine_noise_mm"] == "inf" and "Infinity" not in record
 
 
 @pytest.mark.parametrize(

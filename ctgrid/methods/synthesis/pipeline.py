@@ -75,6 +75,7 @@ class SynthesisPipeline(ModelPipeline):
         control_rows: int | None = None,
         interpolate: bool = False,
         refine_start: float = REFINE_START,
+        refine_noise_mm: float | None = None,
         spacing: Spacing | None = None,
         progress: Progress = silent,
     ) -> Synthesis:
@@ -96,6 +97,8 @@ class SynthesisPipeline(ModelPipeline):
             control_rows: rows carried over by ``autoregressive``, 1 unless given.
             interpolate: let ``autoregressive`` make rows far apart and fill in between (Algorithm 2).
             refine_start: level stage 2 starts from, as a share of the schedule; 1 is pure noise.
+            refine_noise_mm: how far along z slices have stage 2's noise in common; 0 is not at all, infinity is all
+                of them; None is :data:`ctgrid.methods.synthesis.settings.REFINE_NOISE_MM`.
             spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
             progress: called with (phase, done, total).
 
@@ -154,6 +157,7 @@ class SynthesisPipeline(ModelPipeline):
         """
         settings = settings.resolved(self.bundle)
         plan, slices, batch = settings.plan(self.bundle.facts1.k), settings.slices, settings.batch_size
+        step_mm = slice_mm(self.bundle, settings)
         watch, work = Stopwatch(device=self.device), Work()
         common: dict[str, Any] = {"sampler": settings.sampler, "spacing": settings.spacing}
         for group in batches(len(seeds), batch):
@@ -177,13 +181,16 @@ class SynthesisPipeline(ModelPipeline):
                     first, part = next(coarse, (-1, cells))
                 if first < 0:
                     break
-                owners = [number // slices for number in range(first, first + len(part))]
+                numbers = range(first, first + len(part))
+                owners = [number // slices for number in numbers]
                 with autocast(self.device, self.dtype):
                     images, spent = refine(
                         self.bundle,
                         part,
                         seed=[members[owner] for owner in owners],
                         steps=settings.refine_steps,
+                        z_mm=[(number % slices + 0.5) * step_mm for number in numbers],
+                        noise_mm=settings.noise_mm,
                         start=float(settings.refine_start),
                         watch=watch,
                         onto_cpu=False,

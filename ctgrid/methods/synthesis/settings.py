@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,9 @@ REFINE_START = 1.0
 
 REFINE_STEPS = 2
 """Network calls per slice in stage 2: one is the mean of all refinements, more add grain (measured on `rider_0117`)."""
+
+REFINE_NOISE_MM = 4.0
+"""How far along z slices of a CT share stage 2's noise: one noise for all prints streaks, one for each flickers."""
 
 FILL_STEPS = 1
 """Network calls that fill a gap: one is the mean of all fillings, which is smooth along z; more add grain."""
@@ -44,6 +48,8 @@ class Settings:
         control_rows: rows carried over (``autoregressive``); None is one.
         interpolate: make rows far apart and fill in between (``autoregressive``, Algorithm 2).
         refine_start: level stage 2 starts from, as a share of the schedule.
+        refine_noise_mm: how far along z slices have stage 2's noise in common; 0 is not at all, infinity is all of
+            them, None is :data:`REFINE_NOISE_MM` for CT and infinity for video.
 
     Raises:
         CtgridError: for a value out of range, or one that its schedule has no use for.
@@ -61,6 +67,7 @@ class Settings:
     control_rows: int | None = None
     interpolate: bool = False
     refine_start: float = REFINE_START
+    refine_noise_mm: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field, and those that exclude each other."""
@@ -70,6 +77,8 @@ class Settings:
                 raise CtgridError(f"{name} must be at least 1, got {value}")
         if not 0 < self.refine_start <= 1:
             raise CtgridError(f"refine_start must be a share of the schedule in (0, 1], got {self.refine_start}")
+        if self.refine_noise_mm is not None and not self.refine_noise_mm >= 0:
+            raise CtgridError(f"refine_noise_mm must be 0 mm or more, got {self.refine_noise_mm:g}")
         check_sampler(self.sampler)
         if self.spacing is not None and self.spacing not in get_args(Spacing):
             raise CtgridError(f"spacing must be one of {', '.join(get_args(Spacing))}, got {self.spacing!r}")
@@ -105,7 +114,24 @@ class Settings:
         spacing = SAMPLERS[self.sampler] if self.spacing is None else self.spacing
         spacing = "even" if spacing == "linspace" else spacing
         size = self.size or bundle.facts2.size
-        return replace(self, schedule=schedule, control_rows=rows, fill_steps=fill, spacing=spacing, size=size)
+        noise = self.refine_noise_mm
+        if noise is None:
+            noise = REFINE_NOISE_MM if bundle.facts1.content == "ct" else math.inf
+        return replace(
+            self,
+            schedule=schedule,
+            control_rows=rows,
+            fill_steps=fill,
+            spacing=spacing,
+            size=size,
+            refine_noise_mm=noise,
+        )
+
+    @property
+    def noise_mm(self) -> float:
+        """Stage 2's noise along z, of resolved settings."""
+        assert self.refine_noise_mm is not None, "settings are resolved before anything is made"
+        return self.refine_noise_mm
 
     @property
     def pixels(self) -> int:
@@ -127,8 +153,9 @@ class Settings:
         return autoregressive(self.slices, k, self.control_rows or CONTROL_ROWS, self.interpolate)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-able values."""
-        return asdict(self)
+        """Return the settings as JSON-able values, infinity as a word."""
+        noise = self.refine_noise_mm
+        return {**asdict(self), "refine_noise_mm": "inf" if noise == math.inf else noise}
 
     def identity(self) -> dict[str, Any]:
         """Return what the voxels depend on: everything but how many are computed at once."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import torch
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.synthesis.pipeline import Synthesis, SynthesisPipeline
-from ctgrid.methods.synthesis.settings import Settings
+from ctgrid.methods.synthesis.settings import REFINE_NOISE_MM, Settings
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.cells import decode_cells, refine, sample_cells, z_of
 from ctgrid.stages.schedules import hierarchical
@@ -94,6 +97,31 @@ def test_neighbouring_slices_share_their_noise(pipeline: SynthesisPipeline) -> N
     assert torch.allclose(fine[0], fine[1], atol=1e-5) and torch.allclose(fine[0], fine[2], atol=1e-5)
     other, _ = refine(pipeline.bundle, coarse, seed=2, steps=2, start=0.6)
     assert (fine - other).abs().mean() > 1e-3
+
+
+def test_noise_that_changes_along_z_makes_equal_coarse_slices_differ(pipeline: SynthesisPipeline) -> None:
+    """The further apart the more; a slice is what it is alone."""
+    coarse, places = torch.zeros(3, 1, 16, 16), [0.0, 1.0, 40.0]
+    fine, _ = refine(pipeline.bundle, coarse, seed=1, steps=2, z_mm=places, noise_mm=4.0)
+    near, far = ((fine[0] - fine[i]).abs().mean() for i in (1, 2))
+    assert 0 < near < 0.8 * far
+    alone, _ = refine(pipeline.bundle, coarse[:1], seed=1, steps=2, z_mm=places[1:2], noise_mm=4.0)
+    assert torch.allclose(alone[0], fine[1], atol=1e-5)
+
+
+def test_settings_reach_the_noise_of_stage_2(pipeline: SynthesisPipeline) -> None:
+    """The length is recorded; left out, it is one of CT; infinity is what older versions made."""
+    made = {mm: pipeline.generate(6, seed=0, refine_noise_mm=mm, **QUICK) for mm in (None, REFINE_NOISE_MM, 0.0, inf)}
+    recorded = {mm: one.settings["refine_noise_mm"] for mm, one in made.items()}
+    assert recorded == {None: REFINE_NOISE_MM, REFINE_NOISE_MM: REFINE_NOISE_MM, 0.0: 0.0, inf: "inf"}
+    hu = {mm: one.volume.hu.astype(int) for mm, one in made.items()}
+    assert np.array_equal(hu[None], hu[REFINE_NOISE_MM])
+    assert abs(hu[None] - hu[inf]).mean() > 1 and abs(hu[None] - hu[0.0]).mean() > 1
+    identities = [Settings(refine_noise_mm=mm).resolved(pipeline.bundle).identity() for mm in (None, 0.0, inf)]
+    assert json.loads(json.dumps(identities, allow_nan=False)) == identities
+    assert len({str(one) for one in identities}) == 3  # volumes of other noise are not taken over
+    video = replace(pipeline.bundle, facts1=replace(pipeline.bundle.facts1, content="video"))
+    assert Settings().resolved(video).noise_mm == inf  # frames are not millimetres apart
 
 
 @pytest.mark.parametrize(("slices", "size"), [(1, 64), (20, 64), (12, 40)])
@@ -186,6 +214,8 @@ def test_progress_runs_to_its_end(pipeline: SynthesisPipeline) -> None:
         ({"steps": 1001}, "steps must lie in"),
         ({"refine_start": 0.0}, "refine_start must be a share"),
         ({"refine_start": 1.5}, "refine_start must be a share"),
+        ({"refine_noise_mm": -1.0}, "refine_noise_mm must be 0 mm or more, got -1"),
+        ({"refine_noise_mm": float("nan")}, "refine_noise_mm must be 0 mm or more, got nan"),
         ({"sampler": "euler"}, "sampler must be one of"),
         ({"spacing": "log"}, "spacing must be one of even, linspace, trailing, snr, karras, got 'log'"),
         ({"schedule": "hierarchical", "interpolate": True}, "interpolate belongs to schedule 'autoregressive'"),
