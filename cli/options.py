@@ -13,7 +13,9 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 HuMode = Literal["auto", "stored", "header", "sidecar"]
 
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same bytes.")]
-StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Sampler steps of stage 1 (coarse).")]
+StepsOption = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Sampler steps of stage 1 (coarse); the model's own unless given.")
+]
 RefineStepsOption = Annotated[int, typer.Option("--refine-steps", min=1, help="Sampler steps of stage 2 (full size).")]
 BatchOption = Annotated[
     int, typer.Option("--batch-size", min=1, help="Slices or grids at once; less needs less memory.")

@@ -65,12 +65,14 @@ def command(
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="autoregressive: rows far apart, then all between them (Algorithm 2).")
     ] = False,
-    steps: StepsOption = 20,
+    steps: StepsOption = None,
     refine_steps: RefineStepsOption = 2,
     fill_steps: Annotated[
         int | None, typer.Option("--fill-steps", min=1, help="hierarchical: steps that fill a gap (1 unless given).")
     ] = None,
-    sampler: Annotated[Sampler, typer.Option("--sampler", help="How the noise is removed.")] = "dpm++",
+    sampler: Annotated[
+        Sampler | None, typer.Option("--sampler", help="How the noise is removed; the model's own unless given.")
+    ] = None,
     spacing: Annotated[
         Spacing | None,
         typer.Option("--spacing", help="Where the steps lie; unless given, where the sampler does best."),

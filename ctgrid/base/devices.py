@@ -85,5 +85,6 @@ def check_compiler(device: torch.device) -> None:
         get_cpp_compiler()
     except Exception as error:  # torch has an exception of its own for it, under changing names
         raise CtgridError(
-            "compiling needs a C++ compiler such as g++, and there is none; leave --compile out"
+            "compiling needs a C++ compiler such as g++, and there is none; leave --compile out (in a recipe: "
+            "optimisation.compile)"
         ) from error

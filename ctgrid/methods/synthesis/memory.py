@@ -61,19 +61,19 @@ def fitting(pipeline: ModelPipeline, settings: Settings, limit: int) -> Settings
     """
     bundle, device = pipeline.bundle, pipeline.device
     facts, stage1 = bundle.facts1, bundle.stage1
-    alone = Settings(slices=facts.k**2, batch_size=1, schedule="autoregressive", sampler=settings.sampler)
+    alone = Settings(slices=facts.k**2, batch_size=1, schedule="autoregressive")
     kept: dict[str, Any] = {}
 
     def coarse_stage() -> None:
         kept["cells"], _ = sample_cells(
-            bundle, alone.plan(facts.k), alone.slices, seeds=[0], steps=1, sampler=settings.sampler, batch_size=1
+            bundle, alone.plan(facts.k), alone.slices, seeds=[0], batch_size=1, **settings.sampling | {"steps": 1}
         )
 
     def decode() -> None:
         kept["coarse"] = next(coarse_slices(bundle, kept["cells"], 1))[1]
 
     def fine_stage() -> None:
-        refine(bundle, kept["coarse"], seed=0, steps=1, sampler=settings.sampler)
+        refine(bundle, kept["coarse"], seed=0, **settings.refining | {"steps": 1})
 
     with torch.no_grad(), autocast(device, pipeline.dtype):
         need = max(peak_of(part, device) for part in (coarse_stage, decode, fine_stage))

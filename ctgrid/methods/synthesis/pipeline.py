@@ -65,12 +65,12 @@ class SynthesisPipeline(ModelPipeline):
         self,
         slices: int = 201,
         seed: int = 0,
-        steps: int = 20,
+        steps: int | None = None,
         refine_steps: int = REFINE_STEPS,
         fill_steps: int | None = None,
         size: int | None = None,
         batch_size: int = 8,
-        sampler: str = "dpm++",
+        sampler: str | None = None,
         schedule: ScheduleName = "auto",
         control_rows: int | None = None,
         interpolate: bool = False,
@@ -86,12 +86,12 @@ class SynthesisPipeline(ModelPipeline):
                 volume, without as far apart as the cells of a training grid.
             seed: the same seed gives the same bytes on the same machine, whatever the batch size's effect on
                 rounding aside.
-            steps: network calls per grid in stage 1.
+            steps: network calls per grid in stage 1; None is what the model asks for, or 20.
             fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical`` only).
             refine_steps: network calls per slice in stage 2.
             size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
             batch_size: grids or slices at once.
-            sampler: ``dpm++``, ``ddim`` or ``ddpm``.
+            sampler: ``dpm++``, ``ddim`` or ``ddpm``; None is what the model asks for in stage 1, else ``dpm++``.
             schedule: ``hierarchical`` needs a model with absolute z and is then the default;
                 ``autoregressive`` is Algorithm 1.
             control_rows: rows carried over by ``autoregressive``, 1 unless given.
@@ -159,7 +159,6 @@ class SynthesisPipeline(ModelPipeline):
         plan, slices, batch = settings.plan(self.bundle.facts1.k), settings.slices, settings.batch_size
         step_mm = slice_mm(self.bundle, settings)
         watch, work = Stopwatch(device=self.device), Work()
-        common: dict[str, Any] = {"sampler": settings.sampler, "spacing": settings.spacing}
         for group in batches(len(seeds), batch):
             members, title = seeds[group], _titled(progress, group, len(seeds))
             with autocast(self.device, self.dtype), watch("stage 1"):
@@ -168,11 +167,10 @@ class SynthesisPipeline(ModelPipeline):
                     plan,
                     slices,
                     seeds=members,
-                    steps=settings.steps,
                     fill_steps=settings.fill_steps,
                     batch_size=batch,
                     progress=title,
-                    **common,
+                    **settings.sampling,
                 )
             work.dit_token_passes += spent
             coarse = coarse_slices(self.bundle, cells, batch)
@@ -188,13 +186,12 @@ class SynthesisPipeline(ModelPipeline):
                         self.bundle,
                         part,
                         seed=[members[owner] for owner in owners],
-                        steps=settings.refine_steps,
                         z_mm=[(number % slices + 0.5) * step_mm for number in numbers],
                         noise_mm=settings.noise_mm,
                         start=float(settings.refine_start),
                         watch=watch,
                         onto_cpu=False,
-                        **common,
+                        **settings.refining,
                     )
                 work.dit_token_passes += spent
                 with watch("assemble"):

@@ -12,6 +12,10 @@ from ctgrid.stages.diffusion.solvers import SAMPLERS, check_sampler
 from ctgrid.stages.models.bundle import Bundle
 from ctgrid.stages.schedules import Plan, autoregressive, hierarchical, mending
 
+SAMPLER = "dpm++"
+STEPS = 20
+"""Of stage 1, where neither user nor model asks for others."""
+
 REFINE_START = 1.0
 """Level from which stage 2 starts, as a share of the schedule: pure noise."""
 
@@ -36,13 +40,15 @@ class Settings:
 
     Attributes:
         slices: axial slices of a volume.
-        steps: network calls per grid in stage 1.
+        steps: network calls per grid in stage 1; None is what the model asks for, or 20.
         refine_steps: network calls per slice in stage 2.
         fill_steps: network calls per grid that fills a gap (``hierarchical``); None is one.
         size: pixels of a slice's side; None takes the model's own.
         batch_size: grids or slices at once, of any volumes.
-        sampler: ``dpm++``, ``ddim`` or ``ddpm``.
+        sampler: ``dpm++``, ``ddim`` or ``ddpm``; None is what the model asks for in stage 1, else ``dpm++``.
         spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
+        refine_sampler: stage 2's; None is ``sampler`` where that is given, else ``dpm++``.
+        refine_spacing: likewise.
         schedule: ``auto`` takes ``autoregressive`` where one of its settings is given or the model has no absolute
             z, and ``hierarchical`` otherwise.
         control_rows: rows carried over (``autoregressive``); None is one.
@@ -56,13 +62,15 @@ class Settings:
     """
 
     slices: int = 201
-    steps: int = 20
+    steps: int | None = None
     refine_steps: int = REFINE_STEPS
     fill_steps: int | None = None
     size: int | None = None
     batch_size: int = 8
-    sampler: str = "dpm++"
+    sampler: str | None = None
     spacing: Spacing | None = None
+    refine_sampler: str | None = None
+    refine_spacing: Spacing | None = None
     schedule: ScheduleName = "auto"
     control_rows: int | None = None
     interpolate: bool = False
@@ -79,9 +87,14 @@ class Settings:
             raise CtgridError(f"refine_start must be a share of the schedule in (0, 1], got {self.refine_start}")
         if self.refine_noise_mm is not None and not self.refine_noise_mm >= 0:
             raise CtgridError(f"refine_noise_mm must be 0 mm or more, got {self.refine_noise_mm:g}")
-        check_sampler(self.sampler)
-        if self.spacing is not None and self.spacing not in get_args(Spacing):
-            raise CtgridError(f"spacing must be one of {', '.join(get_args(Spacing))}, got {self.spacing!r}")
+        for name in ("sampler", "refine_sampler"):
+            value = getattr(self, name)
+            if value is not None:
+                check_sampler(value)
+        for name in ("spacing", "refine_spacing"):
+            value = getattr(self, name)
+            if value is not None and value not in get_args(Spacing):
+                raise CtgridError(f"{name} must be one of {', '.join(get_args(Spacing))}, got {value!r}")
         if self.schedule not in get_args(ScheduleName):
             raise CtgridError(f"schedule must be auto, hierarchical or autoregressive, got {self.schedule!r}")
         rolling = "interpolate" if self.interpolate else "control_rows" if self.control_rows is not None else None
@@ -111,9 +124,8 @@ class Settings:
             if self.fill_steps is not None:
                 raise CtgridError(f"model {bundle.name} knows no absolute z and fills no gaps: leave fill_steps out")
             rows, fill = self.control_rows or CONTROL_ROWS, None
-        spacing = SAMPLERS[self.sampler] if self.spacing is None else self.spacing
-        spacing = "even" if spacing == "linspace" else spacing
-        size = self.size or bundle.facts2.size
+        sampler = self.sampler or bundle.facts1.sampler or SAMPLER
+        refine_sampler = self.refine_sampler or self.sampler or SAMPLER
         noise = self.refine_noise_mm
         if noise is None:
             noise = REFINE_NOISE_MM if bundle.facts1.content == "ct" else math.inf
@@ -122,8 +134,12 @@ class Settings:
             schedule=schedule,
             control_rows=rows,
             fill_steps=fill,
-            spacing=spacing,
-            size=size,
+            steps=self.steps or bundle.facts1.steps or STEPS,
+            sampler=sampler,
+            spacing=_spacing(self.spacing, sampler),
+            refine_sampler=refine_sampler,
+            refine_spacing=_spacing(self.refine_spacing or self.spacing, refine_sampler),
+            size=self.size or bundle.facts2.size,
             refine_noise_mm=noise,
         )
 
@@ -138,6 +154,16 @@ class Settings:
         """The side of a slice, of resolved settings."""
         assert self.size is not None, "settings are resolved before anything is made"
         return self.size
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How stage 1 samples a grid, of resolved settings: steps, sampler and spacing."""
+        return {"steps": self.steps, "sampler": self.sampler, "spacing": self.spacing}
+
+    @property
+    def refining(self) -> dict[str, Any]:
+        """Likewise for a slice in stage 2."""
+        return {"steps": self.refine_steps, "sampler": self.refine_sampler, "spacing": self.refine_spacing}
 
     def plan(self, k: int) -> Plan:
         """Return the grids to sample, of resolved settings.
@@ -160,3 +186,9 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Return what the voxels depend on: everything but how many are computed at once."""
         return {name: value for name, value in self.as_dict().items() if name != "batch_size"}
+
+
+def _spacing(asked: Spacing | None, sampler: str) -> Spacing:
+    """Return the spacing asked for, or the sampler's own, under one of its two names."""
+    spacing = SAMPLERS[sampler] if asked is None else asked
+    return "even" if spacing == "linspace" else spacing

@@ -155,6 +155,10 @@ class GridRecipe(DiffusionRecipe):
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
+    sampler: Literal["dpm++", "ddim", "ddpm"] | None = Field(
+        None, description="what synthesis takes for this stage, unless told otherwise"
+    )
+    sampling_steps: PositiveInt | None = Field(None, description="its network calls per grid, likewise")
 
     @property
     def knows_cells(self) -> bool:

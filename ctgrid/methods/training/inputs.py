@@ -37,7 +37,7 @@ FACTS_FROM = 1000
 NEARLY_ALL = 0.75
 """Share of a store's volumes that must agree in the orientation of their slices."""
 
-MODEL_KEYS = {"network", "start", "prediction", "min_snr_gamma", "codec", "layout"}
+MODEL_KEYS = {"network", "start", "prediction", "min_snr_gamma", "codec", "layout", "sampler", "sampling_steps"}
 """Keys of a recipe that say what is trained, or are told in other words."""
 
 DRAWING_KEYS = {"strides", "keyframe_share", "window_share", "unknown_share"}
@@ -133,6 +133,8 @@ def grid_task(
         cell_encoding=recipe.cell_encoding,
         conditioning="clean" if recipe.knows_cells else "replace",
         layout=recipe.layout,
+        sampler=recipe.sampler,
+        steps=recipe.sampling_steps,
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:

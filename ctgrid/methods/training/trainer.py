@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ctgrid.base.devices import check_compiler, choose_device
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.training.batches import Batches
 from ctgrid.methods.training.checkpoints import Checkpoints
@@ -163,7 +164,7 @@ def prepare_network(model: Any, settings: Optimisation) -> Any:
     """Turn on what the recipe asks of a network: activation checkpointing, and compilation block by block.
 
     Raises:
-        CtgridError: where the network knows no activation checkpointing.
+        CtgridError: where the network knows no activation checkpointing, or nothing can be compiled here.
     """
     if settings.gradient_checkpointing:
         try:
@@ -172,6 +173,7 @@ def prepare_network(model: Any, settings: Optimisation) -> Any:
             name = type(model).__name__
             raise CtgridError(f"optimisation.gradient_checkpointing: {name} cannot; set it to false") from error
     if settings.compile:
+        check_compiler(choose_device())
         for part in getattr(model, "blocks", None) or [model]:
             part.compile()
     return model

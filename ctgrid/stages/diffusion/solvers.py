@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -109,6 +109,8 @@ def _x0_and_noise(
     first = output[:, : x.shape[1]]
     return schedule.predict_x0(x, t, first, prediction), schedule.predict_noise(x, t, first, prediction)
 
+
+SamplerName = Literal["ddpm", "ddim", "dpm++"]
 
 SAMPLERS: dict[str, Spacing] = {"ddpm": "even", "ddim": "even", "dpm++": "snr"}
 """The samplers, each with the spacing it is best known with; a solver of second order wants even log SNR."""

@@ -17,6 +17,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.scan.protocols.oriented import check_orientation
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.diffusion.schedule import Prediction
+from ctgrid.stages.diffusion.solvers import SamplerName, check_sampler
 from ctgrid.stages.models.parts import DETAIL, PARTS, Parts, digest_of_model, find_parts, model_folder, part_folder
 from ctgrid.stages.models.sources import EMBEDDED, EMBEDDED_FOLDER
 from ctgrid.stages.networks.dit import DiT
@@ -69,6 +70,8 @@ class StageFacts:
         orientation: axis codes of their (columns, rows, slices); see :mod:`ctgrid.scan.protocols.oriented`.
         stride: slices of a training volume from one cell of a training grid to the next, for a stage 1 without
             absolute z; the middle one where several were drawn.
+        sampler: that stage 1 is best sampled with, where nobody asks for another; None leaves it to the settings.
+        steps: network calls per grid, likewise.
     """
 
     prediction: Prediction = "epsilon"
@@ -85,6 +88,8 @@ class StageFacts:
     protocol: str = "canonical"
     orientation: str = "LPS"
     stride: float = 1.0
+    sampler: SamplerName | None = None
+    steps: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able values."""
@@ -105,6 +110,8 @@ class StageFacts:
             known = {f.name for f in fields(cls)}
             facts = cls(**{name: value for name, value in values.items() if name in known})
             check_orientation(facts.orientation, str(path))
+            if facts.sampler is not None:
+                check_sampler(facts.sampler)
             return facts
         except CtgridError:
             raise

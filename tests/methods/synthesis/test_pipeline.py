@@ -193,6 +193,24 @@ def test_samplers_and_full_noise(pipeline: SynthesisPipeline, sampler: str) -> N
     assert not np.array_equal(made.volume.hu, usual)
 
 
+def test_a_model_says_how_its_stage_1_is_best_sampled(make_model: Callable[..., Path]) -> None:
+    """Stage 2 keeps its own sampler; what the user asks for holds for both."""
+    asking = SynthesisPipeline.load(str(make_model(sampler="ddpm", steps=3)), "cpu", "float32")
+    names = ("steps", "sampler", "spacing", "refine_steps", "refine_sampler", "refine_spacing")
+
+    def chosen(**asked: Any) -> tuple[Any, ...]:
+        settings = asking.resolve(Settings(**asked))
+        return tuple(getattr(settings, name) for name in names)
+
+    assert chosen() == (3, "ddpm", "even", 2, "dpm++", "snr")
+    assert chosen(sampler="ddim", steps=5) == (5, "ddim", "even", 2, "ddim", "even")
+    assert chosen(refine_sampler="ddim", spacing="karras") == (3, "ddpm", "karras", 2, "ddim", "karras")
+    made = asking.generate(3, refine_steps=2, size=64)
+    as_told = asking.generate(3, sampler="ddpm", steps=3, refine_steps=2, size=64)
+    assert made.settings["sampler"] == "ddpm" and made.dit_token_passes == 16 * 3 + 3 * 2 * 16
+    assert not np.array_equal(made.volume.hu, as_told.volume.hu)  # there stage 2 is ddpm too
+
+
 def test_progress_runs_to_its_end(pipeline: SynthesisPipeline) -> None:
     """Phase by phase, never backwards."""
     calls: list[tuple[str, int, int]] = []

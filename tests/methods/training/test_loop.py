@@ -179,3 +179,15 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     assert fit(Line(), settings(), 1, tmp_path, resume=True)["first_step"] == 8
     assert (tmp_path / "log.jsonl").read_bytes() == log
     assert (tmp_path / "model" / "weights.pt").read_bytes() == model
+
+
+def test_a_recipe_that_compiles_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before the first step."""
+    from torch._inductor import cpp_builder
+
+    def none() -> str:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
+    with pytest.raises(CtgridError, match=r"needs a C\+\+ compiler .*optimisation.compile"):
+        fit(Line(), settings(compile=True), 1, tmp_path)
