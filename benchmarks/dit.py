@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ctgrid.stages.models import build_dit
+from ctgrid.models import build_dit
 from ctgrid.stages.networks.dit import SIZES
 
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
-
-from ctgrid.base.errors import CtgridError
 
 from .options import HuOption, JsonOption, MetadataOption
 from .output import cost, finish, warn
 from .progress import progress_bar
-
-if TYPE_CHECKING:
-    from ctgrid.base.record import RunRecord
 
 _LISTED = 10
 
@@ -91,7 +85,7 @@ def command(
         record.results = tally(rows)
 
     with recorded(record), progress_bar() as progress:
-        with record.timed("prepare"), told_anyway(out, rows, record, as_json):
+        with record.timed("prepare"):
             prepare(
                 sources,
                 out,
@@ -121,18 +115,6 @@ def _warnings(rows: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for warning, names in about.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"{names[0]}{others}", warning
-
-
-@contextmanager
-def told_anyway(out: Path, rows: list[dict[str, Any]], record: RunRecord, as_json: bool) -> Iterator[None]:
-    """Print the table also where a run ends badly after it has put scans into the store."""
-    try:
-        yield
-    except CtgridError:
-        if record.worth_keeping and not as_json:
-            for line in _summary(out, rows, record.results):
-                typer.echo(line)
-        raise
 
 
 def _summary(out: Path, rows: list[dict[str, Any]], counts: dict[str, Any]) -> list[str]:

@@ -166,9 +166,11 @@ def check_place(path: Path) -> None:
         what = "a folder" if path.is_dir() else "no regular file"
         raise CtgridError(f"cannot write the record {path}: {what} has that name; move it away, or write elsewhere")
     if path.parent.exists() and not path.parent.is_dir():
-        raise CtgridError(f"cannot write the record {path}: {path.parent} is not a folder")
+        raise CtgridError(f"cannot write the record {path}: {path.parent}: it is a file, not a folder")
     if path.parent.exists() and not os.access(path.parent, os.W_OK | os.X_OK):
-        raise CtgridError(f"cannot write the record {path}: no permission to write in {path.parent}")
+        raise CtgridError(
+            f"cannot write the record {path}: no permission to write in {path.parent}; name another place with --out"
+        )
 
 
 def working_folder() -> Path | None:

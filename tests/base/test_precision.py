@@ -125,7 +125,7 @@ def test_tests_of_precision_pass_on_the_other_kind_of_processor() -> None:
         pytest.skip("the switch is on already")
     if platform.machine() not in ("x86_64", "AMD64") or not multiplies_in(torch.bfloat16, CPU):
         pytest.skip("this processor has no bfloat16 that could be switched off; the tests ran on the other kind")
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     marked = [str(path) for path in sorted(here.rglob("test_*.py")) if "mark.precision" in path.read_text("utf-8")]
     assert len(marked) >= 4
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}

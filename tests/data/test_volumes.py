@@ -99,7 +99,7 @@ def test_stored_values_become_hu_by_the_collections_table(chest: Callable[..., n
     write_stored(tmp_path / "train_1_a_1.nii.gz", Volume(hu, affine))
     write_table(tmp_path / "m.csv", ["train_1_a_1.nii.gz"], (3.0, 1.0, 1.0))
     table = MetadataTable.read(tmp_path / "m.csv")
-    found = load_slices(tmp_path / "train_1_a_1.nii.gz", 40, table)
+    found = load_slices(tmp_path / "train_1_a_1.nii.gz", 40, metadata=table)
     assert torch.equal(found.hu, load_slices(tmp_path / "right.nii.gz", 40).hu)
     with pytest.raises(CtgridError):
         load_slices(tmp_path / "train_1_a_1.nii.gz", 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ def choose_clips(
     split: str | None = None,
     fraction: float | None = None,
     part: Literal["train", "test"] | None = None,
+    metadata: Sequence[Path] = (),
 ) -> list[Found]:
     """Return the clips of a folder that a run takes, without opening them.
 
@@ -47,14 +49,17 @@ def choose_clips(
         split: likewise.
         fraction: likewise.
         part: likewise.
+        metadata: tables, which clips have none of.
 
     Raises:
-        CtgridError: where there are none, or the data are a store.
+        CtgridError: where there are none, the data are a store, or a table is given.
     """
     from ctgrid.data.store import is_store
 
     video = recipe.video
     assert video is not None
+    if metadata:
+        raise CtgridError(f"{path}: video clips have no table of HU; leave --metadata out")
     if is_store(path):
         raise CtgridError(f"{path}: a store holds CT volumes; this recipe trains on a folder of video clips")
     found = find_clips(path, LAYOUTS[video.layout], part or video.part)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.training.config import Optimisation
-from ctgrid.methods.training.loop import Trainer, fit, learning_rate_factor
+from ctgrid.methods.training.loop import fit
+from ctgrid.methods.training.trainer import Trainer, learning_rate_factor
 
 
 class Line:

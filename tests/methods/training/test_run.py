@@ -155,7 +155,10 @@ def test_a_run_goes_on_with_its_own_recipe_only(run: Run, log_of: Read) -> None:
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     with pytest.raises(CtgridError, match="holds a run already; pass --resume"):
         run("codec", "run")
-    for changes, words in (({"codec.crop": 24}, "codec"), ({"optimisation.batch_size": 2}, "optimisation")):
+    for changes, words in (
+        ({"codec.crop": 24}, "codec.crop"),
+        ({"optimisation.batch_size": 2}, "optimisation.batch_size"),
+    ):
         with pytest.raises(CtgridError, match=f"cannot resume, the recipe differs in {words}; "):
             run("codec", "run", resume=True, changes=changes)
     with pytest.raises(CtgridError, match="cannot resume, the recipe differs in seed"):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.stages.models import build_dit
+from ctgrid.stages.networks.dit import build_dit
 from ctgrid.stages.weights.checkpoints import read_checkpoint
 
 RAW = {

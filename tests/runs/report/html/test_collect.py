@@ -139,7 +139,7 @@ def test_damaged_parts_of_runs_are_noted(denoised: Any, tmp_path: Path, chest_vo
 
 
 def test_thousands_of_volumes_are_sorted_out_quickly(denoised: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ctgrid.base.record.report.html import pairs
+    from ctgrid.runs.report.html import pairs
 
     _, run = denoised()
     record = json.loads((run / "run.json").read_text())
