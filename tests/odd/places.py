@@ -96,7 +96,8 @@ def _loop(folder: Path) -> Path:
 
 
 def _good_and_bad(folder: Path) -> Path:
-    image()(folder)
+    good = image()(folder)
+    (folder / f"again-{good.name}").write_bytes(good.read_bytes())
     (folder / "bad.nii").write_bytes(b"bad")
     (folder / "worse.nii.gz").write_bytes(b"")
     return folder
@@ -124,7 +125,7 @@ odd("link to itself", linked("link.nii"), "does not exist|[Ss]ymbolic links")
 odd("empty folder", place(Path.mkdir, "study"), "holds no DICOM files", prepare="holds no scan")
 odd("folder named scan.nii.gz", place(Path.mkdir, "scan.nii.gz"), "holds no DICOM files", prepare="holds no scan")
 odd("folder with a link to itself", _loop, "holds no DICOM files", prepare="holds no scan")
-odd("folder with one good and two bad scans", _good_and_bad, "3 files of other formats", prepare="read", same=False)
+odd("folder with two good and two bad scans", _good_and_bad, "4 files of other formats", prepare="read", same=False)
 odd("named pipe scan.nii", place(os.mkfifo, "scan.nii"), NOT_A_FILE)
 odd("named pipe without suffix", place(os.mkfifo, "scan"), NOT_A_FILE)
 odd("named pipe scan.dcm", place(os.mkfifo, "scan.dcm"), "DICOM|neither")

@@ -22,7 +22,7 @@ def test_features_of_frames_are_those_of_the_module_called_by_hand(detectors: Pa
     found = frame_features(Detector.open(SPECS.image, detectors), GREY, 3, batch_size=4)
     module = torch.jit.load(str(detectors / SPECS.image.file))
     rgb = torch.from_numpy(np.repeat(GREY[:, None], 3, axis=1))
-    np.testing.assert_allclose(found, module(rgb, return_features=True).numpy(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(found, module(rgb, return_features=True).numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_features_of_clips_are_those_of_the_module_called_by_hand(detectors: Path) -> None:
@@ -32,14 +32,14 @@ def test_features_of_clips_are_those_of_the_module_called_by_hand(detectors: Pat
     for features, clip in zip(found, indices, strict=True):
         clips = torch.from_numpy(np.stack([GREY[clip]] * 3)[None])
         wanted = module(clips, rescale=True, resize=True, return_features=True)[0]
-        np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 11, 100])
 def test_batches_do_not_matter(detectors: Path, batch_size: int) -> None:
     detector = Detector.open(SPECS.image, detectors)
     np.testing.assert_allclose(
-        frame_features(detector, GREY, 3, batch_size), frame_features(detector, GREY, 3, 5), rtol=1e-6, atol=1e-7
+        frame_features(detector, GREY, 3, batch_size), frame_features(detector, GREY, 3, 5), rtol=1e-5, atol=1e-6
     )
 
 
