@@ -7,9 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import JsonOption, OverwriteOption, parse_window
+from ctgrid.scan.windows import FULL_WINDOW_HU
+
+from .options import JsonOption, OverwriteOption, parse_window, window_text
 from .output import cost, finish
 from .progress import progress_bar
+
+WHOLE_WINDOW = window_text(FULL_WINDOW_HU)
 
 
 def command(
@@ -36,7 +40,7 @@ def command(
     stride: Annotated[int, typer.Option("--stride", min=1, help="Slices from one cell to the next.")] = 1,
     window: Annotated[
         Any, typer.Option("--window", metavar="LO,HI", parser=parse_window, help="HU that become black and white.")
-    ] = "-1000,1000",
+    ] = WHOLE_WINDOW,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Threads that write.")] = 1,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from ctgrid.scan.hu.modes import HuMode
+
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-HuMode = Literal["auto", "stored", "header", "sidecar"]
 
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same bytes.")]
 StepsOption = Annotated[
@@ -86,6 +87,12 @@ def parse_window(text: str) -> tuple[float, float]:
     if len(parts) != 2 or not parts[0] < parts[1]:
         raise typer.BadParameter(f"{text!r} is not lo,hi with lo < hi, such as -1000,400")
     return parts[0], parts[1]
+
+
+def window_text(window_hu: tuple[float, float]) -> str:
+    """Return a window as :func:`parse_window` reads it."""
+    low, high = window_hu
+    return f"{low:g},{high:g}"
 
 
 def _number(text: str) -> float:

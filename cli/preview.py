@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
-from .options import HuOption, JsonOption, OverwriteOption, parse_window
+from .options import HuOption, JsonOption, OverwriteOption, parse_window, window_text
 from .output import describe, finish, warn
 
 SUFFIXES = (".png", ".gif", ".mp4", ".html")
+
+CHEST_WINDOW = window_text(CHEST_WINDOW_HU)
 
 
 def command(
@@ -32,7 +35,7 @@ def command(
     window: Annotated[
         Any,
         typer.Option("--window", metavar="LO,HI", parser=parse_window, help="HU shown black and white (not .html)."),
-    ] = "-1000,400",
+    ] = CHEST_WINDOW,
     plane: Annotated[
         Literal["axial", "coronal", "sagittal"] | None,
         typer.Option("--plane", help="Slices of a .gif or .mp4; axial if not given."),

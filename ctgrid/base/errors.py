@@ -16,12 +16,21 @@ class CtgridWarning(UserWarning):
 _LONGEST_REASON = 200
 
 
+def one_line(words: str) -> str:
+    """Return words without line breaks, whole: what ctgrid itself says.
+
+    Args:
+        words: An error's, a title's.
+    """
+    return " ".join(words.split())
+
+
 def reason_of(error: BaseException) -> str:
     """Return what another library says as one short printable line.
 
     Args:
         error: Its exception.
     """
-    words = " ".join(str(error)[:2000].split())
+    words = one_line(str(error)[:2000])
     line = "".join(c for c in words if c.isprintable())
     return (line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "...") or type(error).__name__

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from ctgrid.data.degrade import NOISE_LEVELS, degrade, draw_degradation, enlarge
 from ctgrid.data.grids import draw_plan
 from ctgrid.scan.grid import downsample, to_grid
 from ctgrid.scan.hu.metadata import MetadataTable
+from ctgrid.scan.hu.modes import HuMode
 from ctgrid.scan.protocols.canonical import CanonicalRecord, from_canonical, to_canonical
 from ctgrid.scan.volume import Volume
 
@@ -41,7 +42,7 @@ class LoadVolumed(MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        hu: Literal["auto", "stored", "header", "sidecar"] = "auto",
+        hu: HuMode = "auto",
         metadata: MetadataTable | None = None,
         allow_missing_keys: bool = False,
     ) -> None:

@@ -101,7 +101,14 @@ class ModelPipeline:
 
     def describe(self) -> dict[str, Any]:
         """Return the model's name, hashes and facts, and where it runs."""
-        return {**self.bundle.describe(), "device": str(self.device), "dtype": str(self.dtype).split(".")[-1]}
+        return {**self.bundle.describe(), "device": str(self.device), "dtype": self._dtype_name}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.bundle.name}, {self.device}, {self._dtype_name})"
+
+    @property
+    def _dtype_name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
 
 
 def prepare(bundle: Bundle, device: torch.device, dtype: torch.dtype, compile: bool) -> None:

@@ -12,7 +12,7 @@ TISSUES_HU = {"lung": (-950.0, -700.0), "soft": (-100.0, 200.0), "bone": (300.0,
 """HU of the clean scan that stand for a tissue: lung inside the lungs, soft tissue and bone inside the body."""
 
 BODY_HU = -300.0
-LUNG_HU = -500.0
+LUNG_BELOW_HU = -500.0
 """Below this is air or lung."""
 
 LEAST_LUNG_ML = 20.0
@@ -73,7 +73,7 @@ def lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndar
     """
     from scipy.ndimage import label
 
-    inner = (hu < LUNG_HU) & body_mask(hu)
+    inner = (hu < LUNG_BELOW_HU) & body_mask(hu)
     labels, count = label(inner)
     if not count:
         return inner

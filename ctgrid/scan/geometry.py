@@ -44,6 +44,33 @@ def check_affine(affine: np.ndarray, where: str = "affine") -> np.ndarray:
     return affine
 
 
+def index_to_mm(affine: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return where voxels lie, in mm, the same space as the affine's.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to mm.
+        index: (..., 3) array index (z, y, x), fractions too.
+
+    Returns:
+        (..., 3) float64, (x, y, z) in mm.
+    """
+    return np.asarray(index, dtype=np.float64)[..., ::-1] @ affine[:3, :3].T + affine[:3, 3]
+
+
+def mm_to_index(affine: np.ndarray, point_mm: np.ndarray) -> np.ndarray:
+    """Undo :func:`index_to_mm`: which voxel lies at a place.
+
+    Args:
+        affine: (4, 4) voxel (x, y, z) to mm.
+        point_mm: (..., 3) mm (x, y, z).
+
+    Returns:
+        (..., 3) float64 array index (z, y, x), not rounded.
+    """
+    inverse = np.linalg.inv(affine[:3, :3])
+    return ((np.asarray(point_mm, dtype=np.float64) - affine[:3, 3]) @ inverse.T)[..., ::-1]
+
+
 def is_blank(affine: np.ndarray) -> bool:
     """Tell whether an affine turns by right angles at most and has exactly 1 mm: what writers put in by default.
 

@@ -12,13 +12,16 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, check_output
-from ctgrid.scan import geometry
+from ctgrid.scan import exchange, geometry
 from ctgrid.scan.formats.kinds import output_kind
 from ctgrid.scan.formats.open import read_stored
 from ctgrid.scan.formats.stored import hu_confirmed
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import ArrayLike, DTypeLike
+    from SimpleITK import Image
+    from torch import Tensor
 
     from ctgrid.scan.hu.metadata import MetadataTable
 
@@ -57,6 +60,12 @@ class Volume:
         source = f", from {self.record['source']}" if "source" in self.record else ""
         return f"Volume({self.shape} {self.hu.dtype}, {spacing} mm, {self.orientation}{source})"
 
+    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> np.ndarray:
+        """Return the voxels (z, y, x) to NumPy: the array itself where neither dtype nor a copy is asked for."""
+        if copy is False and dtype is not None and np.dtype(dtype) != self.hu.dtype:
+            raise ValueError(f"HU are {self.hu.dtype}; as {np.dtype(dtype)} they must be copied")
+        return self.hu.astype(self.hu.dtype if dtype is None else dtype, copy=bool(copy))
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels (z, y, x)."""
@@ -82,6 +91,93 @@ class Volume:
         stored = np.dtype(self.record.get("stored_dtype", self.hu.dtype))
         fits = stored in (np.int16, np.int32, np.float32, np.float64)
         return stored if fits else np.dtype(np.int16)
+
+    def index_to_mm(self, index: ArrayLike) -> np.ndarray:
+        """Return where voxels lie in the patient.
+
+        Args:
+            index: (..., 3) as ``hu`` is indexed, (z, y, x); fractions and places outside the array too.
+
+        Returns:
+            (..., 3) float64, (x, y, z) in RAS+ mm.
+
+        Raises:
+            CtgridError: The last dimension is not 3.
+        """
+        return geometry.index_to_mm(self.affine, _triples(index, "index (z, y, x)"))
+
+    def mm_to_index(self, point_mm: ArrayLike) -> np.ndarray:
+        """Return which voxels lie at places in the patient: the inverse of :meth:`index_to_mm`.
+
+        Args:
+            point_mm: (..., 3) mm (x, y, z) in RAS+; DICOM's and ITK's LPS+ has the first two reversed in sign.
+
+        Returns:
+            (..., 3) float64 index (z, y, x), not rounded: ``hu[tuple(index.round().astype(int))]`` is the nearest.
+
+        Raises:
+            CtgridError: The last dimension is not 3.
+        """
+        return geometry.mm_to_index(self.affine, _triples(point_mm, "a point (x, y, z)"))
+
+    @classmethod
+    def from_array(
+        cls,
+        hu: ArrayLike,
+        spacing_mm: tuple[float, float, float],
+        origin_mm: tuple[float, float, float] | None = None,
+        orientation: str = "LPS",
+    ) -> Volume:
+        """Make a volume of HU whose axes run along the body's.
+
+        Args:
+            hu: (z, y, x) in HU; stored as int16 where these are whole numbers that fit, else as float32.
+            spacing_mm: (z, y, x), as :attr:`spacing_mm` says it.
+            origin_mm: Where voxel (0, 0, 0) lies, (x, y, z) in RAS+ mm; None puts the middle of the array at 0.
+            orientation: Directions in which x, y and z increase.
+
+        Raises:
+            CtgridError: Not three dimensions, no real numbers, a spacing that is not positive, or no such orientation.
+        """
+        values = exchange.hu_from(hu, "array")
+        if len(spacing_mm) != 3 or not min(spacing_mm) > 0:
+            raise CtgridError(f"spacing_mm is {spacing_mm}; give three lengths in mm above 0, (z, y, x)")
+        z, y, x = values.shape
+        affine = geometry.centred_affine(orientation, spacing_mm, (z, y, x))
+        if origin_mm is not None:
+            affine[:3, 3] = _triples(origin_mm, "origin_mm (x, y, z)")
+        return cls(values, affine)
+
+    @classmethod
+    def from_nibabel(cls, image: Any) -> Volume:
+        """Take a nibabel image whose values are HU; see :func:`ctgrid.scan.exchange.from_nibabel`."""
+        return cls(*exchange.from_nibabel(image))
+
+    def to_nibabel(self) -> Nifti1Image:
+        """Return a nibabel image that shares these voxels, indexed (x, y, z), with exactly this affine."""
+        from ctgrid.scan.formats.nifti.read import nifti_image
+
+        return nifti_image(self.hu, self.affine, hu_confirmed(self.record))
+
+    @classmethod
+    def from_simpleitk(cls, image: Any) -> Volume:
+        """Take a SimpleITK image whose values are HU; see :func:`ctgrid.scan.exchange.from_simpleitk`."""
+        return cls(*exchange.from_simpleitk(image))
+
+    def to_simpleitk(self) -> Image:
+        """Return a SimpleITK image at the same place, which it states in LPS+ mm."""
+        from ctgrid.scan.formats.itk.read import itk_image
+
+        return itk_image(self.hu, self.affine, hu_confirmed(self.record))
+
+    @classmethod
+    def from_torch(cls, hu: Tensor, affine: Any) -> Volume:
+        """Take a tensor (z, y, x) or (1, z, y, x) in HU; see :func:`ctgrid.scan.exchange.from_torch`."""
+        return cls(*exchange.from_torch(hu, affine))
+
+    def to_torch(self) -> tuple[Tensor, Tensor]:
+        """Return HU (1, z, y, x) float32 and the affine (4, 4) float64, see :func:`ctgrid.scan.exchange.to_torch`."""
+        return exchange.to_torch(self.hu, self.affine)
 
     @classmethod
     def read(
@@ -173,6 +269,13 @@ class Volume:
         """
         array, affine = geometry.reorient(self.hu, self.affine, codes)
         return replace(self, hu=np.ascontiguousarray(array), affine=affine)
+
+
+def _triples(numbers: ArrayLike, what: str) -> np.ndarray:
+    found = np.asarray(numbers, dtype=np.float64)
+    if found.ndim == 0 or found.shape[-1] != 3:
+        raise CtgridError(f"{what} has three numbers, got shape {found.shape}")
+    return found
 
 
 def cast_hu(hu: np.ndarray, dtype: DTypeLike) -> np.ndarray:

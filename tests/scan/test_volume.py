@@ -93,6 +93,61 @@ def test_repr_is_one_short_line(chest_volume: Volume) -> None:
     assert repr(chest_volume) == "Volume((24, 48, 64) int16, 2.5 x 0.8 x 0.7 mm, LPS)"
 
 
+def test_index_and_place_are_inverses(chest_volume: Volume) -> None:
+    index = np.random.default_rng(0).uniform(-50, 50, (4, 5, 3))
+    places = chest_volume.index_to_mm(index)
+    assert places.shape == index.shape
+    np.testing.assert_allclose(chest_volume.mm_to_index(places), index, atol=1e-9)
+    affine = chest_volume.affine
+    np.testing.assert_allclose(chest_volume.index_to_mm((3, 7, 5)), (affine @ (5, 7, 3, 1))[:3], atol=1e-9)
+    np.testing.assert_allclose(chest_volume.mm_to_index((130.5, 99.25, -410)), (0, 0, 0), atol=1e-9)
+    for wrong in (3, (1, 2), np.zeros((3, 4))):
+        with pytest.raises(CtgridError, match="has three numbers, got shape"):
+            chest_volume.index_to_mm(wrong)
+
+
+@pytest.mark.parametrize("codes", ["LPS", "RAS", "SAL"])
+def test_from_array_lies_along_the_body(chest: Callable, codes: str) -> None:
+    volume = Volume.from_array(chest(), spacing_mm=(2.5, 0.8, 0.7), origin_mm=(10, 20, -30), orientation=codes)
+    assert (volume.spacing_mm, volume.orientation) == ((2.5, 0.8, 0.7), codes)
+    np.testing.assert_allclose(volume.index_to_mm((0, 0, 0)), (10, 20, -30))
+    centred = Volume.from_array(chest(), (2.5, 0.8, 0.7), orientation=codes)
+    np.testing.assert_allclose(centred.index_to_mm((np.array(centred.shape) - 1) / 2), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "held"), [("int16", "int16"), ("int64", "int16"), ("uint8", "int16"), ("float64", "float32")]
+)
+def test_from_array_takes_any_real_numbers(dtype: str, held: str) -> None:
+    assert Volume.from_array(np.ones((2, 3, 4), dtype), (1, 1, 1)).hu.dtype == held
+
+
+@pytest.mark.parametrize(
+    ("hu", "spacing", "codes", "words"),
+    [
+        (np.zeros((2, 2)), (1, 1, 1), "LPS", "three non-empty dimensions"),
+        (np.zeros((0, 2, 2)), (1, 1, 1), "LPS", "three non-empty dimensions"),
+        (np.zeros((2, 2, 2), complex), (1, 1, 1), "LPS", "real numbers"),
+        (np.zeros((2, 2, 2)), (1, -1, 1), "LPS", "three lengths in mm above 0"),
+        (np.zeros((2, 2, 2)), (1, 1), "LPS", "three lengths in mm above 0"),
+        (np.zeros((2, 2, 2)), (1, 1, 1), "LPX", "orientation 'LPX'"),
+    ],
+)
+def test_from_array_refuses(hu: np.ndarray, spacing: tuple, codes: str, words: str) -> None:
+    with pytest.raises(CtgridError, match=words):
+        Volume.from_array(hu, spacing, orientation=codes)
+
+
+def test_numpy_sees_the_voxels(chest_volume: Volume) -> None:
+    assert np.asarray(chest_volume) is chest_volume.hu
+    copy = np.array(chest_volume)
+    assert not np.shares_memory(copy, chest_volume.hu)
+    assert np.asarray(chest_volume, dtype=np.float64).dtype == np.float64
+    assert np.mean(chest_volume) == np.mean(chest_volume.hu)
+    with pytest.raises(ValueError, match="must be copied"):
+        np.array(chest_volume, dtype=np.float64, copy=False)
+
+
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "SAL", "PIR"])
 def test_reoriented_keeps_points(chest_volume: Volume, codes: str) -> None:
     hu = chest_volume.hu.copy()

@@ -18,12 +18,12 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.shards import Shard
 from ctgrid.data.stored import StoreSlices, stored_volumes
 from ctgrid.scan.grid import gray_to_rgb, to_grid
+from ctgrid.scan.windows import FULL_WINDOW_HU
 
 if TYPE_CHECKING:
     from ctgrid.data.store import Store
 
 MANIFEST = "manifest.json"
-WINDOW_HU = (-1000.0, 1000.0)
 GRAYS = 255
 TEXT = "ctgrid"
 """Key of the PNG text in which every picture says what it shows."""
@@ -63,7 +63,7 @@ def grid_runs(slices: int, k: int, stride: int = 1) -> Iterator[list[int]]:
             yield list(range(first + offset, first + block, stride))
 
 
-def to_gray(hu: np.ndarray, window_hu: tuple[float, float] = WINDOW_HU) -> np.ndarray:
+def to_gray(hu: np.ndarray, window_hu: tuple[float, float] = FULL_WINDOW_HU) -> np.ndarray:
     """Map HU to 0...255, linear within the window and clipped outside, rounded to the nearest, uint8."""
     low, high = window_hu
     return np.rint((np.clip(hu.astype(np.float32), low, high) - low) * (GRAYS / (high - low))).astype(np.uint8)
@@ -75,7 +75,7 @@ def export_grids(
     names: Iterable[str] | None = None,
     *,
     stride: int = 1,
-    window_hu: tuple[float, float] = WINDOW_HU,
+    window_hu: tuple[float, float] = FULL_WINDOW_HU,
     overwrite: bool = False,
     workers: int = 1,
     progress: Progress = silent,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.base.record import peak_memory_mib, plain
 from ctgrid.data.store.report import Row
 from ctgrid.data.store.store import Store, StoreSettings
@@ -66,13 +66,13 @@ def prepare_case(job: Job) -> Row:
     except CannotWrite:
         raise
     except OutsideProtocol as error:
-        row |= {"status": "skipped", "reason": _one_line(error)}
+        row |= {"status": "skipped", "reason": one_line(str(error))}
     except MemoryError:
         row["reason"] = "not enough memory"
     except CtgridError as error:
-        row["reason"] = _one_line(error)
+        row["reason"] = one_line(str(error))
     except Exception as error:  # one bad scan never stops a run
-        row["reason"] = f"unexpected {type(error).__name__}: {_one_line(error) or 'no message'}"
+        row["reason"] = f"unexpected {type(error).__name__}: {one_line(str(error)) or 'no message'}"
     row |= {"seconds": round(time.perf_counter() - start, 3), "peak_mib": peak_memory_mib().get("process")}
     return row
 
@@ -202,7 +202,3 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
     passed_over = [item for item in provenance.get("series_list", []) if not item.get("chosen")]
     told = {**{key: provenance.get(key) for key in ("notes", "warnings")}, "passed_over": passed_over}
     return found | {key: value for key, value in told.items() if value}
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.scan.hu.modes import HuMode
 
 
 class StoreSettings(BaseModel):
@@ -31,7 +32,7 @@ class StoreSettings(BaseModel):
     slices: int = Field(default=201, ge=1, le=10000)
     parity: bool = False
     fov_mm: float | None = Field(default=None, gt=0, le=10000)
-    hu: Literal["auto", "stored", "header", "sidecar"] = "auto"
+    hu: HuMode = "auto"
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> StoreSettings:

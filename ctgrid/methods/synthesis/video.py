@@ -17,12 +17,10 @@ from ctgrid.methods.synthesis.pipeline import SynthesisPipeline, Work, hu_of
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.scan.protocols.canonical import DISPLAY
 from ctgrid.scan.protocols.oriented import turn_images
-
-LUNG_HU = (-1350.0, 150.0)
-"""The lung window, level -600 and width 1500 HU: black and white of a CT model's movies."""
+from ctgrid.scan.windows import LUNG_WINDOW_HU
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VideoPipeline(SynthesisPipeline):
     """Make movies with a loaded model of video clips or of CT.
 
@@ -32,7 +30,7 @@ class VideoPipeline(SynthesisPipeline):
 
     contents = ("ct", "video")
 
-    window_hu: tuple[float, float] = LUNG_HU
+    window_hu: tuple[float, float] = LUNG_WINDOW_HU
 
     def finish(self, images: Tensor, size: int) -> Tensor:
         """Turn images (B, C, S, S) in [-1, 1] into frames (B, size, size, 3) or gray (B, size, size), uint8."""

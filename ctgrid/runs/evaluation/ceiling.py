@@ -23,9 +23,10 @@ from ctgrid.scan.grid import downsample, from_grid, to_grid
 from ctgrid.scan.protocols.canonical import DISPLAY, to_canonical
 from ctgrid.scan.protocols.resample import denormalise
 from ctgrid.scan.volume import Volume
+from ctgrid.scan.windows import FULL_WINDOW_HU, LUNG_WINDOW_HU, SOFT_TISSUE_WINDOW_HU
 from ctgrid.stages.codecs.codecs import Codec
 
-WINDOWS_HU = {"full": (-1000.0, 1000.0), "lung": (-1350.0, 150.0), "soft_tissue": (-160.0, 240.0)}
+WINDOWS_HU = {"full": FULL_WINDOW_HU, "lung": LUNG_WINDOW_HU, "soft_tissue": SOFT_TISSUE_WINDOW_HU}
 """Windows that both images are clipped to; their width is the data range of PSNR and SSIM."""
 MOST_SLICES = 32
 """Slices looked at where none are named: evenly spaced."""

@@ -11,10 +11,10 @@ from ctgrid.metrics.edges import edge_gain, gradient_correlation
 from ctgrid.metrics.reconstruction import MS_LEAST_SIDE, ms_ssim, psnr, ssim
 from ctgrid.metrics.regions import difference, tissue_masks
 from ctgrid.metrics.spectrum import noise_power_spectrum
-from ctgrid.runs.evaluation.noise import WINDOW_HU
+from ctgrid.scan.windows import FULL_WINDOW_HU, LUNG_WINDOW_HU, SOFT_TISSUE_WINDOW_HU
 
-VIEWS_HU = {"lung": (-1350.0, 150.0), "soft": (-160.0, 240.0)}
-"""Windows that radiologists look through: level -600 width 1500, level 40 width 400."""
+VIEWS_HU = {"lung": LUNG_WINDOW_HU, "soft": SOFT_TISSUE_WINDOW_HU}
+"""Windows that radiologists look through, by the names of their measures."""
 
 PATCH_PX = 64
 PATCH_HU = (-150.0, 200.0)
@@ -33,7 +33,7 @@ def measure_slice(found: np.ndarray, clean: np.ndarray) -> dict[str, float]:
         ``psnr`` and ``ssim`` over 2000 HU, the same as ``psnr_lung`` ... through :data:`VIEWS_HU`, ``ms_ssim``,
         ``edge`` and ``edge_gain``; NaN where a slice is too small.
     """
-    low, high = WINDOW_HU
+    low, high = FULL_WINDOW_HU
     found, clean = (np.clip(image.astype(np.float64), low, high) for image in (found, clean))
     row = {"psnr": psnr(found, clean, high - low), "ssim": ssim(found - low, clean - low, high - low)}
     large = min(clean.shape) >= MS_LEAST_SIDE
@@ -62,7 +62,7 @@ def measure_tissues(
     """
     row: dict[str, float | None] = {}
     for name, mask in tissue_masks(clean, body, lungs).items():
-        off = difference(np.clip(found, *WINDOW_HU), np.clip(clean, *WINDOW_HU), mask)
+        off = difference(np.clip(found, *FULL_WINDOW_HU), np.clip(clean, *FULL_WINDOW_HU), mask)
         row[f"hu_bias_{name}"] = round(off.bias_hu, 3) if off.voxels else None
         row[f"residual_{name}"] = round(off.spread_hu, 3) if off.voxels else None
     return row
@@ -98,5 +98,5 @@ def residual_spectrum(
                 place = slice(y, y + PATCH_PX), slice(x, x + PATCH_PX)
                 soft = (b[place] >= PATCH_HU[0]) & (b[place] <= PATCH_HU[1])
                 if soft.mean() >= PATCH_SHARE:
-                    patches.append(np.clip(a[place], *WINDOW_HU) - b[place].astype(np.float64))
+                    patches.append(np.clip(a[place], *FULL_WINDOW_HU) - b[place].astype(np.float64))
     return noise_power_spectrum(np.stack(patches), spacing_mm) if patches else None

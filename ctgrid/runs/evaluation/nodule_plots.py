@@ -10,8 +10,8 @@ import numpy as np
 
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.plots import PANEL_INCHES, new_figure, save_figure, show
+from ctgrid.scan.windows import NODULE_WINDOW_HU
 
-WINDOW_HU = (-1000.0, 0.0)
 VISIBLE = (6.0, 200.0)
 """Nodules of this diameter in mm and contrast in HU, or more, must not be lost."""
 
@@ -45,8 +45,9 @@ def draw_nodules(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
         axes = figure.subplots(3, len(panels), squeeze=False)
         for (stack, title), column in zip(panels, axes.T, strict=True):
             for image, name, axis in zip(stack, ROWS, column, strict=True):
-                show(axis, image, WINDOW_HU, title if name == "clean" else name)
-        figure.suptitle(f"{volume}, {noise}: 40 mm squares, {WINDOW_HU[0]:g} to {WINDOW_HU[1]:g} HU", fontsize=9)
+                show(axis, image, NODULE_WINDOW_HU, title if name == "clean" else name)
+        low, high = NODULE_WINDOW_HU
+        figure.suptitle(f"{volume}, {noise}: 40 mm squares, {low:g} to {high:g} HU", fontsize=9)
         paths.append(save_figure(figure, folder / "nodules.png"))
     return paths
 

@@ -17,9 +17,9 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.denoising.result import MOST_HU
 from ctgrid.scan.volume import Volume
+from ctgrid.scan.windows import FULL_WINDOW_HU
 
 Kind = Literal["gaussian", "low-dose"]
-WINDOW_HU = (-1000.0, 1000.0)
 STREAM = 606
 """Number that names evaluation's noise among the streams of a seed."""
 
@@ -46,7 +46,7 @@ class Noise:
         of all levels is one pattern, scaled.
 
         Args:
-            clean: the scan, clipped to :data:`WINDOW_HU`.
+            clean: the scan, clipped to :data:`FULL_WINDOW_HU`.
             indices: (m,) slices wanted.
             seed: of the noise.
             progress: called where it takes long.
@@ -91,8 +91,8 @@ def parse_noise(text: str) -> list[Noise]:
 
 
 def clipped(volume: Volume) -> Volume:
-    """Return a volume clipped to :data:`WINDOW_HU`, its dtype kept."""
-    low, high = WINDOW_HU
+    """Return a volume clipped to :data:`FULL_WINDOW_HU`, its dtype kept."""
+    low, high = FULL_WINDOW_HU
     return Volume(
         np.clip(volume.hu, volume.hu.dtype.type(low), volume.hu.dtype.type(high)), volume.affine, volume.record
     )

@@ -10,11 +10,11 @@ import numpy as np
 
 from ctgrid.base.files import atomic_output
 from ctgrid.runs.evaluation.keep import Kept, case_folder, kept_cases
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CHEST_WINDOW_HU = (-1000.0, 400.0)
 DIFFERENCE_HU = 200.0
 """Differences from the clean slice are drawn from minus to plus this."""
 

@@ -17,13 +17,13 @@ from ctgrid.base.record import version_of
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice
-from ctgrid.runs.evaluation.noise import WINDOW_HU
 from ctgrid.runs.evaluation.results import Results, case_hash
 from ctgrid.runs.evaluation.samples import Sample
 from ctgrid.runs.evaluation.slices import parse_slices
 from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscalers
 from ctgrid.scan.grid import downsample
 from ctgrid.scan.protocols.resample import SCALE_HU
+from ctgrid.scan.windows import FULL_WINDOW_HU
 
 KIND = "super-resolution"
 PROTOCOL = "super-resolution@1"
@@ -193,7 +193,7 @@ def run_cases(
             found[part] = made[:, 0].numpy() * SCALE_HU
         means = mean_of(measure_slice(a, b) for a, b in zip(found, full, strict=True))
         keep_case(out, sample.name, condition, method, indices, found)
-        low, high = WINDOW_HU
+        low, high = FULL_WINDOW_HU
         yield {
             "volume": sample.name,
             "method": method,

@@ -11,7 +11,8 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
-from ctgrid.runs.report.drawing import CHEST_WINDOW_HU, check_window, pixels_of, place_tile, windowed
+from ctgrid.runs.report.drawing import check_window, pixels_of, place_tile, windowed
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume

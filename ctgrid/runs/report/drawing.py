@@ -12,8 +12,6 @@ from ctgrid.base.errors import CtgridError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-CHEST_WINDOW_HU = (-1000.0, 400.0)
-
 
 def check_window(window: tuple[float, float]) -> None:
     """Refuse a window that is not two increasing HU values.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.runs.report.animation import Items, Plane, planes_of
-from ctgrid.runs.report.drawing import CHEST_WINDOW_HU, check_window, pixels_of, place_tile, windowed, write_text
+from ctgrid.runs.report.drawing import check_window, pixels_of, place_tile, windowed, write_text
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:
     from PIL.Image import Image

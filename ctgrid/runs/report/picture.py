@@ -12,7 +12,6 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.runs.report.drawing import (
-    CHEST_WINDOW_HU,
     check_window,
     pixels_of,
     place_tile,
@@ -20,6 +19,7 @@ from ctgrid.runs.report.drawing import (
     write_text,
 )
 from ctgrid.scan.geometry import reorient, spacing_mm
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, check_output, full_suffix
 from ctgrid.runs.report.animation import FPS, Items, Plane
-from ctgrid.runs.report.drawing import CHEST_WINDOW_HU
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume

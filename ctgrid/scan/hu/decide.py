@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.hu.evidence import LEAST_AIR, Evidence, decisive, evidence_of, evidence_sample
+from ctgrid.scan.hu.modes import HU_MODES
 from ctgrid.scan.hu.readings import (
     STORED,
     Reading,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ctgrid.scan.formats.stored import StoredScan
     from ctgrid.scan.hu.metadata import MetadataTable
 
-HU_MODES = ("auto", "stored", "header", "sidecar")
 USUAL_INTERCEPTS = (-1024.0, -1000.0, -8192.0)
 """Of scanners, and of collections: values that would be a CT by one of these were hardly meant as HU."""
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-SCALE_HU = 1000.0  # [-1000, 1000] HU <-> [-1, 1]
+from ctgrid.scan.windows import FULL_WINDOW_HU
+
+SCALE_HU = FULL_WINDOW_HU[1]  # [-1000, 1000] HU <-> [-1, 1]
 
 
 def normalise(hu: np.ndarray) -> np.ndarray:

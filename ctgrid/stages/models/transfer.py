@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import sha256_of
 from ctgrid.base.progress import Progress, silent
 from ctgrid.stages.models.manifest import FileEntry, megabytes
-from ctgrid.stages.models.transport import RemoteFile, Transport, one_line
+from ctgrid.stages.models.transport import RemoteFile, Transport
 
 RETRIES = 5
 """Attempts in a row that may bring nothing before a file is given up."""
@@ -130,7 +130,7 @@ class Transfer:
             failures = 0 if now > have else failures + 1
             if failures >= RETRIES:
                 kept = f"; {now} bytes are kept, fetch again to go on" if now else ""
-                raise CtgridError(f"{self.transport.name}: {path}: {one_line(reason)}{kept}") from reason
+                raise CtgridError(f"{self.transport.name}: {path}: {reason_of(reason)}{kept}") from reason
             time.sleep(WAIT_S)
 
     def _append(self, path: str, part: Path, have: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.stages.models.catalogue import HubName
 
 TIMEOUT_S = 20.0
@@ -116,20 +116,15 @@ def explained(name: HubName) -> Iterator[None]:
         elif status == 404:
             what = f"{hub} has no such model or file; check the name, and HF_TOKEN where it is private"
         else:
-            what = f"{hub} answers with an error: {one_line(error)}"
+            what = f"{hub} answers with an error: {reason_of(error)}"
         raise CtgridError(f"{name}: {what}") from error
     except errors.HTTPError as error:
-        why = one_line(error)
+        why = reason_of(error)
         raise CtgridError(f"{name}: cannot reach {hub} ({why}); check HF_ENDPOINT and the network") from error
     except (errors.OfflineModeIsEnabled, errors.FileMetadataError) as error:
-        raise CtgridError(f"{name}: {one_line(error)}") from error
+        raise CtgridError(f"{name}: {reason_of(error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CtgridError(f"{name}: {hub} does not answer as a hub does ({one_line(error)})") from error
-
-
-def one_line(error: BaseException) -> str:
-    """Return what an exception says, without line breaks, or its kind where it says nothing."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise CtgridError(f"{name}: {hub} does not answer as a hub does ({reason_of(error)})") from error
 
 
 def _address(text: str) -> str:

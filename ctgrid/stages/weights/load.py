@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.weights.checkpoints import Checkpoint, read_checkpoint
-from ctgrid.stages.weights.weights import WeightsName, one_line, own_copy
+from ctgrid.stages.weights.weights import WeightsName, own_copy
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def build(checkpoint: Checkpoint) -> DiT:
         with torch.device("meta"):  # shapes alone: initial weights would be thrown away
             model = DiT(**config)
     except (CtgridError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-        raise CtgridError(f"{path}: no DiT can have its configuration: {one_line(error)}") from error
+        raise CtgridError(f"{path}: no DiT can have its configuration: {reason_of(error)}") from error
     _check_fit(path, model.state_dict(), tensors)
     state = {}
     for name, tensor in tensors.items():

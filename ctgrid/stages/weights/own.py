@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from ctgrid.base.errors import CtgridError
-from ctgrid.stages.weights.weights import one_line, own_copy, read_folder
+from ctgrid.base.errors import CtgridError, reason_of
+from ctgrid.stages.weights.weights import own_copy, read_folder
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -30,11 +30,11 @@ def load_own(network_class: type[Network], folder: Path, what: str) -> Network:
         with torch.device("meta"):  # shapes alone: initial weights would be thrown away
             network: Network = own.from_config(config)
     except Exception as error:  # diffusers and the network have many for a config that makes no sense
-        raise CtgridError(f"{folder}: config.json makes no {what}: {one_line(error)}") from error
+        raise CtgridError(f"{folder}: config.json makes no {what}: {reason_of(error)}") from error
     try:
         tensors = read_folder(folder).tensors
     except CtgridError as error:
-        raise CtgridError(f"{folder}: the {what}'s weights could not be read: {one_line(error)}") from error
+        raise CtgridError(f"{folder}: the {what}'s weights could not be read: {reason_of(error)}") from error
     wanted = network.state_dict()
     missing = sorted(set(wanted) - set(tensors))
     if missing:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.stages.weights.weight_sets import choose_set
 
 PICKLED = (".pt", ".pth", ".ckpt", ".bin")
@@ -101,7 +101,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CtgridError(f"{path}: not readable as JSON: {one_line(error)}") from error
+        raise CtgridError(f"{path}: not readable as JSON: {reason_of(error)}") from error
     if not isinstance(content, dict):
         raise CtgridError(f"{path}: holds a {type(content).__name__}, expected a JSON object")
     return content
@@ -126,11 +126,6 @@ def check_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def own_copy(tensor: Tensor) -> Tensor:
     """Return a tensor as contiguous float32 of its own: views of a mapped file lie unaligned, and the file may go."""
     return tensor.to(torch.float32, copy=True).contiguous()
-
-
-def one_line(error: BaseException) -> str:
-    """First line of an error's message, or its kind."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def _read_shards(index: Path) -> Weights:
@@ -161,7 +156,7 @@ def _read_safetensors(path: Path, weights: WeightsName | None) -> Weights:
             metadata: dict[str, Any] = dict(file.metadata() or {})
         config = json.loads(metadata.pop("config", "{}"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise CtgridError(f"{path}: not a readable safetensors file: {one_line(error)}") from error
+        raise CtgridError(f"{path}: not a readable safetensors file: {reason_of(error)}") from error
     metadata |= config if isinstance(config, dict) else {}
     several = choose_set(path, tensors, weights)
     return (
@@ -203,7 +198,7 @@ def _load(path: Path) -> Mapping[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # a damaged or hostile pickle fails in any way it likes
         held = re.search(r"GLOBAL ([\w.]+)", str(error))
-        reason = f"it holds {held[1]}" if held else one_line(error)
+        reason = f"it holds {held[1]}" if held else reason_of(error)
         raise CtgridError(
             f"{path}: cannot be read safely as a torch checkpoint (damaged, or holding more than tensors; "
             f"save the state dict alone, best as .safetensors): {reason}"

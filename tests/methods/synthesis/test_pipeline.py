@@ -14,8 +14,10 @@ import pytest
 import torch
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.methods.denoising.pipeline import DenoisePipeline
 from ctgrid.methods.synthesis.pipeline import Synthesis, SynthesisPipeline
 from ctgrid.methods.synthesis.settings import REFINE_NOISE_MM, Settings
+from ctgrid.methods.synthesis.video import VideoPipeline
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.cells import decode_cells, refine, sample_cells, z_of
 from ctgrid.stages.schedules import hierarchical
@@ -34,6 +36,13 @@ def relative(make_model: Callable[..., Path]) -> SynthesisPipeline:
     """A model of the paper's kind: relative positions, whole grids encoded, known cells replaced."""
     folder = make_model(absolute_z=False, cell_encoding="grid", conditioning="replace", fov_mm=None, extent_mm=None)
     return SynthesisPipeline.load(str(folder), "cpu", "float32")
+
+
+def test_repr_is_one_short_line(pipeline: SynthesisPipeline) -> None:
+    assert repr(pipeline) == f"SynthesisPipeline({pipeline.bundle.name}, cpu, float32)"
+    for kind in (DenoisePipeline, VideoPipeline):
+        other = kind(pipeline.bundle, pipeline.device, pipeline.dtype)
+        assert repr(other) == f"{kind.__name__}({pipeline.bundle.name}, cpu, float32)"
 
 
 def network_calls(pipeline: SynthesisPipeline, made: Synthesis) -> list[tuple[int, int]]:

@@ -11,9 +11,7 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.metrics.flicker import flicker
 from ctgrid.metrics.sequence import joint_ratio
-
-SHOWN_HU = (-1000.0, 400.0)
-"""Window in which flicker is measured on 8 bits, as of any moving picture."""
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 LONGEST_PERIOD = 64
 NEAR = 9
@@ -21,12 +19,12 @@ NEAR = 9
 
 
 def chest_flicker(hu: np.ndarray) -> float:
-    """Return :func:`ctgrid.metrics.flicker` of slices shown in :data:`SHOWN_HU`, on the scale 0 … 255.
+    """Return :func:`ctgrid.metrics.flicker` of slices shown in the window of the chest, on the scale 0 … 255.
 
     Args:
         hu: (n, S, S), n at least 2.
     """
-    low, high = SHOWN_HU
+    low, high = CHEST_WINDOW_HU
     return flicker(((image.clip(low, high) - low) * (255 / (high - low))).round().astype(np.uint8) for image in hu)
 
 

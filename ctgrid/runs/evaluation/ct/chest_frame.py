@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctgrid.metrics.regions import BODY_HU, LUNG_HU
+from ctgrid.metrics.regions import BODY_HU, LUNG_BELOW_HU
 from ctgrid.runs.evaluation.ct.masks import filled, largest, opened
 from ctgrid.scan.protocols.body import body_centre
 from ctgrid.scan.protocols.resample import SCALE_HU, denormalise, linear_taps, normalise, resize_plane
@@ -75,7 +75,7 @@ def chest_frame(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> Chest
     framed = planes[lower - lower[0]] * (1 - share) + planes[upper - lower[0]] * share
     body = filled(largest(opened(framed > BODY_HU)))
     extent = len(hu) * spacing_mm[0]
-    return ChestFrame(framed, body, (framed < LUNG_HU) & body, extent / HEIGHTS, extent, spacing_mm[0])
+    return ChestFrame(framed, body, (framed < LUNG_BELOW_HU) & body, extent / HEIGHTS, extent, spacing_mm[0])
 
 
 def _parts(planes: np.ndarray, size: int = 16) -> list[np.ndarray]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ctgrid.runs.evaluation.plots import CHEST_WINDOW_HU, DIFFERENCE_HU, PANEL_INCHES, new_figure, save_figure, show
+from ctgrid.runs.evaluation.plots import DIFFERENCE_HU, PANEL_INCHES, new_figure, save_figure, show
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 MOST_PAIRS = 6
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from ctgrid.metrics.regions import body_mask
 from ctgrid.runs.evaluation.ct.shrunk import shrunk
+from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 Features = Callable[[np.ndarray], np.ndarray]
 """From slices (n, S, S) in HU to (n, d) numbers that describe each."""
 
 SIDE = 16
-SHOWN_HU = (-1000.0, 400.0)
 LEAST_SPREAD = 0.2
 
 
@@ -58,7 +58,7 @@ def framed(small: np.ndarray, body: np.ndarray) -> np.ndarray:
     from torch.nn.functional import adaptive_avg_pool2d
 
     rows, columns = (_extent(np.asarray(body.any(axis=axis))) for axis in (2, 1))
-    low, high = SHOWN_HU
+    low, high = CHEST_WINDOW_HU
     unit = (small[:, rows, columns].clip(low, high).astype(np.float32) - low) / (high - low)
     pooled = adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(unit))[:, None], SIDE)
     return rearrange(pooled.double().numpy(), "n 1 y x -> n (y x)")

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from einops import rearrange, repeat
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import sha256_of
 from ctgrid.runs.evaluation.fidelity.protocol import DetectorSpec
-from ctgrid.stages.weights.weights import one_line
 
 BATCH_FRAMES = 32
 """Frames that go through a detector at once, in clips or alone, unless told otherwise."""
@@ -105,7 +104,7 @@ class Detector:
                 raise
             called = ", ".join(f"{key}={value}" for key, value in self.kwargs.items())
             raise CtgridError(
-                f"{self.path} fails on uint8 {images.shape} with {called or 'no arguments'}: {one_line(error)}"
+                f"{self.path} fails on uint8 {images.shape} with {called or 'no arguments'}: {reason_of(error)}"
             ) from error
         return self._checked(features, len(images))
 
@@ -114,7 +113,7 @@ class Detector:
             try:
                 loaded: Any = torch.jit.load(str(self.path), map_location=self.device)
             except (RuntimeError, ValueError, OSError) as error:
-                raise CtgridError(f"{self.path} is no TorchScript file: {one_line(error)}") from error
+                raise CtgridError(f"{self.path} is no TorchScript file: {reason_of(error)}") from error
             self._loaded.append(loaded.eval())
         return self._loaded[0]
 

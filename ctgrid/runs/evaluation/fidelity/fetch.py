@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.progress import Progress, silent
 from ctgrid.runs.evaluation.fidelity.detectors import detectors_folder
 from ctgrid.stages.models.catalogue import is_offline
 from ctgrid.stages.models.transfer import Transfer
-from ctgrid.stages.models.transport import TIMEOUT_S, RemoteFile, one_line
+from ctgrid.stages.models.transport import TIMEOUT_S, RemoteFile
 
 ADDRESSES: Mapping[str, str] = {
     "i3d_torchscript.pt": "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
@@ -136,7 +136,7 @@ def _transfer(
         Transfer(transport, "", partial, {name: RemoteFile()}, wanted, progress).run()
     except (HfHubHTTPError, HTTPError) as error:
         raise CtgridError(
-            f"cannot fetch {name} from {addresses[name]}: {one_line(error)}; bring the file by other means and put it "
+            f"cannot fetch {name} from {addresses[name]}: {reason_of(error)}; bring the file by other means and put it "
             f"into {partial.parent}"
         ) from error
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from ctgrid.base.errors import one_line
 from ctgrid.runs.evaluation.table import markdown, number
 from ctgrid.runs.report.html.markup import Markup, element
 
@@ -125,10 +126,10 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table as Markdown."""
-        rows = [[_one_line(self.cell(row, column)) for column in self.columns] for row in self.rows]
-        lines = [f"**{_one_line(self.title)}** ({self.mark})", "", markdown([c.heading for c in self.columns], rows)]
+        rows = [[_table_text(self.cell(row, column)) for column in self.columns] for row in self.rows]
+        lines = [f"**{_table_text(self.title)}** ({self.mark})", "", markdown([c.heading for c in self.columns], rows)]
         for note in self.notes:
-            lines += ["", _one_line(note)]
+            lines += ["", _table_text(note)]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
-def _one_line(words: str) -> str:
+def _table_text(words: str) -> str:
     """Return text that breaks neither a Markdown table nor the document around it."""
     escaped = words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
-    return " ".join(escaped.split())
+    return one_line(escaped)

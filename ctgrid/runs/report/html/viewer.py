@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ctgrid.runs.report.html.block import KNOTS_HU, MAX_SIDE, MAX_SLICES, Block, embed, hu_table
 from ctgrid.runs.report.html.markup import Markup, element, join, json_block
 from ctgrid.runs.report.html.page import page, part
+from ctgrid.scan.windows import BONE_WINDOW_HU, LUNG_WINDOW_HU, SOFT_TISSUE_WINDOW_HU, centre_and_width
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume
 
 WINDOWS: dict[str, tuple[str, float, float]] = {
-    "lung": ("Lung", -600, 1500),
-    "soft": ("Soft tissue", 40, 400),
-    "bone": ("Bone", 400, 1800),
-    "full": ("Full", (KNOTS_HU[0] + KNOTS_HU[-1]) / 2, KNOTS_HU[-1] - KNOTS_HU[0]),
+    "lung": ("Lung", *centre_and_width(LUNG_WINDOW_HU)),
+    "soft": ("Soft tissue", *centre_and_width(SOFT_TISSUE_WINDOW_HU)),
+    "bone": ("Bone", *centre_and_width(BONE_WINDOW_HU)),
+    "full": ("Full", *centre_and_width((KNOTS_HU[0], KNOTS_HU[-1]))),
 }
 """Presets: name, level and width in HU."""
 

@@ -18,6 +18,7 @@ from ctgrid.base.record import version_of
 from ctgrid.scan.formats.dicom.files import looks_like_dicom
 from ctgrid.scan.formats.stored import MARK, UNCONFIRMED, hu_confirmed
 from ctgrid.scan.geometry import is_sheared, to_lps
+from ctgrid.scan.windows import LUNG_WINDOW_HU, SOFT_TISSUE_WINDOW_HU, centre_and_width
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _SQUARE = 1e-4  # cosine between rows and columns
 _LARGEST = 65535  # rows, columns, and the span of 16 bits
 _INTERCEPT = -1024
-_WINDOWS = {"LUNG": (-600.0, 1500.0), "MEDIASTINUM": (40.0, 400.0)}  # centre, width in HU
+_WINDOWS_HU = {"LUNG": LUNG_WINDOW_HU, "MEDIASTINUM": SOFT_TISSUE_WINDOW_HU}
 
 
 def write_dicom(
@@ -148,9 +149,10 @@ def _common(
     if data.LossyImageCompression == "01" and record.get("lossy_ratio"):
         data.LossyImageCompressionRatio = str(record["lossy_ratio"]).split("\\")
     data.RescaleIntercept, data.RescaleSlope, data.RescaleType = str(intercept), "1", "HU"
-    data.WindowCenter = [_ds(centre) for centre, _ in _WINDOWS.values()]
-    data.WindowWidth = [_ds(width) for _, width in _WINDOWS.values()]
-    data.WindowCenterWidthExplanation = list(_WINDOWS)
+    shown = [centre_and_width(window) for window in _WINDOWS_HU.values()]
+    data.WindowCenter = [_ds(centre) for centre, _ in shown]
+    data.WindowWidth = [_ds(width) for _, width in shown]
+    data.WindowCenterWidthExplanation = list(_WINDOWS_HU)
     return data
 
 

@@ -44,7 +44,7 @@ def read_itk(path: Path) -> StoredScan:
                 image = reader.Execute()
         except RuntimeError as error:
             raise CtgridError(f"{path} cannot be read: {_reason(error)}") from error
-    scan = _scan(image, path, "nrrd" if is_nrrd else "metaimage")
+    scan = itk_scan(image, path, "nrrd" if is_nrrd else "metaimage")
     stated = nrrd_stated(path, fields, scan.values.dtype) if is_nrrd else metaimage_stated(path, fields)
     affine = scan.affine.copy()
     affine[:3] *= np.array(stated.mm)[:, None]
@@ -72,14 +72,7 @@ def write_itk(path: Path, values: np.ndarray, affine: np.ndarray, marked: bool =
     """
     import SimpleITK as sitk
 
-    columns = to_lps(affine)
-    spacing = np.linalg.norm(columns[:3, :3], axis=0)
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((columns[:3, :3] / spacing).ravel().tolist())
-    image.SetOrigin(columns[:3, 3].tolist())
-    if marked:
-        image.SetMetaData(_MARK_KEY, MARK)
+    image = itk_image(values, affine, marked)
     with itk_writable(path) as name:
         try:
             with quiet():
@@ -88,7 +81,32 @@ def write_itk(path: Path, values: np.ndarray, affine: np.ndarray, marked: bool =
             raise CtgridError(f"cannot write {path}: {_reason(error)}") from error
 
 
-def _scan(image: SimpleITK.Image, path: Path, name: str) -> StoredScan:
+def itk_image(values: np.ndarray, affine: np.ndarray, marked: bool = True) -> SimpleITK.Image:
+    """Make an image in memory; arguments as of :func:`write_itk`."""
+    import SimpleITK as sitk
+
+    columns = to_lps(affine)
+    spacing = np.linalg.norm(columns[:3, :3], axis=0)
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((columns[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin(columns[:3, 3].tolist())
+    if marked:
+        image.SetMetaData(_MARK_KEY, MARK)
+    return image
+
+
+def itk_scan(image: SimpleITK.Image, path: Path, name: str) -> StoredScan:
+    """Take the voxels and the affine of an image in memory.
+
+    Args:
+        image: Of three dimensions, or more of length 1.
+        path: What to name in an error.
+        name: Of its format.
+
+    Raises:
+        CtgridError: Another number of dimensions, more than one value per voxel, or a broken affine.
+    """
     import SimpleITK as sitk
 
     kind = image.GetPixelIDTypeAsString()

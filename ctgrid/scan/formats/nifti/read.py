@@ -102,14 +102,25 @@ def write_nifti(
         image = type(like)(array.reshape(like.shape), None, header)
         image.header.set_slope_inter(1.0, 0.0)
     else:
-        image = nibabel.Nifti1Image(array, affine, dtype=values.dtype)
-        image.header.set_xyzt_units("mm")
-        image.header.set_slope_inter(1.0, 0.0)
-        if marked:
-            image.header["descrip"] = MARK.encode("ascii")
-        image.set_qform(affine, code="scanner")
-        image.set_sform(affine, code="scanner")
+        image = nifti_image(values, affine, marked)
     nibabel.save(image, path)
+
+
+def nifti_image(values: np.ndarray, affine: np.ndarray, marked: bool = True) -> Any:
+    """Make an image in memory, a view of the values; arguments as of :func:`write_nifti`.
+
+    Its header holds the affine as float32, as the format does; ``image.affine`` is exact.
+    """
+    import nibabel
+
+    image = nibabel.Nifti1Image(values.transpose(2, 1, 0), affine, dtype=values.dtype)
+    image.header.set_xyzt_units("mm")
+    image.header.set_slope_inter(1.0, 0.0)
+    if marked:
+        image.header["descrip"] = MARK.encode("ascii")
+    image.set_qform(affine, code="scanner", update_affine=False)
+    image.set_sform(affine, code="scanner", update_affine=False)
+    return image
 
 
 def slices_in(path: Path) -> int:
