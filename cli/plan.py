@@ -31,6 +31,9 @@ def command(
     """Read the recipe, plan, print; nothing is written."""
     with progress_bar() as progress:
         progress("planning", 0, 1)
+        from ctgrid.base.lean import import_diffusers
+
+        import_diffusers()
         from ctgrid.methods.training.config import load_config
         from ctgrid.methods.training.plan import plan
 

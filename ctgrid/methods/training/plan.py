@@ -138,21 +138,24 @@ def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
         parameters = sum(p.numel() for p in network.parameters())
         optimizer = build_optimizer(network, settings)
         batch = no_data({name: value.expand(micro, *value.shape[1:]) for name, value in example.items()})
+        encoding, encoder = 0.0, 0
+        if isinstance(task, GridTask):  # may encode its grids first: apart, for that is the same at any depth
+            before = meter.live
+            meter.restart()
+            with flop_counter() as counter:
+                batch = {**batch, "grid": task.encoded(batch["grid"])}
+            encoding, encoder = float(counter.get_total_flops()), meter.peak - before
         with flop_counter() as counter:  # on its own: it keeps what checkpointing would let go
             loss_pass(task, network, batch, settings)
         optimizer.step()  # makes the moments
         before = meter.live
-        peaks = [loss_pass(task, network, batch, settings, meter)]
-        if isinstance(task, GridTask):  # may encode its grids first, which takes memory of its own
-            latent = task.encoded(batch["grid"])
-            if latent is not batch["grid"]:
-                batch = {**batch, "grid": latent}
-                peaks.append(loss_pass(task, network, batch, settings, meter))
+        peak = loss_pass(task, network, batch, settings, meter)
     trained = sum(p.numel() * p.element_size() for p in network.parameters())
-    inside = [max(peak - before, 0) / 1e9 for peak in peaks]  # the gradients of the step before lie there already
+    inside = max(peak - before, 0) / 1e9  # the gradients of the step before lie there already
     gb = {"weights": weights, "gradients": trained, "optimizer": 2 * trained, "average": trained}
-    memory = {**{name: value / 1e9 for name, value in gb.items()}, "activations": inside[0]}
-    return Imagined(parameters, float(counter.get_total_flops()) * settings.accumulate, memory, inside[-1])
+    memory = {**{name: value / 1e9 for name, value in gb.items()}, "activations": max(inside, encoder / 1e9)}
+    flops = (encoding + float(counter.get_total_flops())) * settings.accumulate
+    return Imagined(parameters, flops, memory, inside)
 
 
 def foresee(config: TrainConfig) -> tuple[Imagined, float]:
