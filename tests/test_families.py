@@ -1,0 +1,76 @@
+"""Each family takes a new member by one registration, and no other edit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from ctgrid.base.draws import generator_for
+from ctgrid.base.errors import CtgridError
+from ctgrid.stages.codecs.adapter import Adapter, Family
+from ctgrid.stages.codecs.codecs import Codec, load_codec
+from ctgrid.stages.codecs.families import FAMILIES
+from ctgrid.stages.models.info import model_info
+
+
+class Folded(torch.nn.Module):
+    """Folds 2 x 2 pixels into channels, and scales them by its one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = {"latent_channels": 4}
+        self.scale = torch.nn.Parameter(torch.tensor(1.0))
+
+
+class FoldedAdapter(Adapter):
+    """A :class:`Folded` as a codec, with nothing but what it must have."""
+
+    latent_channels, downsample, image_channels = 4, 2, 1
+
+    def __init__(self, network: Folded) -> None:
+        self.network = network
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        latent = pixel_unshuffle(images, 2) * self.network.scale
+        return latent, torch.zeros_like(latent)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        return pixel_shuffle(latent / self.network.scale, 2)
+
+    def identifying(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return self.network.config, self.network.state_dict()
+
+
+def load_folded(folder: Path) -> Folded:
+    """Read the weight."""
+    network = Folded()
+    network.load_state_dict(torch.load(folder / "weights.bin", weights_only=True))
+    return network
+
+
+def test_a_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that names the class is read, encodes and decodes; what the network lacks is said."""
+    (tmp_path / "config.json").write_text(json.dumps({"_class_name": "Folded"}))
+    torch.save({"scale": torch.tensor(4.0)}, tmp_path / "weights.bin")
+    with pytest.raises(CtgridError, match="codec class Folded is not supported; use UnshuffleCodec, "):
+        load_codec(tmp_path)
+    with pytest.raises(CtgridError, match="a Folded is no codec"):
+        Codec(Folded(), "toy")
+
+    monkeypatch.setitem(FAMILIES, "Folded", Family(load_folded, FoldedAdapter))
+    codec = load_codec(tmp_path)
+    images = torch.rand(2, 1, 6, 4, generator=generator_for(0)) * 2 - 1
+    latent = codec.encode(images)
+    assert latent.shape == (2, 4, 3, 2) and torch.equal(latent[:, 0], 4 * images[:, 0, ::2, ::2])
+    assert torch.equal(codec.decode(latent), images)
+    assert codec.identity != Codec(Folded(), "toy").identity
+    assert not codec.reads_coarse(4)
+    with pytest.raises(CtgridError, match="shows no fine stage"):
+        codec.described(images)
+    assert model_info(tmp_path)["class"] == "Folded"
