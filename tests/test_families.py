@@ -8,15 +8,21 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
+from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.stages.codecs.adapter import Adapter, Family
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.codecs.families import FAMILIES
+from ctgrid.stages.diffusion import Prediction, Schedule, sample
+from ctgrid.stages.diffusion.samplers import SAMPLERS, Sampler
+from ctgrid.stages.diffusion.solvers import Draw
 from ctgrid.stages.models.info import model_info
+from ctgrid_cli.options import choice
 
 
 class Folded(torch.nn.Module):
@@ -74,3 +80,28 @@ def test_a_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CtgridError, match="shows no fine stage"):
         codec.described(images)
     assert model_info(tmp_path)["class"] == "Folded"
+
+
+class Halving:
+    """Halves x at every step, whatever the network says."""
+
+    def __init__(self, schedule: Schedule, prediction: Prediction) -> None:
+        pass
+
+    def step(self, x: Tensor, output: Tensor, index: int, draw: Draw) -> Tensor:
+        return x / 2
+
+
+def test_a_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sampling, the settings and the command line's choice take it."""
+    noise, option = torch.ones(1, 2, 4, 4), choice("--sampler", SAMPLERS, "")
+    for refused in (lambda: sample(torch.zeros_like, noise, 3, "halving"), lambda: Settings(sampler="halving")):
+        with pytest.raises(CtgridError, match=r"sampler must be one of dpm\+\+, ddim, ddpm, got 'halving'"):
+            refused()
+    with pytest.raises(typer.BadParameter, match=r"'halving' is not one of 'dpm\+\+', 'ddim', 'ddpm'"):
+        option.parser("halving")
+
+    monkeypatch.setitem(SAMPLERS, "halving", Sampler(Halving, "trailing"))
+    made = sample(lambda x, timestep: torch.zeros_like(x), noise, 3, "halving")
+    assert torch.equal(made, noise / 8)
+    assert Settings(sampler="halving").sampler == option.parser("halving") == "halving"

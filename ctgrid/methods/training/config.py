@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.stages.diffusion.samplers import find_sampler
 
 Kind = Literal["codec", "stage1", "stage2", "detail"]
 
 
 YAML_WORDS = {True: {"yes", "on", "true", "y"}, False: {"no", "off", "false", "n"}}
 """What YAML reads as true and false."""
+
+
+def _known_sampler(name: str) -> str:
+    find_sampler(name)
+    return name
 
 
 class _Frozen(BaseModel):
@@ -155,7 +161,7 @@ class GridRecipe(DiffusionRecipe):
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
-    sampler: Literal["dpm++", "ddim", "ddpm"] | None = Field(
+    sampler: Annotated[str, AfterValidator(_known_sampler)] | None = Field(
         None, description="what synthesis takes for this stage, unless told otherwise"
     )
     sampling_steps: PositiveInt | None = Field(None, description="its network calls per grid, likewise")
