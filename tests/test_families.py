@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -15,6 +16,13 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.synthesis.settings import Settings
+from ctgrid.scan.cases import find_cases
+from ctgrid.scan.formats.format import Format, ToWrite, whole_file
+from ctgrid.scan.formats.kinds import FORMATS, output_kind
+from ctgrid.scan.formats.open import check_writable
+from ctgrid.scan.formats.stored import StoredScan
+from ctgrid.scan.names import beside
+from ctgrid.scan.volume import Volume
 from ctgrid.stages.codecs.adapter import Adapter, Family
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.codecs.families import FAMILIES
@@ -105,3 +113,37 @@ def test_a_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     made = sample(lambda x, timestep: torch.zeros_like(x), noise, 3, "halving")
     assert torch.equal(made, noise / 8)
     assert Settings(sampler="halving").sampler == option.parser("halving") == "halving"
+
+
+def read_numpy(path: Path, series: str | None) -> StoredScan:
+    """Read what :func:`write_numpy` wrote."""
+    with np.load(path) as file:
+        return StoredScan(file["hu"], file["affine"], "numpy", details={"written_by_ctgrid": bool(file["marked"])})
+
+
+def write_numpy(path: Path, volume: ToWrite, marked: bool) -> None:
+    """Write values and affine into one file."""
+    with path.open("wb") as stream:
+        np.savez(stream, hu=volume.cast(), affine=volume.affine, marked=marked)
+
+
+def test_a_file_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Volumes are written to and read from its files; the search finds them, and results are named after them."""
+    hu = np.arange(24, dtype=np.int16).reshape(2, 3, 4) - 1000
+    volume, path = Volume(hu, np.diag([-0.7, -0.7, 2.0, 1.0])), tmp_path / "scan.npz"
+    with pytest.raises(CtgridError, match=r"cannot write .*npz: volumes are written as \.nii, "):
+        volume.write(path)
+
+    monkeypatch.setitem(FORMATS, "numpy", Format("numpy", (".npz",), (".npz",), read_numpy, whole_file(write_numpy)))
+    check_writable(path)
+    volume.write(path)
+    back = Volume.read(path)
+    np.testing.assert_array_equal(back.hu, hu)
+    np.testing.assert_array_equal(back.affine, volume.affine)
+    assert back.record["format"] == output_kind(path) == "numpy" and back.record["hu"]["confirmed"]
+    with pytest.raises(CtgridError, match="exists; pass --overwrite"):
+        volume.write(path)
+    with pytest.raises(CtgridError, match="is not DICOM: a series can be chosen only"):
+        Volume.read(path, series="1")
+    assert [case.path for case in find_cases([tmp_path])] == [path]
+    assert beside(path, "_denoised").name == "scan_denoised.npz"
