@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,13 +17,25 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.progress import Progress, silent
+from ctgrid.data.store.inverse import put_back
+from ctgrid.data.store.prepare import prepare
+from ctgrid.data.store.store import Store, StoreSettings
+from ctgrid.data.video.layouts import LAYOUTS, Layout
+from ctgrid.methods.denoising.choice import Choice
+from ctgrid.methods.denoising.methods import METHODS, Method, denoise
+from ctgrid.methods.denoising.result import DenoiseResult, Strength
 from ctgrid.methods.synthesis.settings import Settings
+from ctgrid.methods.training.config import CodecRecipe, VideoRecipe
+from ctgrid.methods.training.video import choose_clips
 from ctgrid.scan.cases import find_cases
 from ctgrid.scan.formats.format import Format, ToWrite, whole_file
 from ctgrid.scan.formats.kinds import FORMATS, output_kind
 from ctgrid.scan.formats.open import check_writable
 from ctgrid.scan.formats.stored import StoredScan
 from ctgrid.scan.names import beside
+from ctgrid.scan.protocols.protocols import PROTOCOLS, Made, Protocol
+from ctgrid.scan.protocols.result import ProtocolResult
 from ctgrid.scan.volume import Volume
 from ctgrid.stages.codecs.adapter import Adapter, Family
 from ctgrid.stages.codecs.codecs import Codec, load_codec
@@ -130,7 +144,7 @@ def write_numpy(path: Path, volume: ToWrite, marked: bool) -> None:
 def test_a_file_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Volumes are written to and read from its files; the search finds them, and results are named after them."""
     hu = np.arange(24, dtype=np.int16).reshape(2, 3, 4) - 1000
-    volume, path = Volume(hu, np.diag([-0.7, -0.7, 2.0, 1.0])), tmp_path / "scan.npz"
+    volume, path = Volume(hu, np.diag([-0.75, -0.75, 2.0, 1.0])), tmp_path / "scan.npz"
     with pytest.raises(CtgridError, match=r"cannot write .*npz: volumes are written as \.nii, "):
         volume.write(path)
 
@@ -147,3 +161,95 @@ def test_a_file_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Volume.read(path, series="1")
     assert [case.path for case in find_cases([tmp_path])] == [path]
     assert beside(path, "_denoised").name == "scan_denoised.npz"
+
+
+@dataclass(frozen=True)
+class TurnedRecord:
+    """The way back from :func:`turn`."""
+
+    protocol: ClassVar[str] = "turned"
+    affine: list[list[float]]
+    hu: Mapping[str, Any]
+    spacing_mm: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"protocol": self.protocol, "affine": self.affine}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TurnedRecord:
+        return cls(data["affine"], {}, (1.0, 1.0, 1.0))
+
+
+def turn(path: Path, metadata: Any, series: str | None, *, k: int, **_: Any) -> Made:
+    """Turn a scan upside down."""
+    volume = Volume.read(path, metadata=metadata, series=series)
+    record = TurnedRecord(volume.affine.tolist(), volume.record["hu"], volume.spacing_mm)
+    fine = volume.hu[::-1]
+    return Made(ProtocolResult(fine, fine[:, ::k, ::k], record), volume.affine, volume.shape)
+
+
+def turn_back(array: np.ndarray, record: TurnedRecord) -> Volume:
+    """Undo :func:`turn`."""
+    return Volume(array[::-1], np.array(record.affine))
+
+
+def test_a_preprocessing_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store is made by it, knows how its slices lie, and leads back; the command line's choice takes it."""
+    hu = (np.arange(6 * 16 * 16, dtype=np.int16) - 1000).reshape(6, 16, 16)
+    volume = Volume(hu, np.diag([-0.75, -0.75, 2.0, 1.0]))
+    volume.write(tmp_path / "scan.nii")
+    option = choice("--protocol", PROTOCOLS, "")
+    with pytest.raises(CtgridError, match="protocol 'turned' is unknown; known are generatect and canonical"):
+        StoreSettings.checked({"protocol": "turned"})
+    with pytest.raises(typer.BadParameter, match="is not one of 'generatect', 'canonical'"):
+        option.parser("turned")
+
+    protocol = Protocol("turned", turn, TurnedRecord.from_json, lambda record: "LPI", turn_back)
+    monkeypatch.setitem(PROTOCOLS, "turned", lambda: protocol)
+    settings = StoreSettings.checked({"protocol": option.parser("turned"), "size": 16, "k": 4, "slices": 6})
+    rows = prepare([tmp_path / "scan.nii"], tmp_path / "x.zarr", settings)
+    assert [row["status"] for row in rows] == ["ok"], rows
+    stored = Store.open(tmp_path / "x.zarr").volume("scan")
+    np.testing.assert_array_equal(stored.read_slices(), hu[::-1])
+    assert stored.orientation == "LPI"
+    back = put_back(stored.read_slices(), stored.record)
+    np.testing.assert_array_equal(back.hu, hu)
+    np.testing.assert_array_equal(back.affine, volume.affine)
+
+
+class Nearer:
+    """Brings every voxel nearer to water."""
+
+    def run(
+        self, volume: Volume, strength: Strength = "auto", *, progress: Progress = silent, seed: int = 2
+    ) -> DenoiseResult:
+        return DenoiseResult(Volume(volume.hu // seed, volume.affine), {}, 1.0, {"method": "nearer", "seed": seed})
+
+
+def test_a_denoising_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is run by its name, with its own settings and no others."""
+    volume = Volume(np.full((2, 3, 4), 90, np.int16), np.eye(4))
+    with pytest.raises(CtgridError, match="no denoising method 'nearer'; there are grid, "):
+        denoise(volume, "nearer")
+
+    method = Method("nearer", "nearer to water", lambda loading: Nearer(), context=0, settings=("seed",))
+    monkeypatch.setitem(METHODS, "nearer", method)
+    assert (denoise(volume, "nearer").hu == 45).all()
+    chosen = Choice.parse("nearer[seed=3]")
+    assert (denoise(volume, chosen.name, **chosen.settings).hu == 30).all()
+    with pytest.raises(CtgridError, match="method 'nearer' has no setting steps; it takes seed"):
+        denoise(volume, "nearer", steps=3)
+
+
+def test_a_layout_of_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe names it, and a run takes the clips of its parts."""
+    for name in ("learn/a.mp4", "learn/b.mp4", "check/c.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="no layout 'school' of video clips; there are folder, sky, taichi, minecraft"):
+        VideoRecipe(layout="school")
+
+    monkeypatch.setitem(LAYOUTS, "school", Layout("school", 64, {"train": ("learn",), "test": ("check",)}))
+    recipe = CodecRecipe(video=VideoRecipe(layout="school"))
+    assert [clip.name for clip in choose_clips(recipe, tmp_path)] == ["a", "b"]
+    assert [clip.name for clip in choose_clips(recipe, tmp_path, part="test")] == ["c"]

@@ -96,10 +96,16 @@ class Monitor(_Frozen):
     wandb: str | None = Field(None, description="name of a Weights & Biases project; needs the package wandb")
 
 
+def _known_layout(name: str) -> str:
+    from ctgrid.data.video.layouts import find_layout
+
+    return find_layout(name).name
+
+
 class VideoRecipe(_Frozen):
     """Clips of video in place of CT volumes; see :mod:`ctgrid.data.video`."""
 
-    layout: Literal["folder", "sky", "taichi", "minecraft"] = Field(description="how folders are named")
+    layout: Annotated[str, AfterValidator(_known_layout)] = Field(description="how folders are named")
     part: Literal["train", "test"] = Field("train", description="of the published split")
     frame_stride: int = Field(1, gt=0, description="every how many frames one counts")
     gray: bool = Field(False, description="luma instead of colour")
