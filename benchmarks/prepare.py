@@ -40,7 +40,7 @@ def simpleitk(path: Path) -> Any:
 
 def ctgrid_pass(path: Path) -> Any:
     """Read it, find its HU, and make both resolutions."""
-    from ctgrid.scan.protocols import generatect_pass
+    from ctgrid.scan.protocols.generatect import generatect_pass
 
     return generatect_pass(path, SIZE, K)
 

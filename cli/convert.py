@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.scan.formats.kinds import writable
 
 from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption
 from .output import describe, finish, warn
@@ -28,7 +29,7 @@ def command(
         Path | None,
         typer.Argument(
             metavar="[OUT]",
-            help="A .nii, .nii.gz, .nrrd or .mha file; else a DICOM folder. If not given: IN.nii.gz beside the input, "
+            help=f"A {' or '.join(writable())} file; else a DICOM folder. If not given: IN.nii.gz beside the input, "
             "where that is no NIfTI file.",
         ),
     ] = None,

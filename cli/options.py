@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -51,6 +52,17 @@ MetadataOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]
 InputArgument = Annotated[Path, typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage file, or a DICOM folder.")]
+
+
+def choice(flag: str, table: Iterable[str], help: str) -> Any:
+    """Make an option that takes a name of a table, whoever has put it there."""
+
+    def parse(text: str) -> str:
+        if text not in table:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(map(repr, table))}.")
+        return text
+
+    return typer.Option(flag, parser=parse, metavar=f"<{'|'.join(table)}>", help=help)
 
 
 def parse_device(text: str) -> str:

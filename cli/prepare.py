@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from .options import HuOption, JsonOption, MetadataOption
+from ctgrid.scan.protocols.protocols import PROTOCOLS
+
+from .options import HuOption, JsonOption, MetadataOption, choice
 from .output import cost, finish, warn
 from .progress import progress_bar
 
@@ -27,9 +29,7 @@ def command(
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="tcp://...", help="A running Dask scheduler, instead.")
     ] = None,
-    protocol: Annotated[
-        Literal["generatect", "canonical"], typer.Option("--protocol", help="How scans are brought to one form.")
-    ] = "generatect",
+    protocol: Annotated[str, choice("--protocol", PROTOCOLS, "How scans are brought to one form.")] = "generatect",
     size: Annotated[int, typer.Option("--size", min=1, help="Rows and columns of the slices.")] = 512,
     k: Annotated[int, typer.Option("--k", min=1, help="Cells per side of a grid image; coarse is size / k.")] = 4,
     slices: Annotated[int, typer.Option("--slices", min=1, help="Slices of a volume.")] = 201,

@@ -220,10 +220,10 @@ def plan_outputs(out: Path, count: int) -> tuple[list[Path], bool]:
         CtgridError: the name is that of another kind of file, or a folder cannot be made.
     """
     from ctgrid.base.files import full_suffix
-    from ctgrid.scan.formats.kinds import WRITABLE, output_kind
+    from ctgrid.scan.formats.kinds import output_kind, writable
 
     suffix = full_suffix(out)
-    if suffix in WRITABLE and not out.is_dir():
+    if suffix in writable() and not out.is_dir():
         stem = out.name[: -len(suffix)]
         return (
             ([out], False) if count == 1 else ([out.with_name(f"{stem}_{i:04d}{suffix}") for i in range(count)], True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ctgrid.stages.diffusion.samplers import SAMPLERS
+
 from .options import (
     BatchOption,
     CodecOption,
@@ -22,6 +24,7 @@ from .options import (
     Stage1Option,
     Stage2Option,
     StepsOption,
+    choice,
 )
 from .output import check_new_folder, check_suffix, cost, default_outputs, describe, finish
 from .progress import progress_bar
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from ctgrid.runs.synthesis.ranks import Ranks
     from ctgrid.runs.synthesis.series import Made, Series
 
-Sampler = Literal["dpm++", "ddim", "ddpm"]
 Spacing = Literal["even", "linspace", "trailing", "snr", "karras"]
 ScheduleName = Literal["auto", "autoregressive", "hierarchical"]
 
@@ -71,7 +73,7 @@ def command(
         int | None, typer.Option("--fill-steps", min=1, help="hierarchical: steps that fill a gap (1 unless given).")
     ] = None,
     sampler: Annotated[
-        Sampler | None, typer.Option("--sampler", help="How the noise is removed; the model's own unless given.")
+        str | None, choice("--sampler", SAMPLERS, "How the noise is removed; the model's own unless given.")
     ] = None,
     spacing: Annotated[
         Spacing | None,

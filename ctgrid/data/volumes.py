@@ -14,14 +14,12 @@ from torch.nn.functional import interpolate
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.scan.formats.kinds import READABLE
+from ctgrid.scan.formats.kinds import readable
 from ctgrid.scan.protocols.resample import SCALE_HU
 
 if TYPE_CHECKING:
     from ctgrid.scan.cases import Case
     from ctgrid.scan.hu.metadata import MetadataTable
-
-SUFFIXES = tuple(sorted(READABLE, key=len, reverse=True))  # .nii.gz before any ending of it
 
 
 class SliceSource(Protocol):
@@ -88,7 +86,7 @@ def shrink(image: Tensor, side: int) -> Tensor:
 
 def volume_name(path: Path) -> str:
     """Return a volume's name: the file's name without its CT suffix, or the folder's name."""
-    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+    suffix = max((suffix for suffix in readable() if path.name.lower().endswith(suffix)), key=len, default="")
     return path.name[: len(path.name) - len(suffix)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, walk_folders
-from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, READABLE
+from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable
 
 _TEXT = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".md", ".pdf", ".html", ".xml", ".yaml", ".yml", ".log", ".py")
 _OTHER = frozenset((*_TEXT, ".png", ".jpg", ".jpeg", ".gif", ".mp4", ".raw", ".zraw"))  # never DICOM
@@ -62,7 +62,7 @@ def find_cases(inputs: Iterable[str | os.PathLike[str]]) -> list[Case]:
     for path in given:
         inside = set(_search(path)) if path.is_dir() else {path}
         if not inside and len(given) == 1:
-            raise CtgridError(f"{path} holds no scan: no {', '.join(READABLE)} file and no DICOM folder")
+            raise CtgridError(f"{path} holds no scan: no {', '.join(readable())} file and no DICOM folder")
         found |= inside or {path}
     return [Case(path) for path in sorted(found)]
 
@@ -118,7 +118,7 @@ def _name(case: Case, parents: int) -> str:
     """Return a usable name: the path's own without suffix, after ``parents`` folders above it."""
     path, own = case.path, case.path.name
     suffix = full_suffix(own)
-    if suffix in READABLE and not path.is_dir():
+    if suffix in readable() and not path.is_dir():
         own = own[: len(own) - len(suffix)]
     if case.series:
         own += f"{_BETWEEN}series-{case.number}"
@@ -138,7 +138,7 @@ def _search(top: Path) -> Iterator[Path]:
     series: list[str] = []
     for here, folders, files in walk_folders(top):
         folders[:] = [name for name in folders if not _is_zarr(here / name)]
-        yield from (here / name for name in files if full_suffix(name) in READABLE)
+        yield from (here / name for name in files if full_suffix(name) in readable())
         if any(str(here).startswith(above) for above in series):
             continue
         if any(_is_dicom(here / name) for name in files):
@@ -157,7 +157,7 @@ def _is_dicom(path: Path) -> bool:
         return False
     if suffix in DICOM_SUFFIXES:
         return True
-    if suffix in _OTHER or suffix in READABLE or path.name.upper() == "DICOMDIR":
+    if suffix in _OTHER or suffix in readable() or path.name.upper() == "DICOMDIR":
         return False
     from ctgrid.scan.formats.dicom.files import looks_like_dicom
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
-from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, READABLE, WRITABLE
+from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable, writable
 
 DENOISED = "_denoised"
 """Stands behind the name of a scan in that of its result."""
@@ -19,14 +19,14 @@ _LONGEST_WORD = 80
 def stem_of(path: Path) -> str:
     """Return a name without the suffix of a volume, an archive or a store; a folder of another kind keeps its dots."""
     suffix = full_suffix(path)
-    removed = (".zarr",) if path.is_dir() else (*READABLE, *DICOM_SUFFIXES, ".zarr")
+    removed = (".zarr",) if path.is_dir() else (*readable(), *DICOM_SUFFIXES, ".zarr")
     return (path.name[: -len(suffix)] if suffix in removed else "") or path.name
 
 
 def written_suffix(source: Path) -> str:
     """Return the suffix of a result in its scan's own format; empty for DICOM, which is written as a folder."""
     suffix = "" if source.is_dir() else full_suffix(source)
-    return suffix if suffix in WRITABLE else _WRITTEN_AS.get(suffix, "")
+    return suffix if suffix in writable() else _WRITTEN_AS.get(suffix, "")
 
 
 def beside(source: Path, addition: str, suffix: str | None = None) -> Path:

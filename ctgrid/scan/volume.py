@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import atomic_output, check_output
 from ctgrid.scan import exchange, geometry
-from ctgrid.scan.formats.kinds import output_kind
+from ctgrid.scan.formats.format import ToWrite
+from ctgrid.scan.formats.kinds import output_format
 from ctgrid.scan.formats.open import read_stored
 from ctgrid.scan.formats.stored import hu_confirmed
 
@@ -242,23 +242,12 @@ class Volume:
             CtgridError: Another suffix, or the file cannot be written.
         """
         path = Path(path)
-        kind = output_kind(path)
-        if kind == "dicom":
-            from ctgrid.scan.formats.dicom.write import write_dicom
-
-            write_dicom(path, self.hu, self.affine, overwrite, self.record)
-            return path
-        check_output(path, overwrite)
-        values, marked = cast_hu(self.hu, dtype), hu_confirmed(self.record)
-        with atomic_output(path, overwrite) as temporary:
-            if kind == "nifti":
-                from ctgrid.scan.formats.nifti.read import write_nifti
-
-                write_nifti(temporary, values, self.affine, None if template is None else Path(template), marked)
-            else:
-                from ctgrid.scan.formats.itk.read import write_itk
-
-                write_itk(temporary, values, self.affine, marked)
+        content = ToWrite(
+            *(self.hu, self.affine, self.record),
+            cast=lambda: cast_hu(self.hu, dtype),
+            template=None if template is None else Path(template),
+        )
+        output_format(path).write(path, content, overwrite)
         return path
 
     def reoriented(self, codes: str = "LPS") -> Volume:

@@ -11,10 +11,10 @@ SYNTHESIS = """
 from ctgrid.base.lean import import_diffusers
 import_diffusers()
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
-from ctgrid.stages.diffusion.solvers import SAMPLERS, build_solver
+from ctgrid.stages.diffusion.samplers import SAMPLERS
 from ctgrid.stages.diffusion.schedule import Schedule
-for sampler in SAMPLERS:
-    build_solver(sampler, Schedule.linear(), "v")
+for sampler in SAMPLERS.values():
+    sampler.build(Schedule.linear(), "v")
 """
 
 DENOISING = """

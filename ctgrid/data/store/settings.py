@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.hu.modes import HuMode
+from ctgrid.scan.protocols.protocols import check_protocol
 
 
 class StoreSettings(BaseModel):
     """What decides the bytes of a store; volumes of different settings never share one.
 
     Attributes:
-        protocol: The preprocessing protocol.
+        protocol: The preprocessing protocol, one of :data:`ctgrid.scan.protocols.protocols.PROTOCOLS`.
         size: Rows and columns of the slices, S.
         k: Cells per side of a grid image: coarse slices are S / k.
         slices: Slices of a volume.
@@ -26,7 +27,7 @@ class StoreSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    protocol: Literal["generatect", "canonical"] = "generatect"
+    protocol: Annotated[str, AfterValidator(check_protocol)] = "generatect"
     size: int = Field(default=512, ge=1, le=8192)
     k: int = Field(default=4, ge=1)
     slices: int = Field(default=201, ge=1, le=10000)

@@ -96,9 +96,6 @@ class Minecraft(VideoFolder):
     layout = MINECRAFT
 
 
-FOLDERS: dict[str, type[VideoFolder]] = {c.layout.name: c for c in (VideoFolder, SkyTimelapse, Taichi, Minecraft)}
-
-
 def open_clips(
     found: Sequence[Found], min_frames: int, taken: dict[str, Any], progress: Progress = silent
 ) -> tuple[list[Clip], dict[str, str]]:

@@ -19,7 +19,6 @@ from typing import Literal
 from ctgrid.base.errors import CtgridError
 
 Part = Literal["train", "test"]
-LayoutName = Literal["sky", "taichi", "minecraft", "folder"]
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FILE_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".gif")
@@ -35,7 +34,7 @@ class Layout:
         parts: part to the names its folder may have, the published one first.
     """
 
-    name: LayoutName
+    name: str
     size: int
     parts: dict[Part, tuple[str, ...]]
 
@@ -45,7 +44,18 @@ SKY = Layout("sky", 256, {part: (f"sky_{part}", *names) for part, names in _PLAI
 TAICHI = Layout("taichi", 256, _PLAIN)
 MINECRAFT = Layout("minecraft", 128, _PLAIN)
 FOLDER = Layout("folder", 256, _PLAIN)
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (SKY, TAICHI, MINECRAFT, FOLDER)}
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (FOLDER, SKY, TAICHI, MINECRAFT)}
+
+
+def find_layout(name: str) -> Layout:
+    """Return a layout by its name.
+
+    Raises:
+        CtgridError: with the names there are.
+    """
+    if name not in LAYOUTS:
+        raise CtgridError(f"no layout {name!r} of video clips; there are {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
 
 
 @dataclass(frozen=True)

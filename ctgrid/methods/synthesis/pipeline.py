@@ -91,7 +91,8 @@ class SynthesisPipeline(ModelPipeline):
             refine_steps: network calls per slice in stage 2.
             size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
             batch_size: grids or slices at once.
-            sampler: ``dpm++``, ``ddim`` or ``ddpm``; None is what the model asks for in stage 1, else ``dpm++``.
+            sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; None is what the model asks for in
+                stage 1, else ``dpm++``.
             schedule: ``hierarchical`` needs a model with absolute z and is then the default;
                 ``autoregressive`` is Algorithm 1.
             control_rows: rows carried over by ``autoregressive``, 1 unless given.

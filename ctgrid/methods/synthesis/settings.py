@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.stages.diffusion.samplers import find_sampler
 from ctgrid.stages.diffusion.schedule import Spacing
-from ctgrid.stages.diffusion.solvers import SAMPLERS, check_sampler
 from ctgrid.stages.models.bundle import Bundle
 from ctgrid.stages.schedules import Plan, autoregressive, hierarchical, mending
 
@@ -45,7 +45,8 @@ class Settings:
         fill_steps: network calls per grid that fills a gap (``hierarchical``); None is one.
         size: pixels of a slice's side; None takes the model's own.
         batch_size: grids or slices at once, of any volumes.
-        sampler: ``dpm++``, ``ddim`` or ``ddpm``; None is what the model asks for in stage 1, else ``dpm++``.
+        sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; None is what the model asks for in
+            stage 1, else ``dpm++``.
         spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
         refine_sampler: stage 2's; None is ``sampler`` where that is given, else ``dpm++``.
         refine_spacing: likewise.
@@ -90,7 +91,7 @@ class Settings:
         for name in ("sampler", "refine_sampler"):
             value = getattr(self, name)
             if value is not None:
-                check_sampler(value)
+                find_sampler(value)
         for name in ("spacing", "refine_spacing"):
             value = getattr(self, name)
             if value is not None and value not in get_args(Spacing):
@@ -190,5 +191,5 @@ class Settings:
 
 def _spacing(asked: Spacing | None, sampler: str) -> Spacing:
     """Return the spacing asked for, or the sampler's own, under one of its two names."""
-    spacing = SAMPLERS[sampler] if asked is None else asked
+    spacing = find_sampler(sampler).spacing if asked is None else asked
     return "even" if spacing == "linspace" else spacing

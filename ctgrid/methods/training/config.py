@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.stages.diffusion.samplers import find_sampler
 
 Kind = Literal["codec", "stage1", "stage2", "detail"]
 
 
 YAML_WORDS = {True: {"yes", "on", "true", "y"}, False: {"no", "off", "false", "n"}}
 """What YAML reads as true and false."""
+
+
+def _known_sampler(name: str) -> str:
+    find_sampler(name)
+    return name
 
 
 class _Frozen(BaseModel):
@@ -90,10 +96,16 @@ class Monitor(_Frozen):
     wandb: str | None = Field(None, description="name of a Weights & Biases project; needs the package wandb")
 
 
+def _known_layout(name: str) -> str:
+    from ctgrid.data.video.layouts import find_layout
+
+    return find_layout(name).name
+
+
 class VideoRecipe(_Frozen):
     """Clips of video in place of CT volumes; see :mod:`ctgrid.data.video`."""
 
-    layout: Literal["folder", "sky", "taichi", "minecraft"] = Field(description="how folders are named")
+    layout: Annotated[str, AfterValidator(_known_layout)] = Field(description="how folders are named")
     part: Literal["train", "test"] = Field("train", description="of the published split")
     frame_stride: int = Field(1, gt=0, description="every how many frames one counts")
     gray: bool = Field(False, description="luma instead of colour")
@@ -155,7 +167,7 @@ class GridRecipe(DiffusionRecipe):
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
-    sampler: Literal["dpm++", "ddim", "ddpm"] | None = Field(
+    sampler: Annotated[str, AfterValidator(_known_sampler)] | None = Field(
         None, description="what synthesis takes for this stage, unless told otherwise"
     )
     sampling_steps: PositiveInt | None = Field(None, description="its network calls per grid, likewise")

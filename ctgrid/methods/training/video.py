@@ -17,7 +17,7 @@ from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradat
 from ctgrid.data.store.splits import select_volumes
 from ctgrid.data.video.clips import Clip, CoarseClips
 from ctgrid.data.video.datasets import open_clips
-from ctgrid.data.video.layouts import LAYOUTS, Found, find_clips
+from ctgrid.data.video.layouts import Found, find_clips, find_layout
 from ctgrid.data.volumes import check_excluded
 from ctgrid.methods.training.config import CodecRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.diffusion import draw_timestep
@@ -62,7 +62,7 @@ def choose_clips(
         raise CtgridError(f"{path}: video clips have no table of HU; leave --metadata out")
     if is_store(path):
         raise CtgridError(f"{path}: a store holds CT volumes; this recipe trains on a folder of video clips")
-    found = find_clips(path, LAYOUTS[video.layout], part or video.part)
+    found = find_clips(path, find_layout(video.layout), part or video.part)
     check_excluded(exclude, [item.name for item in found], path)
     found = [item for item in found if item.name not in exclude]
     chosen = set(select_volumes({item.name for item in found}, split, fraction))

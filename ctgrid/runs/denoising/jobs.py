@@ -10,7 +10,7 @@ from pathlib import Path
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_output, full_suffix
 from ctgrid.scan.cases import Case, find_cases, named
-from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, NIFTI_SUFFIXES, WRITABLE, output_kind
+from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, NIFTI_SUFFIXES, output_kind, writable
 from ctgrid.scan.formats.open import check_writable, is_dicom
 from ctgrid.scan.names import DENOISED, beside, written_suffix
 from ctgrid.scan.names import stem_of as name_of
@@ -156,18 +156,18 @@ def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | Non
 def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> Plan:
     """Return the plan of scans that go into one file or folder."""
     suffix = full_suffix(out)
-    is_file = suffix in WRITABLE and not out.is_dir()
+    is_file = suffix in writable() and not out.is_dir()
     if not is_file and (suffix in DICOM_SUFFIXES or output_kind(out) != "dicom"):
         raise CtgridError(
-            f"cannot write {out}: a volume must end in {' or '.join(WRITABLE)}; a DICOM series, or the results of "
+            f"cannot write {out}: a volume must end in {' or '.join(writable())}; a DICOM series, or the results of "
             "several scans, go into a folder, whose name has no such suffix"
         )
     if is_file and len(cases) > 1:
         raise CtgridError(f"{len(cases)} scans cannot go into one file {out}; name a folder with --out")
     one_series = len(cases) == 1 and cases[0].path.exists() and is_dicom(cases[0].path)
     if is_file or one_series:
-        if residual is not None and full_suffix(residual) not in WRITABLE:
-            raise CtgridError(f"cannot write {residual}: a residual must end in {' or '.join(WRITABLE)}")
+        if residual is not None and full_suffix(residual) not in writable():
+            raise CtgridError(f"cannot write {residual}: a residual must end in {' or '.join(writable())}")
         return Plan([Job(cases[0].path, out, residual, out.with_name(stem_of(out) + PICTURE) if picture else None)])
     _check_residual_folder(residual)
     jobs = [
@@ -183,7 +183,7 @@ def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture:
 
 
 def _check_residual_folder(residual: Path | None) -> None:
-    if residual is not None and full_suffix(residual) in WRITABLE:
+    if residual is not None and full_suffix(residual) in writable():
         raise CtgridError(f"{residual} is a file; the residuals of several scans go into a folder")
 
 
@@ -194,7 +194,7 @@ def _residual(case: Case, folder: Path) -> Path:
 
 def stem_of(path: Path) -> str:
     """Return a file's name without its suffix, ``.nii.gz`` counting as one."""
-    return path.name[: len(path.name) - len(full_suffix(path))] if full_suffix(path) in WRITABLE else path.name
+    return path.name[: len(path.name) - len(full_suffix(path))] if full_suffix(path) in writable() else path.name
 
 
 def check_apart(source: Path, out: Path) -> None:

@@ -184,12 +184,12 @@ def _in_store(source: Path) -> list[Shown]:
 
 def _in_folder(source: Path, hu: str) -> list[Shown]:
     """Return the volume files that lie in a folder itself; none of a DICOM folder."""
-    from ctgrid.data.volumes import SUFFIXES as OF_VOLUMES
     from ctgrid.data.volumes import volume_name
+    from ctgrid.scan.formats.kinds import readable
 
     if not source.is_dir():
         return []
-    files = [p for p in sorted(source.iterdir()) if p.name.lower().endswith(OF_VOLUMES) and not p.name.startswith(".")]
+    files = [p for p in sorted(source.iterdir()) if p.name.lower().endswith(readable()) and not p.name.startswith(".")]
     return [Shown(volume_name(path), path, hu) for path in files if path.is_file()]
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import check_output, full_suffix
-from ctgrid.scan.formats.kinds import (
-    DICOM_SUFFIXES,
-    ITK_SUFFIXES,
-    NIFTI_SUFFIXES,
-    READABLE,
-    ZIP_SUFFIXES,
-    output_kind,
-)
+from ctgrid.base.files import full_suffix
+from ctgrid.scan.formats.kinds import FOLDER, input_format, output_format, readable
 from ctgrid.scan.formats.stored import StoredScan
 
 
@@ -29,29 +22,19 @@ def read_stored(path: Path, series: str | None = None) -> StoredScan:
     Raises:
         CtgridError: The path is missing, of an unknown kind, or damaged.
     """
-    suffix = full_suffix(path)
     if not path.exists():
         raise CtgridError(f"{path} does not exist")
     if not path.is_file() and not path.is_dir():  # a pipe, say: to open it may wait for ever
         raise CtgridError(f"{path} is neither a file nor a folder")
-    if is_dicom(path):
-        from ctgrid.scan.formats.dicom.read import read_dicom
-
-        return read_dicom(path, series)
-    if series is not None:
+    told = input_format(path)
+    if series is not None and (told is None or not told.series):
         raise CtgridError(f"{path} is not DICOM: a series can be chosen only in a DICOM folder or .zip")
-    if suffix in NIFTI_SUFFIXES:
-        from ctgrid.scan.formats.nifti.read import read_nifti
-
-        return read_nifti(path)
-    if suffix in ITK_SUFFIXES:
-        from ctgrid.scan.formats.itk.read import read_itk
-
-        return read_itk(path)
-    raise CtgridError(
-        f"{path}: cannot read files of type {suffix or '(no suffix)'!r}; "
-        f"give one of {', '.join(READABLE)}, or a folder with a DICOM series"
-    )
+    if told is None:
+        raise CtgridError(
+            f"{path}: cannot read files of type {full_suffix(path) or '(no suffix)'!r}; "
+            f"give one of {', '.join(readable())}, or a folder with a DICOM series"
+        )
+    return told.read(path, series)
 
 
 def is_dicom(path: Path) -> bool:
@@ -60,17 +43,7 @@ def is_dicom(path: Path) -> bool:
     Args:
         path: A path that exists.
     """
-    suffix = full_suffix(path)
-    if not path.is_file() and not path.is_dir():
-        return False
-    if path.is_dir() or suffix in (*ZIP_SUFFIXES, *DICOM_SUFFIXES):
-        return True
-    if suffix in READABLE:
-        return False
-    from ctgrid.scan.formats.dicom.files import looks_like_dicom
-
-    with path.open("rb") as stream:
-        return looks_like_dicom(stream.read(132))
+    return (path.is_file() or path.is_dir()) and input_format(path) is FOLDER
 
 
 def check_writable(path: Path, overwrite: bool = False) -> None:
@@ -83,9 +56,4 @@ def check_writable(path: Path, overwrite: bool = False) -> None:
     Raises:
         CtgridError: It cannot, or something is there that may not be replaced.
     """
-    if output_kind(path) == "dicom":
-        from ctgrid.scan.formats.dicom.write import check_folder
-
-        check_folder(path, overwrite)
-    else:
-        check_output(path, overwrite)
+    output_format(path).check(path, overwrite)

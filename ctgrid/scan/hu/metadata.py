@@ -14,7 +14,7 @@ from typing import Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
-from ctgrid.scan.formats.kinds import READABLE
+from ctgrid.scan.formats.kinds import readable
 
 NAME = "VolumeName"
 NEEDED = (NAME, "RescaleSlope", "RescaleIntercept")
@@ -34,7 +34,7 @@ def volume_key(name: str | os.PathLike[str]) -> str:
     """
     base = re.split(r"[/\\]", os.fspath(name).strip().rstrip("/\\"))[-1]
     suffix = full_suffix(base)
-    return base[: len(base) - len(suffix)] if suffix in READABLE else base
+    return base[: len(base) - len(suffix)] if suffix in readable() else base
 
 
 @dataclass(frozen=True)

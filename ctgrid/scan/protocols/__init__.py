@@ -1,5 +1,7 @@
 """Protocols that turn scans into arrays, and their inverses."""
 
-from ctgrid.scan.protocols.generatect import generatect, generatect_pass, generatect_with_record, invert
+from __future__ import annotations
 
-__all__ = ["generatect", "generatect_pass", "generatect_with_record", "invert"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

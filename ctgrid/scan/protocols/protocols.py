@@ -1,4 +1,8 @@
-"""The protocols by name: run on a scan, asked how slices lie in the patient, put back onto the patient's grid."""
+"""The protocols by name: run on a scan, asked how slices lie in the patient, put back onto the patient's grid.
+
+A new one is one entry of :data:`PROTOCOLS`, which is called for the protocol when that is needed: the table itself
+imports nothing, since help must name the protocols at once.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ctgrid.base.errors import CtgridError
-from ctgrid.scan.protocols.canonical import DISPLAY, CanonicalRecord, canonical_pass, from_canonical
-from ctgrid.scan.protocols.generatect import GenerateCTRecord, generatect_pass, invert, slice_orientation
-from ctgrid.scan.volume import Volume
 
 if TYPE_CHECKING:
-    from ctgrid.scan.hu.metadata import MetadataTable
-    from ctgrid.scan.protocols.result import ProtocolResult
+    import numpy as np
 
-Record = GenerateCTRecord | CanonicalRecord
+    from ctgrid.scan.hu.metadata import MetadataTable
+    from ctgrid.scan.protocols.result import InverseRecord, ProtocolResult
+    from ctgrid.scan.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def _run_generatect(
     **_: Any,
 ) -> Made:
     from ctgrid.scan.formats.open import read_stored
+    from ctgrid.scan.protocols.generatect import generatect_pass
 
     result = generatect_pass(path, size, k, parity, metadata, hu, read_stored(path, series))
     return Made(result, result.record.affine, result.record.shape)
@@ -79,19 +80,38 @@ def _run_canonical(
     **_: Any,
 ) -> Made:
     from ctgrid.scan.ct import require_ct
+    from ctgrid.scan.protocols.canonical import canonical_pass
+    from ctgrid.scan.volume import Volume
 
     volume = Volume.read(path, hu=hu, metadata=metadata, series=series)
     require_ct(volume)
     return Made(canonical_pass(volume, size, k, slices, fov_mm), volume.affine, volume.shape)
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol("generatect", _run_generatect, GenerateCTRecord.from_json, slice_orientation, invert),
-        Protocol("canonical", _run_canonical, CanonicalRecord.from_json, lambda record: DISPLAY, from_canonical),
-    )
-}
+def _generatect() -> Protocol:
+    from ctgrid.scan.protocols.generatect import GenerateCTRecord, invert, slice_orientation
+
+    return Protocol("generatect", _run_generatect, GenerateCTRecord.from_json, slice_orientation, invert)
+
+
+def _canonical() -> Protocol:
+    from ctgrid.scan.protocols.canonical import DISPLAY, CanonicalRecord, from_canonical
+
+    return Protocol("canonical", _run_canonical, CanonicalRecord.from_json, lambda record: DISPLAY, from_canonical)
+
+
+PROTOCOLS: dict[str, Callable[[], Protocol]] = {"generatect": _generatect, "canonical": _canonical}
+
+
+def check_protocol(name: Any) -> str:
+    """Return a protocol's name where there is such a protocol.
+
+    Raises:
+        CtgridError: Unknown to this ctgrid.
+    """
+    if not isinstance(name, str) or name not in PROTOCOLS:
+        raise CtgridError(f"protocol {name!r} is unknown; known are {' and '.join(PROTOCOLS)}")
+    return name
 
 
 def protocol_named(name: Any) -> Protocol:
@@ -100,12 +120,10 @@ def protocol_named(name: Any) -> Protocol:
     Raises:
         CtgridError: Unknown to this ctgrid.
     """
-    if name not in PROTOCOLS:
-        raise CtgridError(f"protocol {name!r} is unknown; known are {' and '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    return PROTOCOLS[check_protocol(name)]()
 
 
-def record_from_json(data: Mapping[str, Any]) -> Record:
+def record_from_json(data: Mapping[str, Any]) -> InverseRecord:
     """Read a protocol's inverse record.
 
     Args:
@@ -116,7 +134,7 @@ def record_from_json(data: Mapping[str, Any]) -> Record:
     """
     protocol = protocol_named(data.get("protocol"))
     try:
-        record: Record = protocol.record(data)
+        record: InverseRecord = protocol.record(data)
         return record
     except (KeyError, TypeError, ValueError) as error:
         raise CtgridError(f"the record of protocol {protocol.name} is damaged: {error}") from error
@@ -138,7 +156,7 @@ def orientation_of(data: Mapping[str, Any]) -> str:
         raise CtgridError(f"the record of protocol {protocol.name} is damaged: {error}") from error
 
 
-def restore(array: np.ndarray, record: Record) -> Volume:
+def restore(array: np.ndarray, record: InverseRecord) -> Volume:
     """Put a protocol's array back onto the patient's own grid.
 
     Args:

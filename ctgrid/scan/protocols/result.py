@@ -22,6 +22,10 @@ class OutsideProtocol(CtgridError):
 class InverseRecord(Protocol):
     """What leads from a protocol's arrays back onto the patient's grid; each protocol has its own."""
 
+    @property
+    def protocol(self) -> str:
+        """The protocol's name."""
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values, the protocol's name among them."""
 

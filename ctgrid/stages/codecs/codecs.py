@@ -1,7 +1,8 @@
 """One small interface over every autoencoder: images in [-1, 1] <-> normalised latents.
 
-Behind it stand diffusers' ``AutoencoderKL`` (SD VAE) and ``AutoencoderTiny`` (TAESD), and our own ``UnshuffleCodec``,
-of which the embedded one has a single channel. Images are gray, which a network of three channels sees three times;
+Behind it stand the networks of :data:`ctgrid.stages.codecs.families.FAMILIES`, each through its adapter: diffusers'
+``AutoencoderKL`` (SD VAE) and ``AutoencoderTiny`` (TAESD), and our own ``UnshuffleCodec``, of which the embedded one
+has a single channel. Images are gray, which a network of three channels sees three times;
 :meth:`Codec.colour` gives a codec of RGB images.
 """
 
@@ -18,12 +19,9 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
-from ctgrid.stages.codecs.unshuffle_codec import DOWNSAMPLE, ENCODER_CONFIG, UnshuffleCodec
+from ctgrid.stages.codecs.families import adapter_of, load_network
 from ctgrid.stages.models.sources import describe_source
-from ctgrid.stages.weights.own import load_own, moved
-
-SD_SCALING = 0.18215
-"""Scaling factor of the SD VAE's latents, used where a codec's own config names none."""
+from ctgrid.stages.weights.own import moved
 
 
 class Codec:
@@ -42,11 +40,9 @@ class Codec:
         self.name = name
         self.channels = channels
         self.config: dict[str, Any] = dict(network.config)  # type: ignore[arg-type]
-        self.latent_channels = int(self.config["latent_channels"])
-        blocks = self.config.get("block_out_channels") or self.config.get("encoder_block_out_channels")
-        self.downsample = 2 ** (len(blocks) - 1) if blocks else DOWNSAMPLE
-        self._own = isinstance(network, UnshuffleCodec)
-        self._network_channels = int(self.config.get("image_channels" if self._own else "in_channels", 3))
+        self._adapter = adapter_of(network)
+        self.latent_channels = self._adapter.latent_channels
+        self.downsample = self._adapter.downsample
 
     def colour(self) -> Codec:
         """Return the same network as a codec of RGB images (B, 3, H, W).
@@ -54,7 +50,7 @@ class Codec:
         Raises:
             CtgridError: where the network has one channel.
         """
-        if self._network_channels != 3:
+        if self._adapter.image_channels != 3:
             raise CtgridError(
                 f"codec {self.name} is gray, it cannot encode colour; pass --gray, or name one of three channels "
                 "such as hub:stabilityai/sd-vae-ft-mse"
@@ -77,11 +73,7 @@ class Codec:
 
         Of our own codec only what the encoder is made of counts, so that latents outlive another decoder.
         """
-        config = {key: value for key, value in self.config.items() if not key.startswith("_")}
-        weights = self.network.state_dict()
-        if self._own:
-            config = {key: config[key] for key in ENCODER_CONFIG}
-            weights = {name: tensor for name, tensor in weights.items() if name.startswith("encoder.")}
+        config, weights = self._adapter.identifying()
         named = json.dumps([type(self.network).__name__, config], sort_keys=True, default=str)
         state = sha256(named.encode())
         for name, tensor in sorted(weights.items()):
@@ -126,20 +118,9 @@ class Codec:
                 f"codec.encode: height and width must be multiples of {self.downsample}, "
                 f"got {images.shape[2]} x {images.shape[3]}; pad or resize the images first"
             )
-        network: Any = self.network
-        if self.channels != self._network_channels:
-            images = images.repeat(1, self._network_channels, 1, 1)
-        if self._own:
-            centre, spread = network.normalisation()
-            mean, log_variance = (part.float() for part in network.posterior(images))
-            return (mean - centre) / spread, log_variance.exp() / spread.square()
-        encoded = network.encode(images)
-        if not hasattr(encoded, "latent_dist"):
-            latent = (encoded.latents.float() - self._shift) * self._scaling
-            return latent, torch.zeros_like(latent)
-        posterior = encoded.latent_dist
-        mean = (posterior.mode().float() - self._shift) * self._scaling
-        return mean, posterior.var.float() * self._scaling**2
+        if self.channels != self._adapter.image_channels:
+            images = images.repeat(1, self._adapter.image_channels, 1, 1)
+        return self._adapter.posterior(images)
 
     @torch.no_grad()
     def described(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,18 +134,16 @@ class Codec:
             float32.
 
         Raises:
-            CtgridError: for a codec that is not ctgrid's own.
+            CtgridError: for a codec that shows none, as all do but ctgrid's own.
         """
-        network: Any = self.network
-        if not self._own:
+        described = self._adapter.described(images)
+        if described is None:
             raise CtgridError(f"codec {self.name} shows no fine stage; take one of ctgrid's own, such as embedded")
-        centre, spread = network.normalisation()
-        fine, mean, _ = network.described(images)
-        return fine.float(), (mean.float() - centre) / spread
+        return described
 
     def reads_coarse(self, factor: int) -> bool:
         """Tell whether the codec has an encoder of its own for images shrunk ``factor`` times."""
-        return self._own and self.config.get("coarse_width") is not None and self.config["coarse_factor"] == factor
+        return self._adapter.coarse_factor == factor
 
     @torch.no_grad()
     def encode_coarse(self, coarse: Tensor) -> Tensor:
@@ -179,11 +158,9 @@ class Codec:
         Raises:
             CtgridError: where the codec has no such encoder.
         """
-        network: Any = self.network
-        if not self._own or network.coarse_encoder is None:
+        if self._adapter.coarse_factor is None:
             raise CtgridError(f"codec {self.name} has no encoder for coarse slices; enlarge them and use encode")
-        centre, spread = network.normalisation()
-        return (network.coarse_encoder(coarse).float() - centre) / spread
+        return self._adapter.encode_coarse(coarse)
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
@@ -192,23 +169,10 @@ class Codec:
             raise CtgridError(
                 f"codec.decode: latents must be (B, {self.latent_channels}, h, w), got {tuple(latent.shape)}"
             )
-        network: Any = self.network
-        if self._own:
-            mean, std = network.normalisation()
-            images = network.reconstruct(latent * std + mean).float()
-        else:
-            images = network.decode(latent / self._scaling + self._shift).sample.float()
-        if self.channels != self._network_channels:
+        images = self._adapter.decode(latent)
+        if self.channels != self._adapter.image_channels:
             images = images.mean(dim=1, keepdim=True)
         return images.clamp(-1, 1)
-
-    @property
-    def _scaling(self) -> float:
-        return float(self.config.get("scaling_factor") or SD_SCALING)
-
-    @property
-    def _shift(self) -> float:
-        return float(self.config.get("shift_factor") or 0.0)
 
 
 def load_codec(name: str | Path) -> Codec:
@@ -216,7 +180,7 @@ def load_codec(name: str | Path) -> Codec:
 
     Args:
         name: ``embedded``, ``hub:owner/name[@revision]`` of one fetched before, a folder or a file: diffusers'
-            layout (``config.json`` that names ``UnshuffleCodec``, ``AutoencoderKL`` or ``AutoencoderTiny``, beside
+            layout (``config.json`` that names a class of :data:`ctgrid.stages.codecs.families.FAMILIES`, beside
             safetensors or ``.bin``), also in ``codec``, ``vae`` or ``model`` inside the folder; TAESD's own pair
             of files; or an SD VAE in a single file.
 
@@ -232,7 +196,7 @@ def load_codec(name: str | Path) -> Codec:
     elif pair and not (path / "config.json").exists():
         network = codec_files.from_taesd_pair(*pair)
     else:
-        network = _from_folder(path)
+        network = load_network(path)
     return Codec(network, name=f"{type(network).__name__}:{codec_files.name_of(name, path)}")
 
 
@@ -247,34 +211,3 @@ def codec_source(name: str | Path) -> dict[str, Any]:
     path = codec_path(name)
     hashes = {file.name: sha256_of(file) for file in codec_weights(path)}
     return {**describe_source(name, hashes), "files": hashes}
-
-
-def _from_folder(folder: Path) -> torch.nn.Module:
-    """Read a codec in diffusers' layout."""
-    from ctgrid.stages.codecs.codec_files import class_of
-
-    class_name = class_of(folder)
-    network_class: Any
-    if class_name == "UnshuffleCodec":
-        return load_own(UnshuffleCodec, folder, "codec")
-    if class_name == "AutoencoderKL":
-        from diffusers import AutoencoderKL as network_class
-    elif class_name == "AutoencoderTiny":
-        from diffusers import AutoencoderTiny as network_class
-    else:
-        raise CtgridError(
-            f"{folder}: codec class {class_name} is not supported; use UnshuffleCodec, AutoencoderKL or AutoencoderTiny"
-        )
-    options = {"local_files_only": True, "use_safetensors": any(folder.glob("*.safetensors"))}  # else .bin
-    try:
-        network, report = network_class.from_pretrained(
-            folder, torch_dtype=torch.float32, output_loading_info=True, **options
-        )
-    except Exception as error:  # diffusers and pickle raise many kinds; all mean that the weights are not readable
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CtgridError(f"{folder}: the codec's weights could not be read: {reason}") from error
-    missing = sorted(report["missing_keys"])
-    if missing:  # diffusers would leave them at random values
-        raise CtgridError(f"{folder}: the weights lack {len(missing)} of the codec's tensors, such as {missing[0]}")
-    assert isinstance(network, torch.nn.Module)
-    return network

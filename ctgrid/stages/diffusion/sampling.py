@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.diffusion.known import Known, cell_timesteps, hold_known
+from ctgrid.stages.diffusion.samplers import find_sampler
 from ctgrid.stages.diffusion.schedule import CLEAN, Prediction, Schedule, Spacing, check_prediction
-from ctgrid.stages.diffusion.solvers import SAMPLERS, build_solver, check_sampler
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
@@ -62,7 +62,7 @@ def sample(
             (B,), or (B, K²) when ``known`` has mode ``clean``.
         noise: latent to start from (B, C, H, W): standard normal, or a latent diffused to ``start``.
         steps: number of calls of the network.
-        sampler: ``ddpm`` (the reference), ``ddim`` or ``dpm++``.
+        sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; ``ddpm`` is the reference.
         generator: source of the noise that ``ddpm``, and known cells in mode ``replace``, draw: one, or one
             per sample; None uses torch's default.
         condition: passed to the model (B, C', H, W).
@@ -84,9 +84,9 @@ def sample(
         CtgridError: for an unknown name, a bad number of steps, or shapes that do not fit.
     """
     check_prediction(prediction)
-    check_sampler(sampler)
-    levels = (schedule or Schedule.linear()).respace(steps, spacing or SAMPLERS[sampler], start)
-    solver = build_solver(sampler, levels, prediction)
+    chosen = find_sampler(sampler)
+    levels = (schedule or Schedule.linear()).respace(steps, spacing or chosen.spacing, start)
+    solver = chosen.build(levels, prediction)
     batch, channels = noise.shape[:2]
     extra: dict[str, Any] = {"condition": condition, "z_index": z_index}
     extra = {name: value for name, value in extra.items() if value is not None}

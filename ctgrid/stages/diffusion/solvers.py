@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ctgrid.base.errors import CtgridError
-from ctgrid.stages.diffusion.schedule import Prediction, Schedule, Spacing
+from ctgrid.stages.diffusion.schedule import Prediction, Schedule
 
 Draw = Callable[[], Tensor]
 
@@ -108,31 +107,3 @@ def _x0_and_noise(
     """Return the estimates of x0 and of the noise that the network's output stands for."""
     first = output[:, : x.shape[1]]
     return schedule.predict_x0(x, t, first, prediction), schedule.predict_noise(x, t, first, prediction)
-
-
-SamplerName = Literal["ddpm", "ddim", "dpm++"]
-
-SAMPLERS: dict[str, Spacing] = {"ddpm": "even", "ddim": "even", "dpm++": "snr"}
-"""The samplers, each with the spacing it is best known with; a solver of second order wants even log SNR."""
-
-
-def check_sampler(sampler: str) -> None:
-    """Raise CtgridError unless ``sampler`` is one of ``SAMPLERS``."""
-    if sampler not in SAMPLERS:
-        raise CtgridError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
-
-
-def build_solver(sampler: str, schedule: Schedule, prediction: Prediction) -> Solver:
-    """Build a solver by name.
-
-    Args:
-        sampler: ``ddpm``, ``ddim`` or ``dpm++``.
-        schedule: the levels to visit.
-        prediction: what the network predicts.
-
-    Raises:
-        CtgridError: if the name is unknown.
-    """
-    check_sampler(sampler)
-    solvers: dict[str, Callable[[Schedule, Prediction], Solver]] = {"ddpm": Ddpm, "ddim": Ddim, "dpm++": DpmSolver}
-    return solvers[sampler](schedule, prediction)

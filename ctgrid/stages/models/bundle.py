@@ -16,8 +16,8 @@ import torch
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.protocols.oriented import check_orientation
 from ctgrid.stages.codecs.codecs import Codec, load_codec
+from ctgrid.stages.diffusion.samplers import find_sampler
 from ctgrid.stages.diffusion.schedule import Prediction
-from ctgrid.stages.diffusion.solvers import SamplerName, check_sampler
 from ctgrid.stages.models.parts import DETAIL, PARTS, Parts, digest_of_model, find_parts, model_folder, part_folder
 from ctgrid.stages.models.sources import EMBEDDED, EMBEDDED_FOLDER
 from ctgrid.stages.networks.dit import DiT
@@ -88,7 +88,7 @@ class StageFacts:
     protocol: str = "canonical"
     orientation: str = "LPS"
     stride: float = 1.0
-    sampler: SamplerName | None = None
+    sampler: str | None = None
     steps: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class StageFacts:
             facts = cls(**{name: value for name, value in values.items() if name in known})
             check_orientation(facts.orientation, str(path))
             if facts.sampler is not None:
-                check_sampler(facts.sampler)
+                find_sampler(facts.sampler)
             return facts
         except CtgridError:
             raise

@@ -9,14 +9,13 @@ from typing import Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
 from ctgrid.stages.codecs.codecs import load_codec
+from ctgrid.stages.codecs.families import FAMILIES
 from ctgrid.stages.models.bundle import PARTS
 from ctgrid.stages.models.manifest import digest_of
 from ctgrid.stages.models.sources import resolve_model
 from ctgrid.stages.weights.checkpoints import CONFIG_FILE, read_checkpoint
 from ctgrid.stages.weights.convert import facts_of, summary
 from ctgrid.stages.weights.weights import STEM, read_json
-
-CODECS = ("UnshuffleCodec", "AutoencoderKL", "AutoencoderTiny")
 
 
 def model_info(name: str | Path, *, heads: int | None = None) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def _bundle(path: Path, heads: int | None) -> dict[str, Any]:
 
 def _is_codec(folder: Path) -> bool:
     config = folder / CONFIG_FILE
-    return config.is_file() and _class_of(config) in CODECS
+    return config.is_file() and _class_of(config) in tuple(FAMILIES)  # what a file names may be anything
 
 
 def _class_of(config: Path) -> Any:

@@ -19,8 +19,13 @@ from torch.nn.functional import interpolate
 from ctgrid import CtgridError, Volume
 from ctgrid.scan.grid import downsample
 from ctgrid.scan.hu.metadata import MetadataTable
-from ctgrid.scan.protocols import generatect, generatect_pass, generatect_with_record, invert
-from ctgrid.scan.protocols.generatect import GenerateCTRecord
+from ctgrid.scan.protocols.generatect import (
+    GenerateCTRecord,
+    generatect,
+    generatect_pass,
+    generatect_with_record,
+    invert,
+)
 from ctgrid.scan.protocols.protocols import record_from_json, restore
 from ctgrid.scan.protocols.resample import linear_taps, resample_z
 from ctgrid.scan.protocols.result import OutsideProtocol

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.diffusion import CLEAN, Known, Schedule, cells_mask, rows_mask, sample
+from ctgrid.stages.diffusion.samplers import SAMPLERS
 from ctgrid.stages.diffusion.schedule import Prediction, Spacing
-from ctgrid.stages.diffusion.solvers import SAMPLERS
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.weights.load import load_dit
 
@@ -334,7 +334,7 @@ def test_same_seed_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sampler": "euler"}, r"sampler must be one of ddpm, ddim, dpm\+\+, got 'euler'"),
+        ({"sampler": "euler"}, r"sampler must be one of dpm\+\+, ddim, ddpm, got 'euler'"),
         ({"steps": 0}, r"steps must lie in 1\.\.\.1000"),
         ({"steps": 30, "start": 20}, r"steps must lie in 1\.\.\.21 \(the levels up to the start\), got 30"),
         ({"prediction": "noise"}, "prediction must be 'epsilon', 'v' or 'x0'"),

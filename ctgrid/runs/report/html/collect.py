@@ -14,7 +14,7 @@ from ctgrid.data.store.store import is_store
 from ctgrid.runs.report.html.found import Found, Run, Shown, some
 from ctgrid.runs.report.html.pairs import RECORD, as_typed, denoised, output_of, paired, paths
 from ctgrid.runs.report.html.results import is_run, read_json, read_results
-from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES, READABLE, WRITABLE
+from ctgrid.scan.formats.kinds import readable, writable
 
 RESULTS = ("results.json", "nodules.json")
 PICTURES = (".png",)
@@ -90,7 +90,7 @@ def _passed_over(found: Found, run: Run) -> list[str]:
     def counts(path: Path) -> bool:
         if path.is_dir():
             return (path / RECORD).is_file() or is_store(path)
-        return full_suffix(path) in READABLE
+        return full_suffix(path) in readable()
 
     told |= {path.resolve() for path in (*found.files(), *found.stores, *(other.path.parent for other in found.runs))}
     names = [path.name for path in beside if counts(path) and path.resolve() not in told]
@@ -206,11 +206,11 @@ def _told_apart(volumes: Sequence[Shown]) -> list[Shown]:
 
 def _is_volume(path: Path) -> bool:
     """Tell a volume that ctgrid wrote, a DICOM series included, from its other outputs."""
-    return full_suffix(path) in WRITABLE or (path.is_dir() and any(path.glob("*.dcm")))
+    return full_suffix(path) in writable() or (path.is_dir() and any(path.glob("*.dcm")))
 
 
 def _name(path: Path) -> str:
     """Return a volume's name for people."""
     suffix = full_suffix(path)
-    known = (*WRITABLE, *NIFTI_SUFFIXES, ".nhdr", ".mhd", ".zip", ".dcm")
+    known = (*readable(), ".dcm")
     return path.name[: -len(suffix)] if suffix in known and not path.is_dir() else path.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,18 @@ from ctgrid.scan.formats.dicom.padding import AIR_HU
 from ctgrid.scan.formats.dicom.passes import zipped
 from ctgrid.scan.formats.dicom.pixels import Decoded, decode
 from ctgrid.scan.formats.dicom.series import Series, choose, group, listing, why_passed_over
-from ctgrid.scan.formats.kinds import READABLE
 from ctgrid.scan.formats.stored import MARK, StoredScan
 from ctgrid.scan.geometry import check_affine
 
 
-def read_dicom(path: Path, series: str | None = None) -> StoredScan:
+def read_dicom(path: Path, series: str | None = None, others: Collection[str] = ()) -> StoredScan:
     """Read a CT series: slices ordered by position, each in HU by its own rescale tags.
 
     Args:
         path: A folder (searched with all its subfolders), a ``.zip``, or one DICOM file.
         series: A series' number in the list of ``ctgrid info``, its UID, or the UID's unique ending; None takes the
             CT series with most axial slices.
+        others: Suffixes of other formats, to be named where a folder holds only such.
 
     Returns:
         The scan; ``details`` tells which series was taken, which were passed over and why, and what was mended.
@@ -45,17 +45,17 @@ def read_dicom(path: Path, series: str | None = None) -> StoredScan:
     with dicom_files(path) as files:
         headers = [header for i, file in enumerate(files) if (header := read_header(file, i)) is not None]
         if not headers:
-            raise CtgridError(_nothing(path))
+            raise CtgridError(_nothing(path, others))
         every = group(headers)
         chosen = choose(every, series, path)
-        others = [s for s in every if s is not chosen]
-        where = f"{path}, series {chosen}" if others else str(path)
+        rest = [s for s in every if s is not chosen]
+        where = f"{path}, series {chosen}" if rest else str(path)
         try:
-            return _read(chosen, where, _record(chosen, others, series is not None))
+            return _read(chosen, where, _record(chosen, rest, series is not None))
         except CtgridError as error:
-            if not others:
+            if not rest:
                 raise
-            raise CtgridError(f"{error} (other series: {listing(others)})") from error
+            raise CtgridError(f"{error} (other series: {listing(rest)})") from error
 
 
 def _read(chosen: Series, where: str, details: dict[str, Any]) -> StoredScan:
@@ -217,9 +217,9 @@ def _record(chosen: Series, others: list[Series], asked: bool) -> dict[str, Any]
     return details
 
 
-def _nothing(path: Path) -> str:
+def _nothing(path: Path, others: Collection[str]) -> str:
     if path.is_dir():
-        images = sum(full_suffix(p) in READABLE for p in path.iterdir() if p.is_file())
+        images = sum(full_suffix(p) in others for p in path.iterdir() if p.is_file())
         hint = f", but {images} files of other formats; give one of them" if images else ""
         return f"{path} holds no DICOM files (subfolders were searched){hint}"
     return f"{path} holds no DICOM files" if path.suffix.lower() == ".zip" else f"{path} is not a readable DICOM file"

@@ -1,0 +1,9 @@
+from .canonical import canonical_pass as canonical_pass
+from .canonical import from_canonical as from_canonical
+from .generatect import generatect_pass as generatect_pass
+from .generatect import generatect_with_record as generatect_with_record
+from .generatect import invert as invert
+from .protocols import PROTOCOLS as PROTOCOLS
+from .protocols import protocol_named as protocol_named
+from .protocols import record_from_json as record_from_json
+from .protocols import restore as restore

@@ -1,0 +1,14 @@
+from .known import Known as Known
+from .known import cell_timesteps as cell_timesteps
+from .known import cells_mask as cells_mask
+from .known import hold_known as hold_known
+from .known import rows_mask as rows_mask
+from .loss import training_loss as training_loss
+from .samplers import SAMPLERS as SAMPLERS
+from .samplers import Sampler as Sampler
+from .sampling import draw_noise as draw_noise
+from .sampling import sample as sample
+from .schedule import CLEAN as CLEAN
+from .schedule import Prediction as Prediction
+from .schedule import Schedule as Schedule
+from .schedule import Spacing as Spacing
