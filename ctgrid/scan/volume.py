@@ -60,7 +60,7 @@ class Volume:
         source = f", from {self.record['source']}" if "source" in self.record else ""
         return f"Volume({self.shape} {self.hu.dtype}, {spacing} mm, {self.orientation}{source})"
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         """Return the voxels (z, y, x) to NumPy: the array itself where neither dtype nor a copy is asked for."""
         if copy is False and dtype is not None and np.dtype(dtype) != self.hu.dtype:
             raise ValueError(f"HU are {self.hu.dtype}; as {np.dtype(dtype)} they must be copied")
