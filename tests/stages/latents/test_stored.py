@@ -110,7 +110,7 @@ def test_the_identity_follows_weights_and_config(codec: Codec, tiny_model: Path,
     next(changed.network.parameters()).data[0] += 1e-6
     assert changed.identity != codec.identity
     config = load_codec(tiny_model / "codec")
-    config.config["latents_std"] = [0.06] * 4
+    config.network.register_to_config(latents_std=[0.06] * 4)  # type: ignore[operator]
     assert config.identity != codec.identity
 
 
