@@ -149,9 +149,10 @@ def test_real_scans_are_brought_to_the_frame_of_generated_ones(
     """By the plan or a key of the protocol; the result says so, features of both frames are kept apart."""
     real, fake = volumes(range(2), slices=100), volumes(range(2, 4), slices=12)
     (real / "short.nii.gz").write_bytes((fake / "p02.nii.gz").read_bytes())
-    common: dict[str, Any] = {"frames": (4,), "measures": (NAME, "ct"), "cache": tmp_path / "cache"}
+    common: dict[str, Any] = {"frames": (4,), "measures": (NAME,), "cache": tmp_path / "cache"}
+    with_ct = {**common, "measures": (NAME, "ct")}
     plain = evaluate_volumes(real, fake, Plan(protocol(), **common), tmp_path)
-    framed = evaluate_volumes(real, fake, Plan(protocol(), real_frame="generatect", **common), tmp_path)
+    framed = evaluate_volumes(real, fake, Plan(protocol(), real_frame="generatect", **with_ct), tmp_path)
     assert (plain["real_frame"], framed["real_frame"]) == ("own", "generatect")
     assert plain["left_out"] == [] and "has 12 slices" in framed["left_out"][0]
     assert [volume["name"] for volume in framed["volumes"]["real"]] == ["p00", "p01"]
