@@ -82,7 +82,7 @@ def train(
     overrides: dict[str, Any] | None = None,
     opened: Opened | None = None,
     metadata: Sequence[str | Path] = (),
-    notice: Callable[[str], None] | None = None,
+    notice: Callable[[str], object] = unheard,
     progress: Progress = silent,
     warn: Callable[[str], object] = unheard,
 ) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def train(
     network = check_network(recipe)
     begun = resume and any((out / "checkpoints").glob("step_*"))  # its weights are its own by now
     start = None if begun or recipe.recipe.start is None else read_start(recipe.kind, recipe.recipe.start, network)
-    if start is not None and notice is not None:
+    if start is not None:
         notice(start.line())
     volumes = opened.volumes if opened is not None else open_data(selection, recipe.recipe, progress)
     if resume:
