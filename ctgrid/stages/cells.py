@@ -16,7 +16,7 @@ from ctgrid.data.degrade import enlarge
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.diffusion.known import Known, cells_mask
 from ctgrid.stages.diffusion.sampling import sample
-from ctgrid.stages.diffusion.schedule import Schedule, Spacing
+from ctgrid.stages.diffusion.schedule import LINEAR, Spacing
 from ctgrid.stages.models.bundle import Bundle
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.stacked import on_grids
@@ -201,7 +201,7 @@ def refine(
     steps: int,
     z_mm: Sequence[float] | None = None,
     noise_mm: float = math.inf,
-    start: float = 1.0,
+    start: int | None = None,
     origin: Tensor | None = None,
     keep: float = 0.0,
     added: bool = True,
@@ -220,7 +220,7 @@ def refine(
         z_mm: places of the slices, where noise is to change along z.
         noise_mm: how far along z slices have noise in common, see :func:`ctgrid.stages.slice_noise.slice_noise`;
             infinity gives all slices of a seed the same.
-        start: level the reverse process starts from, as a share of the schedule; 1 is pure noise.
+        start: timestep that the reverse process starts from; None is pure noise.
         origin: latents (B, c, S/8, S/8) that are diffused to ``start``; None takes the condition itself.
         keep: share of ``origin`` in the result.
         added: add noise to what is diffused to ``start``; else its own noise stands for that of the level.
@@ -241,11 +241,10 @@ def refine(
         shape = tuple(condition.shape[1:])
         places = [0.0] * len(seeds) if z_mm is None else z_mm
         noise = slice_noise(shape, REFINE, seeds, places, math.inf if z_mm is None else noise_mm).to(device)
-        if start < 1.0:
-            schedule = Schedule.linear()
-            level = torch.full((len(condition),), schedule.timestep(start), device=device)
+        if start is not None:
+            level = torch.full((len(condition),), start, device=device)
             clean = condition if origin is None else origin.to(device)
-            noise = schedule.q_sample(clean, level, noise if added else torch.zeros_like(noise))
+            noise = LINEAR.q_sample(clean, level, noise if added else torch.zeros_like(noise))
         latent = sample(
             model,
             noise,
@@ -255,7 +254,7 @@ def refine(
             generator=[generator_for(s, REFINE, 1) for s in seeds],
             condition=condition,
             prediction=facts.prediction,
-            start=start if start < 1.0 else None,
+            start=start,
         )
         if origin is not None:
             latent = torch.lerp(latent, origin.to(latent), keep)

@@ -13,6 +13,7 @@ from typing import Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.denoising.starts import Start, check_start, start_timestep
 from ctgrid.scan.protocols.resample import SCALE_HU
+from ctgrid.stages.diffusion.schedule import LINEAR
 
 COARSE_ADDED, REFINE_ADDED = 0.3, 0.5
 """Noise level that start ``noised`` adds to latents, as a multiple of the scan's noise over 1000 HU, in stages 1 and 2.
@@ -82,7 +83,7 @@ class Diffusion:
 
     def calls(self, timesteps: Sequence[int]) -> list[int]:
         """Return the network calls of both stages below their starts."""
-        return [max(1, round(n * t / 1000)) for n, t in zip((self.steps, self.refine_steps), timesteps, strict=True)]
+        return [LINEAR.calls(n, t) for n, t in zip((self.steps, self.refine_steps), timesteps, strict=True)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as keywords."""

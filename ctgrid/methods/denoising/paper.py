@@ -20,6 +20,7 @@ from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.volume import Volume
 from ctgrid.stages.cells import batches, decode_cells, refine
+from ctgrid.stages.diffusion.schedule import LINEAR
 
 SEEDS = 2**32
 
@@ -78,7 +79,7 @@ class PaperPipeline(ModelPipeline):
         missing = -len(small) % self.bundle.facts1.k**2
         filled = torch.cat([small, small[-1:].expand(missing, -1, -1, -1)])
         start = start_timestep(COARSE_ADDED * noise_hu / SCALE_HU)
-        calls = max(1, round(steps * start / 1000))
+        calls = LINEAR.calls(steps, start)
         with autocast(self.device, self.dtype), watch("stage 1"):
             cells, passes = denoise_cells(
                 self.bundle,

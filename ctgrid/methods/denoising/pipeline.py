@@ -163,7 +163,7 @@ class DenoisePipeline(ModelPipeline):
                         coarse[index],
                         seed=seed,
                         steps=calls[1],
-                        start=timesteps[1] / 999,
+                        start=timesteps[1],
                         origin=self._encode(images[index]),
                         keep=keep,
                         added=how.refine_start == "noised",

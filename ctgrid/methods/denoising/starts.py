@@ -11,7 +11,7 @@ from torch import Tensor
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.protocols.resample import SCALE_HU
-from ctgrid.stages.diffusion.schedule import Schedule
+from ctgrid.stages.diffusion.schedule import LINEAR
 
 Start = Literal["matched", "noised"]
 """``matched``: the latent's own noise stands for that of the timestep, and none is added. ``noised``: the scan's
@@ -36,10 +36,8 @@ def check_start(name: str, start: Start) -> Start:
 
 
 def start_timestep(noise_to_signal: float) -> int:
-    """Return the timestep whose sqrt((1 - alpha_bar) / alpha_bar) comes nearest to a noise level."""
-    levels = Schedule.linear().alphas_cumprod
-    ratio = ((1 - levels) / levels).sqrt()
-    return int((ratio - noise_to_signal).abs().argmin().clamp(LOWEST, HIGHEST))
+    """Return the timestep whose σ comes nearest to a noise level, within the bounds."""
+    return min(max(LINEAR.timestep_of(noise_to_signal), LOWEST), HIGHEST)
 
 
 def latent_noise(encode: Callable[[Tensor], Tensor], images: Tensor, noise_hu: float, seed: int) -> float:
@@ -68,6 +66,5 @@ def begin(latent: Tensor, timestep: int, start: Start, noise: Tensor) -> Tensor:
         start: see :data:`Start`; ``matched`` gives sqrt(alpha_bar) times the latent.
         noise: (B, c, h, w) standard normal, which ``matched`` has no use for.
     """
-    schedule = Schedule.linear()
     t = torch.full((len(latent),), timestep, device=latent.device)
-    return schedule.q_sample(latent, t, torch.zeros_like(noise) if start == "matched" else noise)
+    return LINEAR.q_sample(latent, t, torch.zeros_like(noise) if start == "matched" else noise)

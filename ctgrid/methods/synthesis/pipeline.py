@@ -22,7 +22,7 @@ from ctgrid.methods.synthesis.written import as_written, slice_mm, synthetic_aff
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.volume import Volume
 from ctgrid.stages.cells import batches, coarse_slices, refine, sample_cells
-from ctgrid.stages.diffusion.schedule import Spacing
+from ctgrid.stages.diffusion.schedule import LINEAR, Spacing
 
 Receive = Callable[[int, int, Arrival], None]
 """``receive(volume, first slice, arrival)``: ``arrival()`` waits for voxels (n, y, x) int16 in HU."""
@@ -189,7 +189,7 @@ class SynthesisPipeline(ModelPipeline):
                         seed=[members[owner] for owner in owners],
                         z_mm=[(number % slices + 0.5) * step_mm for number in numbers],
                         noise_mm=settings.noise_mm,
-                        start=float(settings.refine_start),
+                        start=refine_timestep(settings),
                         watch=watch,
                         onto_cpu=False,
                         **settings.refining,
@@ -206,6 +206,11 @@ class SynthesisPipeline(ModelPipeline):
                 title("stage 2", first + len(part), len(members) * slices)
         work.phases = watch.rounded()
         return work
+
+
+def refine_timestep(settings: Settings) -> int | None:
+    """Return the timestep that stage 2 starts from; None is pure noise, which no timestep of the schedule quite is."""
+    return None if settings.refine_start == REFINE_START else LINEAR.timestep(float(settings.refine_start))
 
 
 def synthesize(

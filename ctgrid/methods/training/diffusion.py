@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 from ctgrid.methods.training.config import DiffusionRecipe
 from ctgrid.stages.diffusion.loss import training_loss
-from ctgrid.stages.diffusion.schedule import Schedule
+from ctgrid.stages.diffusion.schedule import LINEAR
 from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
-
-SCHEDULE = Schedule.linear()
 
 
 def diffusion_loss(
@@ -41,14 +39,14 @@ def diffusion_loss(
         inputs: ``condition`` or ``z_index``.
     """
     level = timestep if levels is None else levels
-    noisy = SCHEDULE.q_sample(latent, level, noise)
+    noisy = LINEAR.q_sample(latent, level, noise)
     output = network(noisy, timestep, **inputs)
     terms = training_loss(
         output,
         latent,
         level,
         noise,
-        SCHEDULE,
+        LINEAR,
         prediction=recipe.prediction,
         weight=weight,
         min_snr_gamma=recipe.min_snr_gamma,
@@ -63,5 +61,5 @@ def save_stage(network: Any, folder: Path, facts: StageFacts) -> None:
 
 
 def draw_timestep(generator: torch.Generator) -> Tensor:
-    """Draw a timestep in [0, 1000), () int64."""
-    return torch.randint(0, len(SCHEDULE), (), generator=generator)
+    """Draw a timestep of the schedule, () int64."""
+    return torch.randint(0, len(LINEAR), (), generator=generator)

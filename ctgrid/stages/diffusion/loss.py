@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.stages.diffusion.schedule import Prediction, Schedule, check_prediction
+from ctgrid.stages.diffusion.schedule import LINEAR, Prediction, Schedule, check_prediction
 
 LEAST_VARIANCE = 0.05
 """Lower bound on 1 - ᾱ in the weight of an x0 prediction's error."""
@@ -68,7 +68,7 @@ def training_loss(
         timestep: steps of ``schedule``, (B,) or (B, 1, H, W) with another in every cell; ``CLEAN`` only where
             ``weight`` is 0.
         noise: the noise (B, C, H, W) that made the network's input from x0.
-        schedule: None is the paper's, linear with 1000 steps.
+        schedule: None is the paper's, ``LINEAR``.
         prediction: what the first C channels predict: ``epsilon``, ``v``, or ``x0``, whose error is measured
             as that of the v it implies, so that all noise levels count as they do for ``v``. A network narrower
             than a patch's noise cannot pass ε or v through, but can predict x0 (arXiv 2511.13720).
@@ -94,7 +94,7 @@ def training_loss(
         )
     if timestep.ndim not in (1, x0.ndim) or timestep.shape[0] != batch:
         raise CtgridError(f"timestep must be ({batch},) or ({batch}, 1, H, W), got {tuple(timestep.shape)}")
-    schedule = schedule or Schedule.linear()
+    schedule = schedule or LINEAR
     x0, noise, model_output = x0.float(), noise.float(), model_output.float()
     predicted = model_output[:, :channels]
     if prediction == "x0":  # v = (√ᾱ x_t - x0) / √(1 - ᾱ)

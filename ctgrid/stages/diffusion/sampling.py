@@ -11,7 +11,7 @@ from torch import Tensor
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.diffusion.known import Known, cell_timesteps, hold_known
 from ctgrid.stages.diffusion.samplers import find_sampler
-from ctgrid.stages.diffusion.schedule import CLEAN, Prediction, Schedule, Spacing, check_prediction
+from ctgrid.stages.diffusion.schedule import CLEAN, LINEAR, Prediction, Schedule, Spacing, check_prediction
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
@@ -69,7 +69,7 @@ def sample(
         known: cells to hold.
         z_index: passed to the model (B, K²).
         prediction: what the model predicts.
-        schedule: the schedule the model was trained on; None is the paper's, linear with 1000 steps.
+        schedule: the schedule the model was trained on; None is the paper's, ``LINEAR``.
         spacing: how the steps are spaced, see :meth:`Schedule.respace`; None is the sampler's own: ``even``
             (``linspace``) for ``ddpm`` (the paper's) and ``ddim``, ``snr`` for ``dpm++``, which overshoots otherwise.
         start: level of ``noise`` if not the last: a timestep, or a share of the schedule in (0, 1]. The steps
@@ -85,7 +85,7 @@ def sample(
     """
     check_prediction(prediction)
     chosen = find_sampler(sampler)
-    levels = (schedule or Schedule.linear()).respace(steps, spacing or chosen.spacing, start)
+    levels = (schedule or LINEAR).respace(steps, spacing or chosen.spacing, start)
     solver = chosen.build(levels, prediction)
     batch, channels = noise.shape[:2]
     extra: dict[str, Any] = {"condition": condition, "z_index": z_index}

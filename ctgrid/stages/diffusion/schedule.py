@@ -18,6 +18,9 @@ from ctgrid.base.errors import CtgridError
 CLEAN = -1
 Prediction = Literal["epsilon", "v", "x0"]
 Spacing = Literal["even", "linspace", "trailing", "snr", "karras"]
+STEPS = 1000
+"""Of the schedule that the networks are trained on."""
+
 RHO = 7.0
 """How strongly Karras' levels crowd towards the clean end (Karras et al. 2022, Eq. 5)."""
 
@@ -47,10 +50,10 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """Make the tables now: made at first use, they could be tensors without data, see training.meter."""
-        _ = self._levels, self._posterior, self._log_variances
+        _ = self.sigmas, self._levels, self._posterior, self._log_variances
 
     @classmethod
-    def linear(cls, steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
+    def linear(cls, steps: int = STEPS, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
         """Build the linear-β schedule of the paper.
 
         Raises:
@@ -81,6 +84,28 @@ class Schedule:
             raise CtgridError(f"start must be a share in (0, 1] or a timestep in 0...{last}, got {start}")
         return index
 
+    def sigma_of(self, timestep: int) -> float:
+        """Return σ = √((1 - ᾱ) / ᾱ), the noise of a step as a multiple of the signal; ``CLEAN`` gives 0.
+
+        Raises:
+            CtgridError: if there is no such step.
+        """
+        if not CLEAN <= timestep < len(self):
+            raise CtgridError(f"timestep must lie in {CLEAN}...{len(self) - 1}, got {timestep}")
+        return 0.0 if timestep == CLEAN else float(self.sigmas[timestep])
+
+    def timestep_of(self, sigma: float) -> int:
+        """Return the step whose σ comes nearest: the inverse of :meth:`sigma_of`, for any noise.
+
+        Args:
+            sigma: standard deviation of the noise where that of the signal is left alone, 0 or more.
+        """
+        return int((self.sigmas - sigma).abs().argmin())
+
+    def calls(self, steps: int, timestep: int) -> int:
+        """Return the network calls below a step, where a way through the whole schedule has ``steps``; one at least."""
+        return max(1, round(steps * timestep / len(self)))
+
     def respace(self, steps: int, spacing: Spacing = "even", start: float | None = None) -> Schedule:
         """Keep ``steps`` levels up to ``start``, which is always one of them, with the β that link them.
 
@@ -110,7 +135,7 @@ class Schedule:
             wanted = log_snr[0] + torch.tensor(share, dtype=torch.float64) * (log_snr[-1] - log_snr[0])
             keep = _nearest(log_snr, wanted)
         elif spacing == "karras":
-            sigma = ((1 - self.alphas_cumprod) / self.alphas_cumprod).sqrt()[: last + 1]
+            sigma = self.sigmas[: last + 1]
             low, high = sigma[0] ** (1 / RHO), sigma[-1] ** (1 / RHO)
             wanted = (low + torch.linspace(0, 1, steps, dtype=torch.float64) * (high - low)) ** RHO
             keep = _nearest(sigma.log(), wanted.log())
@@ -128,6 +153,11 @@ class Schedule:
         return Schedule(1 - alphas_cumprod / previous, alphas_cumprod, self.timesteps[keep])
 
     # ---- tables, float64 ---------------------------------------------------------------------------
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        """σ of every step, (T,), ascending; see :meth:`sigma_of`."""
+        return ((1 - self.alphas_cumprod) / self.alphas_cumprod).sqrt()
 
     @cached_property
     def _levels(self) -> Tensor:
@@ -228,6 +258,10 @@ class Schedule:
         low, high = (self._at(table, t, output) for table in self._log_variances)
         share = (output + 1) / 2
         return share * high + (1 - share) * low
+
+
+LINEAR = Schedule.linear()
+"""The paper's, which every network here is trained on."""
 
 
 def _nearest(levels: Tensor, wanted: Tensor) -> list[int]:

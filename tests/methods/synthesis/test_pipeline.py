@@ -20,6 +20,7 @@ from ctgrid.methods.synthesis.settings import REFINE_NOISE_MM, Settings
 from ctgrid.methods.synthesis.video import VideoPipeline
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.cells import decode_cells, refine, sample_cells, z_of
+from ctgrid.stages.diffusion.schedule import LINEAR
 from ctgrid.stages.schedules import hierarchical
 
 QUICK: dict[str, Any] = {"steps": 2, "refine_steps": 1, "size": 64}
@@ -102,9 +103,9 @@ def test_grids_of_a_pass_do_not_see_each_other(pipeline: SynthesisPipeline, slic
 def test_neighbouring_slices_share_their_noise(pipeline: SynthesisPipeline) -> None:
     """Stage 2 takes one noise for all slices: equal coarse slices give equal fine ones."""
     coarse = torch.zeros(3, 1, 16, 16)
-    fine, _ = refine(pipeline.bundle, coarse, seed=1, steps=2, start=0.6)
+    fine, _ = refine(pipeline.bundle, coarse, seed=1, steps=2, start=LINEAR.timestep(0.6))
     assert torch.allclose(fine[0], fine[1], atol=1e-5) and torch.allclose(fine[0], fine[2], atol=1e-5)
-    other, _ = refine(pipeline.bundle, coarse, seed=2, steps=2, start=0.6)
+    other, _ = refine(pipeline.bundle, coarse, seed=2, steps=2, start=LINEAR.timestep(0.6))
     assert (fine - other).abs().mean() > 1e-3
 
 

@@ -107,6 +107,33 @@ def test_start() -> None:
             FULL.timestep(bad)
 
 
+@given(st.integers(0, len(FULL) - 1))
+def test_noise_and_timestep_are_an_inverse_pair(t: int) -> None:
+    """Of the full schedule and of one with fewer steps; σ is the noise where the signal is left alone."""
+    few = FULL.respace(1 + t // 2, start=t)
+    for schedule, step in ((FULL, t), (few, len(few) - 1)):
+        sigma = schedule.sigma_of(step)
+        assert schedule.timestep_of(sigma) == schedule.timestep_of(1.00001 * sigma) == step
+    signal, spread = noise(1, 1, 2, 2, seed=t), noise(1, 1, 2, 2, seed=t + 1)
+    mixed = FULL.q_sample(signal, torch.tensor([t]), spread)
+    scale = FULL.alphas_cumprod[t].sqrt()
+    torch.testing.assert_close(mixed, scale * (signal + FULL.sigma_of(t) * spread))
+
+
+def test_noise_beyond_the_schedule() -> None:
+    """Clean is no noise; what lies outside is the nearest end; steps that are not there are refused."""
+    assert FULL.sigma_of(CLEAN) == 0
+    assert [FULL.timestep_of(sigma) for sigma in (0.0, 1e9)] == [0, len(FULL) - 1]
+    assert all(FULL.sigma_of(t) < FULL.sigma_of(t + 1) for t in range(CLEAN, len(FULL) - 1))
+    with pytest.raises(CtgridError, match=r"timestep must lie in -1\.\.\.999, got 1000"):
+        FULL.sigma_of(1000)
+
+
+def test_calls_below_a_start() -> None:
+    """A share of the calls of the whole way, and one at least."""
+    assert [FULL.calls(20, t) for t in (0, 20, 500, 999)] == [1, 1, 10, 20]
+
+
 @pytest.mark.parametrize("steps", [0, -3, 1001])
 def test_steps_out_of_range(steps: int) -> None:
     """No steps, or more than there are."""
