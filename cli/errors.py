@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ctgrid.base.errors import CtgridError, CtgridWarning
+from ctgrid.base.errors import CtgridError, CtgridWarning, one_line, printable
 
 FAILURE, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 UsageError: Any = typer.BadParameter.__base__  # public under this name only in click, which typer may vendor
@@ -57,7 +57,7 @@ class OneLineGroup(TyperGroup):
 
 def say(message: str) -> None:
     """Print a message on stderr as exactly one line."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    line = printable(one_line(message))
     typer.echo(line if line.startswith(("ctgrid ", "ctgrid:")) else f"ctgrid: {line}", err=True)
 
 

@@ -16,6 +16,18 @@ class CtgridWarning(UserWarning):
 _LONGEST_REASON = 200
 
 
+def printable(text: str, instead: str = "?") -> str:
+    """Return a text without what steers a terminal or turns its direction: control and format characters.
+
+    The one place where names and texts of foreign files are cleaned before anyone is shown them.
+
+    Args:
+        text: Of a file's name or header, say.
+        instead: What each such character becomes; an empty text leaves it out.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else instead for c in text)
+
+
 def one_line(words: str) -> str:
     """Return words without line breaks, whole: what ctgrid itself says.
 
@@ -31,6 +43,5 @@ def reason_of(error: BaseException) -> str:
     Args:
         error: Its exception.
     """
-    words = one_line(str(error)[:2000])
-    line = "".join(c for c in words if c.isprintable())
+    line = printable(one_line(str(error)[:2000]), "")
     return (line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "...") or type(error).__name__

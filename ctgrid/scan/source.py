@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, sha256_of
+from ctgrid.base.inside import is_inside
 from ctgrid.scan.hu.sidecar import find_sidecar
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def _parts(path: Path) -> list[Path]:
     with path.open("rb") as stream:
         match = re.search(pattern, stream.read(1 << 16), re.MULTILINE | re.IGNORECASE)
     detached = path.parent / match.group(1).decode("utf-8", "replace") if match else path
+    if not is_inside(detached, path.parent):  # refused when it is read; nothing of it is to be known before
+        return [path]
     return [path, detached] if detached != path and detached.is_file() else [path]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, printable
 from ctgrid.base.files import full_suffix
 from ctgrid.scan.formats.kinds import readable
 
@@ -238,7 +238,7 @@ def _parse(path: Path, stream: Iterable[str]) -> dict[str, tuple[str, ...]]:
     header = [cell.strip() for cell in next(csv.reader([head], delimiter=delimiter, strict=True), [])]
     missing = [column for column in NEEDED if column not in header]
     if missing:
-        seen = "".join(c for c in ", ".join(cell[:40] for cell in header[:6]) if c.isprintable()) or "nothing"
+        seen = printable(", ".join(cell[:40] for cell in header[:6]), "") or "nothing"
         raise CtgridError(
             f"{path} has no column {' and no '.join(missing)} (its first row holds {seen}); not a metadata CSV?"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ctgrid.base.errors import printable
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -35,7 +37,7 @@ def text(dataset: Dataset, keyword: str) -> str:
         keyword: The element's keyword.
     """
     joined = "\\".join(str(value)[:LONGEST] for value in values(dataset, keyword)[:MOST_PARTS])[:LONGEST]
-    return "".join(c if c.isprintable() else " " for c in joined.replace("\0", "")).strip()
+    return printable(joined.replace("\0", ""), " ").strip()
 
 
 def numbers(dataset: Dataset, keyword: str, n: int) -> tuple[float, ...] | None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, printable
+from ctgrid.base.limits import check_bytes
+from ctgrid.scan.formats.itk.detached import data_files
 
 _LONGEST_HEADER = 1 << 20
 _LONGEST_VALUE = 400
@@ -57,7 +59,8 @@ def check_nrrd(path: Path) -> dict[str, str]:
     if not head.startswith(b"NRRD"):
         raise CtgridError(f"{path} is not an NRRD file: it does not start with NRRD")
     end = re.search(rb"\r?\n\r?\n", head)
-    lines = [line for line in _text(head[: end.start() if end else len(head)]).splitlines() if line[:1] != "#"]
+    every = _lines(head[: end.start() if end else len(head)])
+    lines = [line for line in every if line[:1] != "#"]
     own = [line.partition(":=") for line in lines if ":=" in line]
     pairs = [line.partition(": ") for line in lines if ":=" not in line]
     fields = {key.strip().lower(): _short(value) for key, sep, value in pairs if sep}
@@ -68,10 +71,15 @@ def check_nrrd(path: Path) -> dict[str, str]:
         raise CtgridError(f"{path} holds {fields.get('type', 'untyped')!r} voxels; a CT has one real number for each")
     encoding = fields.get("encoding", "").lower()
     gain = {"raw": 1, "gzip": _DEFLATE, "gz": _DEFLATE, "bzip2": _BZIP2, "bz2": _BZIP2}.get(encoding, _TEXT * each)
-    data = fields.get("data file", fields.get("datafile"))
-    if data is None and end is None:
+    named = [i for i, line in enumerate(every) if re.match(r"\s*data\s*file\s*:", line, re.I)]
+    if end is None and (not named or len(head) == _LONGEST_HEADER):
         raise CtgridError(f"{path} is truncated: its header has no end")
-    held = _data_bytes(path, data, end.end() if end else 0)
+    if len(named) > 1:
+        raise CtgridError(f"{path} names its data {len(named)} times; the header is damaged")
+    held = path.stat().st_size - (end.end() if end else 0)
+    if named:
+        data = every[named[0]].partition(":")[2].strip()
+        held = _bytes_of(data_files(path, data, every[named[0] + 1 :]))
     _check_room(path, math.prod(sizes) * each, held * gain)
     _check_space(path, fields)
     return fields
@@ -112,10 +120,12 @@ def check_metaimage(path: Path) -> dict[str, str]:
         CtgridError: As said.
     """
     head = _head(path)
-    end = re.search(rb"^ElementDataFile[ \t]*=[ \t]*([^\r\n]*)\r?\n?", head, re.M)
+    end = re.search(rb"^ElementDataFile[ \t]*=[ \t]*([^\n]*)\n?", head, re.M)
     if end is None:
         raise CtgridError(f"{path} is not a MetaImage: it names no ElementDataFile")
-    lines = _text(head[: end.start()]).splitlines()
+    if re.search(rb"ElementDataFile", head[: end.start()], re.I):
+        raise CtgridError(f"{path} names its data more than once; the header is damaged")
+    lines = _lines(head[: end.start()])
     fields = {key.strip(): _short(value) for key, sep, value in (line.partition("=") for line in lines) if sep}
     axes = fields.get("NDims", "")
     if not axes.isdigit() or not 1 <= int(axes) <= _MOST_AXES:
@@ -134,15 +144,16 @@ def check_metaimage(path: Path) -> dict[str, str]:
         raise CtgridError(f"{path} holds {what} voxels; a CT has one real number for each")
     fields["ElementDataFile"] = name = _text(end[1]).strip()
     local = name.upper() == "LOCAL"
-    held = _data_bytes(path, None if local else name, end.end() if local else 0)
+    files = [] if local else data_files(path, name, _lines(head[end.end() :]))
+    held = path.stat().st_size - end.end() if local else _bytes_of(files)
+    if not local and len(head) == _LONGEST_HEADER:
+        raise CtgridError(f"{path}: its header is longer than {_LONGEST_HEADER >> 20} MiB; it is damaged")
     needed = math.prod(sizes) * each
     if fields.get("CompressedData", "False").lower().startswith("t"):
         _check_room(path, needed, held * _DEFLATE)
-        if local or not _is_pattern(name):
+        if local or len(files) == 1:
             start = end.end() if local else 0
-            _check_zlib(
-                path, path if local else path.parent / name, start, fields.get("CompressedDataSize", ""), needed
-            )
+            _check_zlib(path, path if local else files[0], start, fields.get("CompressedDataSize", ""), needed)
     else:
         text = fields.get("BinaryData", "True").lower().startswith("f")
         _check_room(path, math.prod(sizes) if text else needed, held)
@@ -195,6 +206,11 @@ def _text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
+def _lines(data: bytes) -> list[str]:
+    """Return a header's lines as ITK's readers part them: at nothing but line feeds and carriage returns."""
+    return re.split(r"\r\n|\r|\n", _text(data))
+
+
 def _sizes(text: str, path: Path, what: str) -> list[int]:
     words = text.split()
     if not words or len(words) > _MOST_AXES or not all(word.isdigit() and int(word) > 0 for word in words):
@@ -207,30 +223,16 @@ def _sizes(text: str, path: Path, what: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def _data_bytes(path: Path, data: str | None, start: int) -> int:
-    """Return how many bytes of data there are: in the file itself, or in those its header names."""
-    if data is None:
-        return max(path.stat().st_size - start, 0)
-    if _is_pattern(data):
-        odd = next((p.name for p in path.parent.iterdir() if p.exists() and not (p.is_file() or p.is_dir())), None)
-        if odd is not None:  # a pipe, say: to open it may wait for ever
-            raise CtgridError(f"{path}: its data files are in a folder with {odd}, which is no regular file; move it")
-        return sum(p.stat().st_size for p in path.parent.iterdir() if p.is_file())
-    target = path.parent / data
-    if not target.is_file():
-        raise CtgridError(f"{path}: its data file {data} is missing; keep both files together")
-    return target.stat().st_size
+def _bytes_of(files: list[Path]) -> int:
+    return sum(path.stat().st_size for path in files)
 
 
 def _short(text: str) -> str:
-    return "".join(c for c in text.strip()[:_LONGEST_VALUE] if c.isprintable())
-
-
-def _is_pattern(name: str) -> bool:
-    return name.upper().startswith("LIST") or "%" in name
+    return printable(text.strip()[:_LONGEST_VALUE], "")
 
 
 def _check_room(path: Path, needed: int, room: float) -> None:
+    check_bytes(needed, f"{path}: its header asks for")
     if needed > room:
         raise CtgridError(f"{path} is truncated or damaged: its header asks for {needed} bytes of data, there is less")
 
