@@ -25,7 +25,7 @@ def test_denoising_run_becomes_a_pair(ctgrid: Callable[..., Any], fake: Any, sca
     (tmp_path / "run").mkdir()
     made = ctgrid("denoise", scan, "--method", "grid", "--out", tmp_path / "run" / "quiet.nii.gz")
     assert made.exit_code == 0, made.output
-    result = ctgrid("report", tmp_path / "run", "--out", tmp_path / "x.html", "--json")
+    result = ctgrid("report", tmp_path / "run", scan, "--out", tmp_path / "x.html", "--json")
     record = json.loads(result.stdout)
     assert (record["results"]["pairs"], record["results"]["runs"]) == (1, 1)
     text = (tmp_path / "x.md").read_text(encoding="utf-8")

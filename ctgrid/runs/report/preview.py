@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, check_output, full_suffix
 from ctgrid.runs.report.animation import FPS, Items, Plane
+from ctgrid.runs.report.given import Given
 from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:
@@ -179,7 +180,11 @@ def _in_store(source: Path) -> list[Shown]:
     store = Store.open(source)
     if not len(store):
         raise CtgridError(f"{source}: this store holds no volume yet; fill it with ctgrid prepare")
-    return [Shown(name, store.path / name, in_store=True) for name in store.names()]
+    given = Given.of([source])
+    names = [name for name in store.names() if given.holds(store.path / name)]
+    if not names:
+        raise CtgridError(f"{source}: its volumes are links out of it; name the store that they lie in")
+    return [Shown(name, store.path / name, in_store=True) for name in names]
 
 
 def _in_folder(source: Path, hu: str) -> list[Shown]:
@@ -190,7 +195,11 @@ def _in_folder(source: Path, hu: str) -> list[Shown]:
     if not source.is_dir():
         return []
     files = [p for p in sorted(source.iterdir()) if p.name.lower().endswith(readable()) and not p.name.startswith(".")]
-    return [Shown(volume_name(path), path, hu) for path in files if path.is_file()]
+    files = [path for path in files if path.is_file()]
+    held = [path for path in files if Given.of([source]).holds(path)]
+    if files and not held:
+        raise CtgridError(f"{source}: its volumes are links out of it; name them themselves")
+    return [Shown(volume_name(path), path, hu) for path in held]
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
 from ctgrid.data.store.store import is_store
+from ctgrid.runs.report.given import RECORD, Given
 from ctgrid.runs.report.html.found import Found, Run, Shown, some
-from ctgrid.runs.report.html.pairs import RECORD, as_typed, denoised, output_of, paired, paths
+from ctgrid.runs.report.html.pairs import as_typed, denoised, output_of, paired, paths
 from ctgrid.runs.report.html.results import is_run, read_json, read_results
 from ctgrid.scan.formats.kinds import readable, writable
 
@@ -30,7 +31,7 @@ def collect(inputs: Sequence[Path]) -> Found:
     Raises:
         CtgridError: Nothing is there, or an input itself is none of these. What is damaged inside a folder is noted.
     """
-    found = Found()
+    found = Found(given=Given.of(inputs))
     for path in inputs:
         if not path.exists():
             raise CtgridError(f"{path} does not exist; give a run folder, a store, volumes, or results.json")
@@ -39,7 +40,8 @@ def collect(inputs: Sequence[Path]) -> Found:
         elif path.is_dir() and is_store(path.parent):
             _add_stored(found, path)
         elif (path / RECORD).is_file():
-            _add_run(found, _run(path / RECORD))
+            if found.may_read(path / RECORD):
+                _add_run(found, _run(path / RECORD))
         elif path.is_dir():
             _add_folder(found, path)
         elif full_suffix(path) == ".json":
@@ -48,8 +50,15 @@ def collect(inputs: Sequence[Path]) -> Found:
             found.add_volume(Shown(_name(path), path, given=True))
     named = {path.resolve() for path in inputs}
     found.notes += [note for run in found.runs if run.path.resolve() not in named for note in _passed_over(found, run)]
-    found.volumes = _told_apart(paired(found.volumes, inputs))
+    found.volumes = _told_apart(paired(found.volumes, inputs, Given.of(inputs)))
+    _check_any(found)
     return found
+
+
+def _check_any(found: Found) -> None:
+    """Refuse inputs of which nothing may be read."""
+    if found.notes and not (found.runs or found.results or found.volumes or found.stores):
+        raise CtgridError(found.notes[0].removeprefix("Left out: "))
 
 
 def _run(path: Path) -> Run:
@@ -70,7 +79,7 @@ def _add_run(found: Found, run: Run) -> None:
     made = [output for output, _ in denoised(run.record)] if run.command == "denoise" else None
     for output in paths(run.record.get("outputs")):
         left = output_of(output, run)
-        if left is None:
+        if left is None or not found.may_read(left):
             continue
         if full_suffix(left) in PICTURES:
             found.add_picture(left)
@@ -153,7 +162,7 @@ def _search(found: Found, top: Path) -> _Inside:
     inside = _Inside()
     for folder, folders, files in os.walk(top, onerror=_raise):
         here = Path(folder)
-        if RECORD in files:
+        if RECORD in files and found.may_read(here / RECORD):
             try:
                 inside.runs.append(_run(here / RECORD))
                 folders.clear()
@@ -178,7 +187,8 @@ def _raise(error: OSError) -> None:
 def _or_note(found: Found, add: Callable[[Found, Path], None], path: Path) -> None:
     """Add what was not named itself; where it is damaged or empty, the report does without and says so."""
     try:
-        add(found, path)
+        if found.may_read(path):
+            add(found, path)
     except CtgridError as error:
         found.notes.append(f"Left out: {error}")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctgrid.runs.report.given import Given
 from ctgrid.runs.report.html.results import Results
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Found:
         pictures: of the runs.
         stores: the stores that volumes come from.
         notes: what is there and cannot be shown, or is not because it was not asked for.
+        given: what may be read; None sets no bounds.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Found:
     pictures: list[Path] = field(default_factory=list)
     stores: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    given: Given | None = None
     _known: set[tuple[str, Path]] = field(default_factory=set, repr=False)
 
     def add_run(self, run: Run) -> bool:
@@ -102,9 +105,20 @@ class Found:
         """Add a store, whose volumes are added one by one; False where it is there already."""
         return self._add("store", path, self.stores, path)
 
+    def may_read(self, path: Path) -> bool:
+        """Tell whether something lies where it may be read; note once where it does not."""
+        if self.given is None or self.given.holds(path):
+            return True
+        if ("outside", path) not in self._known:
+            self._known.add(("outside", path))
+            self.notes.append(
+                f"Left out: {path} lies outside the inputs, or holds links that do; name it itself if it is wanted."
+            )
+        return False
+
     def _add(self, kind: str, path: Path, held: list[Any], one: Any) -> bool:
         key = (kind, path.resolve())
-        if key in self._known:
+        if key in self._known or not self.may_read(path):
             return False
         self._known.add(key)
         held.append(one)

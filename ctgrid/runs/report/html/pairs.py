@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.runs.report.given import RECORD, Given
 from ctgrid.runs.report.html.found import Run, Shown
 from ctgrid.runs.report.html.results import is_run, read_json
 
-RECORD = "run.json"
 
-
-def paired(volumes: Iterable[Shown], inputs: Sequence[Path]) -> list[Shown]:
+def paired(volumes: Iterable[Shown], inputs: Sequence[Path], given: Given) -> list[Shown]:
     """Give denoised volumes the scans they were made from, where the run records beside them name these.
 
     Scans that became the one side of a pair are not shown once more by themselves.
@@ -22,16 +21,20 @@ def paired(volumes: Iterable[Shown], inputs: Sequence[Path]) -> list[Shown]:
     Args:
         volumes: those of a report.
         inputs: of the report, where scans that were moved are looked for.
+        given: what may be read; a record may name any file.
     """
     origins: dict[Path, dict[Path, str | Path]] = {}  # by folder: its record is read once, not once a volume
     made = []
     for shown in volumes:
         folder = shown.path.parent
         if not shown.in_store and folder not in origins:
-            origins[folder] = _origins(folder / RECORD, inputs)
+            origins[folder] = _origins(folder / RECORD, inputs, given)
         before = origins.get(folder, {}).get(shown.path.resolve())
         if isinstance(before, str):
-            note = f"the scan it was made from is no longer at {before}, so there is no before and after"
+            note = (
+                f"the scan it was made from is no longer at {before} or not among the inputs, so there is no before "
+                f"and after; name it too"
+            )
             shown = replace(shown, notes=(*shown.notes, note))
         elif before is not None:
             shown = replace(shown, before=before)
@@ -40,9 +43,9 @@ def paired(volumes: Iterable[Shown], inputs: Sequence[Path]) -> list[Shown]:
     return [shown for shown in made if shown.before is not None or shown.path.resolve() not in hidden]
 
 
-def _origins(record: Path, inputs: Sequence[Path]) -> dict[Path, str | Path]:
-    """Return, by denoised volume, its scan; as it was written down where it is gone."""
-    if not record.is_file():
+def _origins(record: Path, inputs: Sequence[Path], given: Given) -> dict[Path, str | Path]:
+    """Return, by denoised volume, its scan; as it was written down where it is gone or must not be read."""
+    if not given.holds(record) or not record.is_file():
         return {}
     try:
         content = read_json(record)
@@ -55,7 +58,7 @@ def _origins(record: Path, inputs: Sequence[Path]) -> dict[Path, str | Path]:
     for output, source in denoised(content):
         made = output_of(output, run)
         if made is not None:
-            found[made.resolve()] = _source(source, run, inputs, made) or source
+            found[made.resolve()] = _source(source, run, inputs, made, given) or source
     return found
 
 
@@ -88,7 +91,8 @@ def as_typed(name: str, run: Run) -> Path:
     return Path(start) / name if isinstance(start, str) else Path(name)
 
 
-def _source(name: str, run: Run, inputs: Iterable[Path], made: Path) -> Path | None:
+def _source(name: str, run: Run, inputs: Iterable[Path], made: Path, given: Given) -> Path | None:
     """Return where an input of a run is now: where it was, or among the report's own inputs; never its output."""
     tried = (as_typed(name, run), *(path for path in inputs if path.name == Path(name).name))
-    return next((path for path in tried if path.exists() and path.resolve() != made.resolve()), None)
+    held = (path for path in tried if given.holds(path) and path.exists())
+    return next((path for path in held if path.resolve() != made.resolve()), None)

@@ -13,11 +13,11 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, check_output, full_suffix
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import plain, version_of
+from ctgrid.runs.report.given import RECORD
 from ctgrid.runs.report.html.block import MAX_SIDE
 from ctgrid.runs.report.html.collect import RESULTS, collect
 from ctgrid.runs.report.html.content import Content
 from ctgrid.runs.report.html.found import Found, Shown, some
-from ctgrid.runs.report.html.pairs import RECORD
 from ctgrid.runs.report.html.pictures import embed_pictures
 from ctgrid.runs.report.html.scenes import choose, make_scenes
 

