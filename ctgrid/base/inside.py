@@ -34,7 +34,7 @@ def beside(header: Path, name: str) -> Path:
     why = None
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         why = "is no file name"
-    elif os.path.isabs(name) or Path(name).drive or "\\" in name:
+    elif Path(name).is_absolute() or Path(name).drive or "\\" in name:
         why = "is not a plain name beside it"
     elif ".." in Path(name).parts:
         why = "leads out of its folder"

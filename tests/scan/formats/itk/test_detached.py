@@ -84,7 +84,7 @@ def test_no_header_reaches_out_of_its_folder(secret: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["%s.raw 0 4 1", "%n%d.raw 0 4 1", "%9999999d.raw 0 4 1", "%d.raw 0 999999999 1"])
 def test_patterns_are_plain_numbers(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CtgridError, match="pattern|no end"):
+    with pytest.raises(CtgridError, match=r"pattern|no end"):
         Volume.read(nhdr(tmp_path, f"data file: {name}"))
 
 
