@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ctgrid.base.files import check_folder
+
 from .options import JsonOption
-from .output import check_new_folder, cost, finish
+from .output import cost, finish
 from .progress import progress_bar
 from .train import parse_change
 
@@ -49,7 +51,7 @@ def command(
     from ctgrid.runs.ablation.table import markdown
 
     folder = Path(f"ablation-{Path(name).stem}") if out is None else out
-    check_new_folder(folder)
+    check_folder(folder)
     overrides: dict[str, Any] = dict(parse_change(text) for text in changes or [])
     record = RunRecord("ablation", folder / "run.json", ctx.obj)
     record.settings = {"name": name, "data": data, "split": split, "max_steps": max_steps, "seeds": seeds}

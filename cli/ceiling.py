@@ -10,9 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ctgrid.base.files import check_suffix
+
 from .model_sources import NAME_HELP
 from .options import BatchOption, DeviceOption, HuOption, InputArgument, JsonOption, OfflineOption, OverwriteOption
-from .output import check_suffix, cost, describe, finish
+from .output import cost, describe, finish
 from .progress import progress_bar
 
 

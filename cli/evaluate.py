@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import check_folder
 
 from . import evaluate_super_resolution, evaluate_volumes, fetch_detectors
 from .evaluate_options import JsonOption, OutOption, SlicesOption, end, kept_if_there, report, save_text
 from .options import (
     DeviceOption,
+    Dtype,
     DtypeOption,
     HuOption,
     MetadataOption,
@@ -22,7 +24,7 @@ from .options import (
     SeedOption,
     parse_strength,
 )
-from .output import check_new_folder, cost
+from .output import cost
 from .progress import progress_bar
 from .spread import SpreadCommand
 
@@ -172,7 +174,7 @@ def make_plan(
     metadata: Sequence[Path] | None,
     model: str,
     device: str,
-    dtype: str,
+    dtype: Dtype,
     weights: Path | None,
 ) -> Evaluation:
     """Turn options into a plan.
@@ -209,7 +211,7 @@ def begin(ctx: typer.Context, command: str, clean: Sequence[Path], plan: Evaluat
     from ctgrid.runs.evaluation.denoising import check_inputs
 
     check_inputs(clean, plan)
-    check_new_folder(out)
+    check_folder(out)
     for path in clean:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")

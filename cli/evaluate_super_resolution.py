@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import check_folder
 
 from .evaluate_options import JsonOption, OutOption, SlicesOption, end, kept_if_there, report, save_text
-from .options import DeviceOption, DtypeOption, ModelOption, OverwriteOption, SeedOption
-from .output import check_new_folder, cost
+from .options import DeviceOption, Dtype, DtypeOption, ModelOption, OverwriteOption, SeedOption
+from .output import cost
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def command(
         raise typer.BadParameter(str(error), param_hint="--methods") from error
     full_size, factor = plan.shape()
     inputs = [*real, *(train or [])]
-    check_new_folder(out)
+    check_folder(out)
     for path in inputs:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")
@@ -121,7 +122,7 @@ def make_plan(
     through_codec: bool,
     model: str,
     device: str,
-    dtype: str,
+    dtype: Dtype,
     train: bool,
 ) -> Comparison:
     """Turn options into a plan.

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import check_folder
 
 from .errors import say
 from .options import DeviceOption, JsonOption, MetadataOption, OverwriteOption, SeedOption
-from .output import check_new_folder, cost, wrote
+from .output import cost, wrote
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def command(
     plan = make_plan(
         protocol, frames, real_frame, measures, detectors, pin, seed, metadata, device, batch_size, no_cache
     )
-    check_new_folder(out)
+    check_folder(out)
     for path in (real, fake, *([train] if train else [])):
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from ctgrid.base.files import check_folder
+
 from . import ceiling, model_convert, model_info, model_sources
 from .options import JsonOption, OverwriteOption
-from .output import check_new_folder, finish
+from .output import finish
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
 
@@ -46,7 +48,7 @@ def pack(
     """Check, copy, record."""
     from ctgrid.base.record import RunRecord, recorded
 
-    check_new_folder(out)
+    check_folder(out)
     record = RunRecord("model pack", out / "run.json", ctx.find_root().obj)
     record.settings = {"codec": codec, "stage1": stage1, "stage2": stage2, "detail": detail, "half": half}
     with recorded(record):

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ctgrid.base.files import check_folder
+
 from .options import JsonOption, OverwriteOption
-from .output import check_new_folder, finish
+from .output import finish
 
 SourceArgument = Annotated[
     str, typer.Argument(metavar="FILE|DIR", help="A .pt or .safetensors file, a diffusers folder or one of ours.")
@@ -43,7 +45,7 @@ def command(
     """Convert, record."""
     from ctgrid.base.record import RunRecord, recorded
 
-    check_new_folder(out)
+    check_folder(out)
     options: dict[str, Any] = {"weights": weights, "latent_size": latent_size, "positions": positions, "heads": heads}
     options |= {"k": k, "half": half, "overwrite": overwrite, "stage": int(stage) if stage else None}
     record = RunRecord("model convert", out / "run.json", ctx.find_root().obj)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import check_folder
 
 if TYPE_CHECKING:
     from ctgrid.base.record import RunRecord
@@ -89,32 +89,6 @@ def cost(record: RunRecord) -> str:
     return ", ".join(parts)
 
 
-def check_suffix(path: Path, suffixes: tuple[str, ...], what: str) -> None:
-    """Refuse a file name whose suffix does not say what will be written.
-
-    Raises:
-        CtgridError: with the suffixes that are possible.
-    """
-    from ctgrid.base.files import full_suffix
-
-    if full_suffix(path) not in suffixes:
-        raise CtgridError(f"cannot write {path}: {what} must end in {' or '.join(suffixes)}")
-
-
-def check_new_folder(path: Path) -> None:
-    """Make sure that a folder is there or can be made in its parent.
-
-    Raises:
-        CtgridError: where a file has that name or the parent does not exist.
-    """
-    from ctgrid.base.files import check_output
-
-    if path.is_file():
-        raise CtgridError(f"cannot write into {path}: it is a file, not a folder")
-    if not path.exists():
-        check_output(path)
-
-
 def default_outputs(word: str, slices: int, seed: int, count: int | None) -> tuple[list[Path], bool]:
     """Name the volumes by what they are: one in the working folder, several in a folder there.
 
@@ -132,5 +106,5 @@ def default_outputs(word: str, slices: int, seed: int, count: int | None) -> tup
     if count in (None, 1):
         return [Path(names[0])], False
     folder = Path(numbered_name(word, slices, "slices"))
-    check_new_folder(folder)
+    check_folder(folder)
     return [folder / name for name in names], True

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import check_folder
 
 from .convert import SeriesOption, check_apart
 from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption, SeedOption
-from .output import check_new_folder, cost, default_outputs, describe, finish, warn
+from .output import cost, default_outputs, describe, finish, warn
 from .progress import progress_bar, titled
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
@@ -229,7 +230,7 @@ def plan_outputs(out: Path, count: int) -> tuple[list[Path], bool]:
             ([out], False) if count == 1 else ([out.with_name(f"{stem}_{i:04d}{suffix}") for i in range(count)], True)
         )
     output_kind(out)
-    check_new_folder(out)
+    check_folder(out)
     return [out / f"phantom_{i:04d}.nii.gz" for i in range(count)], True
 
 

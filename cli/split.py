@@ -32,14 +32,12 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """List, divide, write, record."""
-    from ctgrid.base.files import check_output
+    from ctgrid.base.files import check_output, check_suffix
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.store import Store, is_store
     from ctgrid.data.store.splits import by_patient, make_split
     from ctgrid.data.volumes import find_volumes
     from ctgrid.scan.names import beside
-
-    from .output import check_suffix
 
     out = beside(data, "_split", ".yaml") if out is None else out
     check_suffix(out, (".yaml", ".yml", ".json"), "a split file")

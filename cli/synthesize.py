@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ctgrid.base.files import check_folder, check_suffix
 from ctgrid.stages.diffusion.samplers import SAMPLERS
 
 from .options import (
@@ -26,7 +27,7 @@ from .options import (
     StepsOption,
     choice,
 )
-from .output import check_new_folder, check_suffix, cost, default_outputs, describe, finish
+from .output import cost, default_outputs, describe, finish
 from .progress import progress_bar
 from .synthesis_options import checked_memory, checked_settings
 
@@ -244,7 +245,7 @@ def plan_outputs(out: Path, count: int | None) -> tuple[list[Path], bool]:
     digits = max(4, len(str(count - 1)))
     if suffix:
         return [out.with_name(f"{stem}_{i:0{digits}d}{suffix}") for i in range(count)], True
-    check_new_folder(out)
+    check_folder(out)
     return [out / f"volume_{i:0{digits}d}.nii.gz" for i in range(count)], True
 
 

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ctgrid.base.files import check_folder
+
 from .errors import say
 from .options import JsonOption, MetadataOption
-from .output import check_new_folder, finish, warn
+from .output import finish, warn
 from .progress import progress_bar
 
 
@@ -58,7 +60,7 @@ def command(
     overrides |= {f"{kind}.video.gray": True} if gray else {}
     overrides |= {f"{kind}.start": init} if init is not None else {}
     config = config or f"embedded-{kind}"
-    check_new_folder(out)
+    check_folder(out)
     record = RunRecord("train", out / "run.json", ctx.obj, seed)
     record.settings = {"kind": kind, "config": config, "data": data, "resume": resume, "overrides": overrides}
     record.settings |= {"split": split, "fraction": fraction, "metadata": metadata}

@@ -24,7 +24,8 @@ from ctgrid.data.store.store import Store, StoreSettings
 from ctgrid.data.video.layouts import LAYOUTS, Layout
 from ctgrid.methods.denoising.choice import Choice
 from ctgrid.methods.denoising.methods import METHODS, Method, denoise
-from ctgrid.methods.denoising.result import DenoiseResult, Strength
+from ctgrid.methods.denoising.result import DenoiseResult
+from ctgrid.methods.denoising.settings import DrawnSettings, Strength
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.methods.training.config import CodecRecipe, VideoRecipe
 from ctgrid.methods.training.video import choose_clips
@@ -232,7 +233,7 @@ def test_a_denoising_method(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CtgridError, match="no denoising method 'nearer'; there are grid, "):
         denoise(volume, "nearer")
 
-    method = Method("nearer", "nearer to water", lambda loading: Nearer(), context=0, settings=("seed",))
+    method = Method("nearer", "nearer to water", lambda loading: Nearer(), context=0, settings=DrawnSettings())
     monkeypatch.setitem(METHODS, "nearer", method)
     assert (denoise(volume, "nearer").hu == 45).all()
     chosen = Choice.parse("nearer[seed=3]")

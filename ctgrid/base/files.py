@@ -50,6 +50,28 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     return path
 
 
+def check_folder(path: Path) -> None:
+    """Make sure that a folder is there or can be made in its parent.
+
+    Raises:
+        CtgridError: where a file has that name, or the parent is missing.
+    """
+    if path.exists() and not path.is_dir():
+        raise CtgridError(f"cannot write into {path}: it is a file, not a folder")
+    if not path.exists():
+        check_output(path)
+
+
+def check_suffix(path: Path, suffixes: tuple[str, ...], what: str) -> None:
+    """Refuse a file name whose suffix does not say what will be written.
+
+    Raises:
+        CtgridError: with the suffixes that are possible.
+    """
+    if full_suffix(path) not in suffixes:
+        raise CtgridError(f"cannot write {path}: {what} must end in {' or '.join(suffixes)}")
+
+
 def walk_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield every folder from ``top`` down with the names of its folders and files, as :func:`os.walk`, sorted.
 

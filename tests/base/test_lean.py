@@ -18,7 +18,8 @@ for sampler in SAMPLERS.values():
 """
 
 DENOISING = """
-from ctgrid.runs.denoising.bench import Bench, Request
+from ctgrid.runs.denoising.bench import Bench
+from ctgrid.runs.denoising.settings import Request
 bench = Bench(Request())
 bench.identity, bench.method
 """

@@ -13,6 +13,7 @@ import pytest
 
 from ctgrid import Volume
 from ctgrid.base.files import sha256_of
+from ctgrid.methods.denoising.settings import GridSettings
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
@@ -86,17 +87,11 @@ def test_residual_and_picture(ctgrid: Callable[..., Any], fake: Any, scan: Path,
 
 
 def test_options_reach_the_method(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path) -> None:
-    """Only those that were given; and one that it lacks is refused."""
+    """The others are its own; and one that it lacks is refused."""
     options = ["--method", "grid", "--seed", 3, "--phases", 4, "--no-refine", "--steps", 5, "--batch-size", 2]
     assert ctgrid("denoise", scan, "--out", tmp_path / "o.nii.gz", *options).exit_code == 0
-    assert fake.calls[1] == {
-        "strength": "auto",
-        "seed": 3,
-        "phases": 4,
-        "refine": False,
-        "steps": 5,
-        "batch_size": 2,
-    }
+    given = GridSettings(seed=3, phases=4, refine=False, steps=5, batch_size=2)
+    assert fake.calls[1] == {"strength": "auto", **given.as_dict()}
     result = ctgrid("denoise", scan, "--out", tmp_path / "p.nii.gz", "--method", "nlm", "--phases", 2)
     assert result.exit_code == 1 and "'nlm' has no setting phases" in result.stderr
     result = ctgrid("denoise", scan, "--out", tmp_path / "p.nii.gz", "--method", "magic")

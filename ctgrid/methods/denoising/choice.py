@@ -5,29 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.denoising.methods import Method, check_settings, find_method
-from ctgrid.methods.denoising.starts import Start
 
 _SHAPE = re.compile(r"([^\[\],=]+)(?:\[([^\[\]]*)\])?")
 _APART = re.compile(r",(?![^\[]*\])")
 """Commas that stand outside brackets."""
-
-SWITCHES = {"on": True, "off": False}
-KINDS: Mapping[str, type | tuple[str, ...]] = {
-    "seed": int,
-    "steps": int,
-    "refine_steps": int,
-    "batch_size": int,
-    "phases": int,
-    "refine": bool,
-    "detail": bool,
-    "start": get_args(Start),
-    "refine_start": get_args(Start),
-}
-"""What can be set from a text: numbers, switches and names."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +47,7 @@ class Choice:
             check_settings(name, {key: value})
             if key in settings:
                 raise CtgridError(f"method {text!r} sets {key} twice")
-            settings[key] = _value(text, key, value)
+            settings[key] = _value(text, find_method(name), key, value)
         return cls(name, settings)
 
     @property
@@ -83,20 +68,11 @@ def split_choices(text: str) -> list[str]:
     return [part.strip() for part in _APART.split(text) if part.strip()]
 
 
-def _value(text: str, key: str, value: str) -> Any:
+def _value(text: str, method: Method, key: str, value: str) -> Any:
     """Return a setting's value."""
-    kind = KINDS.get(key)
-    if kind is None:
-        raise CtgridError(f"method {text!r}: {key} cannot be set here; {', '.join(KINDS)} can")
-    if kind is bool:
-        if value not in SWITCHES:
-            raise CtgridError(f"method {text!r}: {key} is on or off, got {value!r}")
-        return SWITCHES[value]
-    if kind is int:
-        if not value.isdecimal():
-            raise CtgridError(f"method {text!r}: {key} is a whole number, got {value!r}")
-        return int(value)
-    assert isinstance(kind, tuple)
-    if value not in kind:
-        raise CtgridError(f"method {text!r}: {key} is {' or '.join(kind)}, got {value!r}")
-    return value
+    if key not in method.known:
+        raise CtgridError(f"method {text!r}: {key} cannot be set here; {', '.join(method.known)} can")
+    try:
+        return method.known[key].parse(value)
+    except CtgridError as error:
+        raise CtgridError(f"method {text!r}: {error}") from error

@@ -20,8 +20,9 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
 from ctgrid.base.precision import autocast, choose_dtype
 from ctgrid.base.progress import Progress, silent
-from ctgrid.methods.denoising.diffusion import check_counts
-from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
+from ctgrid.base.settings import gather, spelled_out
+from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
+from ctgrid.methods.denoising.settings import DetailSettings, Strength
 from ctgrid.methods.pipeline import Stopwatch
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.geometry import reorient
@@ -50,7 +51,7 @@ def remove_noise(
     *,
     device: torch.device,
     dtype: torch.dtype,
-    batch_size: int = 4,
+    batch_size: int = DetailSettings.batch_size,
     only: Sequence[int] | None = None,
     progress: Progress = silent,
 ) -> Volume:
@@ -179,40 +180,36 @@ class DetailDenoiser:
         place = {"device": str(self.device), "dtype": str(self.dtype).split(".")[-1]}
         return {"name": self.model, "part": DETAIL, "files": files, **place}
 
+    @spelled_out(DetailSettings)
     def run(
         self,
         volume: Volume,
         strength: Strength = "auto",
         *,
-        batch_size: int = 4,
         only: Sequence[int] | None = None,
         progress: Progress = silent,
+        **settings: Any,
     ) -> DenoiseResult:
         """Denoise one volume; see :func:`remove_noise`.
 
         Args:
             volume: the scan.
             strength: the noise in HU, or ``auto``.
-            batch_size: slices at once.
             only: numbers of the slices to do, counted from the feet; None is all.
             progress: called with (phase, done, total).
+            settings: see :class:`ctgrid.methods.denoising.settings.DetailSettings`.
 
         Raises:
             CtgridError: where the volume is no CT, or a setting is out of range.
         """
         require_ct(volume, min_slices=1)
-        check_counts(batch_size=batch_size)
+        how = gather(DetailSettings, settings)
         watch = Stopwatch()
         with watch("estimate noise"):
             noise_hu = noise_of(volume, strength)
-        settings = {
-            "method": "detail",
-            "strength": strength,
-            "noise_hu": round(noise_hu, 2),
-            "batch_size": batch_size,
-        }
+        recorded = {"method": "detail", "strength": strength, "noise_hu": round(noise_hu, 2), **how.as_dict()}
         if noise_hu < LEAST_HU:
-            return untouched(volume, noise_hu, settings, watch.rounded())
+            return untouched(volume, noise_hu, recorded, watch.rounded())
         with watch("estimate noise"):
             levels, per_slice = slice_levels(volume, strength, noise_hu)
         with watch("detail"):
@@ -222,8 +219,8 @@ class DetailDenoiser:
                 levels,
                 device=self.device,
                 dtype=self.dtype,
-                batch_size=batch_size,
+                batch_size=how.batch_size,
                 only=only,
                 progress=progress,
             )
-        return DenoiseResult(result, watch.rounded(), noise_hu, settings, noise_per_slice_hu=per_slice)
+        return DenoiseResult(result, watch.rounded(), noise_hu, recorded, noise_per_slice_hu=per_slice)

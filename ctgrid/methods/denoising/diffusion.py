@@ -1,17 +1,12 @@
-"""How a scan goes through both diffusion stages: one preset for the default method and for training its detail step.
-
-A detail network is only as good as the diffusion results it was trained with resemble those it is given. So both
-take :data:`DIFFUSION`, and training keeps what it made only as long as :func:`diffusion_identity` stays.
-"""
+"""How a scan goes through both diffusion stages: where each starts, how often it calls its network, what it keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
-from ctgrid.base.errors import CtgridError
-from ctgrid.methods.denoising.starts import Start, check_start, start_timestep
+from ctgrid.methods.denoising.settings import DIFFUSION, Diffusion
+from ctgrid.methods.denoising.starts import start_timestep
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.stages.diffusion.schedule import LINEAR
 
@@ -25,73 +20,25 @@ STAGE2_ERROR = 0.3
 """Error of stage 2's estimate of a latent, tuned on the validation volume; see :func:`kept_share`."""
 
 
-def check_counts(**counts: int) -> None:
-    """Refuse counts below 1.
+def start_timesteps(how: Diffusion, noise_hu: float, latent_noise: Sequence[float]) -> list[int]:
+    """Return where the way back starts in both stages.
 
-    Raises:
-        CtgridError: with the name.
+    Args:
+        how: a scan goes through them.
+        noise_hu: standard deviation of the scan's noise.
+        latent_noise: what it is in the latents of coarse and of full slices, in latent units.
     """
-    for name, count in counts.items():
-        if count < 1:
-            raise CtgridError(f"{name} must be at least 1, got {count}")
+    added = [factor * noise_hu / SCALE_HU for factor in (COARSE_ADDED, REFINE_ADDED)]
+    ways = (how.start, how.refine_start)
+    return [
+        start_timestep(own if way == "matched" else more)
+        for way, own, more in zip(ways, latent_noise, added, strict=True)
+    ]
 
 
-@dataclass(frozen=True)
-class Diffusion:
-    """How a scan goes through both stages; docs/denoising.md has the figures that chose the defaults.
-
-    Attributes:
-        steps: stage 1 network calls that a full reverse process would have; the part below the start is run, one
-            call at least. One call is the mean of all that may lie below the noise.
-        refine_steps: likewise for stage 2.
-        phases: of overlapping grids, averaged in latent space; 1 is grids side by side.
-        refine: run stage 2; else coarse slices are enlarged.
-        start: what stage 1 starts from: the scan's latents as they are, at the timestep that their own noise is that
-            of (``matched``), or with noise added (``noised``).
-        refine_start: likewise of stage 2.
-
-    Raises:
-        CtgridError: where a number is below 1, or a start is neither.
-    """
-
-    steps: int = 20
-    refine_steps: int = 4
-    phases: int = 1
-    refine: bool = True
-    start: Start = "matched"
-    refine_start: Start = "matched"
-
-    def __post_init__(self) -> None:
-        """Check all but the phases, whose upper bound the model knows."""
-        check_counts(steps=self.steps, refine_steps=self.refine_steps)
-        check_start("start", self.start)
-        check_start("refine_start", self.refine_start)
-
-    def timesteps(self, noise_hu: float, latent_noise: Sequence[float]) -> list[int]:
-        """Return where the way back starts in both stages.
-
-        Args:
-            noise_hu: standard deviation of the scan's noise.
-            latent_noise: what it is in the latents of coarse and of full slices, in latent units.
-        """
-        added = [factor * noise_hu / SCALE_HU for factor in (COARSE_ADDED, REFINE_ADDED)]
-        ways = (self.start, self.refine_start)
-        return [
-            start_timestep(own if way == "matched" else more)
-            for way, own, more in zip(ways, latent_noise, added, strict=True)
-        ]
-
-    def calls(self, timesteps: Sequence[int]) -> list[int]:
-        """Return the network calls of both stages below their starts."""
-        return [LINEAR.calls(n, t) for n, t in zip((self.steps, self.refine_steps), timesteps, strict=True)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the settings as keywords."""
-        return asdict(self)
-
-
-DIFFUSION = Diffusion(phases=2)
-"""Of method ``grid-detail``: every slice lies in the outer half of one grid and in the inner half of another."""
+def network_calls(how: Diffusion, timesteps: Sequence[int]) -> list[int]:
+    """Return the network calls of both stages below their starts."""
+    return [LINEAR.calls(n, t) for n, t in zip((how.steps, how.refine_steps), timesteps, strict=True)]
 
 
 def diffusion_identity() -> dict[str, Any]:

@@ -10,7 +10,8 @@ from torch import Tensor
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.methods.denoising.starts import Start, begin
+from ctgrid.methods.denoising.settings import Start
+from ctgrid.methods.denoising.starts import begin
 from ctgrid.scan.grid import downsample, from_grid, to_grid
 from ctgrid.stages.cells import COARSE, batches, encode_cells, tokens, z_of
 from ctgrid.stages.diffusion.sampling import sample

@@ -14,26 +14,21 @@ from typing import Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.methods.denoising.diffusion import DIFFUSION
-from ctgrid.methods.denoising.result import Denoiser, DenoisingResult, Strength
+from ctgrid.base.settings import Checked, Known, all_settings
+from ctgrid.base.usual import DtypeName
+from ctgrid.methods.denoising.result import Denoiser, DenoisingResult
+from ctgrid.methods.denoising.settings import (
+    DIFFUSION,
+    DetailSettings,
+    DrawnSettings,
+    GridDetailSettings,
+    GridSettings,
+    Loading,
+    NoSettings,
+    PaperSettings,
+    Strength,
+)
 from ctgrid.scan.volume import Volume
-
-
-@dataclass(frozen=True)
-class Loading:
-    """What a method may need to be loaded; each takes what concerns it.
-
-    Attributes:
-        model: ``embedded`` or a folder, for methods with networks of ctgrid's.
-        device: see :func:`ctgrid.base.devices.choose_device`.
-        dtype: see :func:`ctgrid.base.precision.choose_dtype`.
-        weights: a checkpoint from elsewhere.
-    """
-
-    model: str = "embedded"
-    device: str = "auto"
-    dtype: str = "auto"
-    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,8 @@ class Method:
         summary: one line.
         load: makes it ready to run.
         context: slices on either side that a slice's result depends on; None for the whole volume.
-        settings: keywords of its ``run`` that users may give.
+        settings: keywords of its ``run`` with its defaults, a dataclass of :mod:`ctgrid.base.settings`.
+        partial: its ``run`` can be told by ``only`` which slices to finish.
         classical: whether it is a filter to be compared with.
     """
 
@@ -53,17 +49,28 @@ class Method:
     summary: str
     load: Callable[[Loading], Denoiser]
     context: int | None = None
-    settings: tuple[str, ...] = field(default=())
+    settings: Checked = field(default_factory=NoSettings)
+    partial: bool = False
     classical: bool = False
+
+    @property
+    def known(self) -> dict[str, Known]:
+        """What is said of its settings, by name."""
+        return all_settings(type(self.settings))
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """What its ``run`` takes besides the scan, the strength and the progress."""
+        return (*self.known, "only") if self.partial else tuple(self.known)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A pipeline with other defaults, under a name of its own."""
+    """A pipeline with a method's defaults, under its name."""
 
     name: str
     pipeline: Any
-    defaults: dict[str, Any]
+    defaults: GridSettings
 
     def describe(self) -> dict[str, Any]:
         """Return what the pipeline says of its networks."""
@@ -73,16 +80,18 @@ class Preset:
         self, volume: Volume, strength: Strength = "auto", *, progress: Progress = silent, **settings: Any
     ) -> DenoisingResult:
         """Denoise one volume; ``settings`` are the pipeline's."""
-        result = self.pipeline.run(volume, strength=strength, progress=progress, **{**self.defaults, **settings})
+        asked = {**self.defaults.as_dict(), **settings}
+        result = self.pipeline.run(volume, strength=strength, progress=progress, **asked)
         named: DenoisingResult = replace(result, settings={**result.settings, "method": self.name})
         return named
 
 
-def _load_grid(name: str, defaults: dict[str, Any], loading: Loading) -> Denoiser:
+def _load_grid(name: str, loading: Loading) -> Denoiser:
     from ctgrid.methods.denoising.pipeline import DenoisePipeline
     from ctgrid.stages.models.bundle import DETAIL, load_detail, model_folder
 
-    if defaults.get(DETAIL) and not has_detail(loading.model):
+    defaults: Any = METHODS[name].settings
+    if getattr(defaults, DETAIL, False) and not has_detail(loading.model):
         load_detail(model_folder(loading.model))  # says what is missing
     pipeline = DenoisePipeline.load(model=loading.model, device=loading.device, dtype=loading.dtype)
     return Preset(name, pipeline, defaults)
@@ -136,35 +145,37 @@ def default_method(model: str | Path = "embedded") -> str:
     return "grid-detail" if has_detail(model) else "grid"
 
 
-GRID_SETTINGS = ("seed", "steps", "refine_steps", "batch_size", "phases", "refine", "start", "refine_start", "only")
-
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method(
             "grid",
             "grid diffusion with both stages (Algorithm 3, keeping the share of the scan that its noise allows)",
-            partial(_load_grid, "grid", {}),
-            settings=GRID_SETTINGS,
+            partial(_load_grid, "grid"),
+            settings=GridSettings(),
+            partial=True,
         ),
         Method(
             "grid-detail",
             "overlapping grids, both stages, then the detail network on the scan itself with that as prior",
-            partial(_load_grid, "grid-detail", {**DIFFUSION.as_dict(), "detail": True}),
-            settings=(*GRID_SETTINGS, "detail"),
+            partial(_load_grid, "grid-detail"),
+            settings=GridDetailSettings(**DIFFUSION.as_dict(), detail=True),
+            partial=True,
         ),
         Method(
             "grid-paper",
             "the paper's Algorithm 3 to the letter, which keeps nothing of the scan",
             _load_paper,
-            settings=("seed", "steps", "refine_steps", "batch_size", "only"),
+            settings=PaperSettings(),
+            partial=True,
         ),
         Method(
             "detail",
             "the detail network alone, without diffusion: fast",
             _load_detail,
             context=1,
-            settings=("batch_size", "only"),
+            settings=DetailSettings(),
+            partial=True,
         ),
         _classical("bilateral", "bilateral filter of scikit-image"),
         _classical("nlm", "non-local means of scikit-image, fast mode"),
@@ -178,7 +189,7 @@ METHODS: dict[str, Method] = {
             "GenerateCT's diffusion super-resolution 128 -> 512 without prompt; needs its package and --weights",
             _load_generatect,
             context=0,
-            settings=("seed",),
+            settings=DrawnSettings(),
         ),
     )
 }
@@ -200,7 +211,7 @@ def load_method(
     *,
     model: str = "embedded",
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: DtypeName = "auto",
     weights: str | Path | None = None,
 ) -> Denoiser:
     """Load a method once, to run it on many volumes.
@@ -226,7 +237,7 @@ def denoise(
     *,
     model: str = "embedded",
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: DtypeName = "auto",
     weights: str | Path | None = None,
     **settings: Any,
 ) -> Volume:
@@ -263,7 +274,7 @@ def check_settings(method: str, settings: dict[str, Any]) -> None:
     Raises:
         CtgridError: with those that it has.
     """
-    known = find_method(method).settings
+    known = find_method(method).keywords
     unknown = set(settings) - {*known, "progress"}
     if unknown:
         raise CtgridError(

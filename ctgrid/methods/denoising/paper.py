@@ -9,12 +9,13 @@ import torch
 
 from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
-from ctgrid.methods.denoising.diffusion import COARSE_ADDED, check_counts
+from ctgrid.base.settings import gather, spelled_out
+from ctgrid.methods.denoising.diffusion import COARSE_ADDED
 from ctgrid.methods.denoising.grids import denoise_cells, shrunk
-from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
+from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
+from ctgrid.methods.denoising.settings import PaperSettings, Strength
 from ctgrid.methods.denoising.starts import start_timestep
 from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
-from ctgrid.methods.synthesis.settings import REFINE_STEPS
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
 from ctgrid.scan.protocols.resample import SCALE_HU
@@ -29,16 +30,15 @@ class PaperPipeline(ModelPipeline):
     """Denoise volumes by Algorithm 3."""
 
     @torch.no_grad()
+    @spelled_out(PaperSettings)
     def run(
         self,
         volume: Volume,
         strength: Strength = "auto",
-        seed: int = 0,
-        steps: int = 20,
-        refine_steps: int = REFINE_STEPS,
-        batch_size: int = 8,
+        *,
         only: Sequence[int] | None = None,
         progress: Progress = silent,
+        **settings: Any,
     ) -> DenoiseResult:
         """Denoise one volume.
 
@@ -49,22 +49,20 @@ class PaperPipeline(ModelPipeline):
         Args:
             volume: the scan, of any orientation, at least two slices.
             strength: the noise's standard deviation in HU, or ``auto`` to estimate it.
-            seed: of all noise.
-            steps: stage 1 network calls that a full reverse process would have; the part below t0 is run.
-            refine_steps: network calls per slice of stage 2.
-            batch_size: grids or slices at once.
             only: numbers of the slices to finish, counted from the feet; None is all.
             progress: called with (phase, done, total).
+            settings: see :class:`ctgrid.methods.denoising.settings.PaperSettings`.
 
         Raises:
             CtgridError: where the volume is no CT, or a setting is out of range.
         """
         require_ct(volume)
-        check_counts(batch_size=batch_size, steps=steps, refine_steps=refine_steps)
+        how = gather(PaperSettings, settings)
+        seed, steps, refine_steps, batch_size = how.seed, how.steps, how.refine_steps, how.batch_size
         watch = Stopwatch()
         with watch("estimate noise"):
             noise_hu = noise_of(volume, strength)
-        settings: dict[str, Any] = {
+        recorded: dict[str, Any] = {
             "method": "grid-paper",
             "strength": strength,
             "noise_hu": round(noise_hu, 2),
@@ -72,7 +70,7 @@ class PaperPipeline(ModelPipeline):
             "batch_size": batch_size,
         }
         if noise_hu < LEAST_HU:
-            return untouched(volume, noise_hu, settings, watch.rounded())
+            return untouched(volume, noise_hu, recorded, watch.rounded())
         with watch("preprocess"):
             unit, way = to_oriented(volume, self.bundle.facts1.size, self.bundle.facts1.orientation)
             small = shrunk(torch.from_numpy(unit)[:, None], self.bundle.facts1.k)
@@ -103,5 +101,5 @@ class PaperPipeline(ModelPipeline):
             progress("stage 2", part.stop, len(chosen))
         with watch("postprocess"):
             result = from_oriented(unit, way)
-        settings |= {"start_timestep": start, "network_calls": [calls, refine_steps]}
-        return DenoiseResult(result, watch.rounded(), noise_hu, settings, passes)
+        recorded |= {"start_timestep": start, "network_calls": [calls, refine_steps]}
+        return DenoiseResult(result, watch.rounded(), noise_hu, recorded, passes)

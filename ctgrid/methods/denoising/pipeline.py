@@ -11,12 +11,14 @@ from torch import Tensor
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
+from ctgrid.base.settings import gather, spelled_out
 from ctgrid.data.degrade import enlarge
 from ctgrid.methods.denoising.detail import laid_out, remove_noise, slice_levels
-from ctgrid.methods.denoising.diffusion import Diffusion, check_counts, kept_share
+from ctgrid.methods.denoising.diffusion import kept_share, network_calls, start_timesteps
 from ctgrid.methods.denoising.grids import denoise_cells, shrunk
-from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, Strength, noise_of, untouched
-from ctgrid.methods.denoising.starts import Start, latent_noise
+from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
+from ctgrid.methods.denoising.settings import GridDetailSettings, GridSettings, Strength
+from ctgrid.methods.denoising.starts import latent_noise
 from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
@@ -32,41 +34,27 @@ class DenoisePipeline(ModelPipeline):
     """Denoise volumes with a loaded model."""
 
     @torch.no_grad()
+    @spelled_out(GridDetailSettings)
     def run(
         self,
         volume: Volume,
         strength: Strength = "auto",
-        seed: int = 0,
-        steps: int = Diffusion.steps,
-        refine_steps: int = Diffusion.refine_steps,
-        batch_size: int = 8,
-        phases: int = Diffusion.phases,
-        refine: bool = Diffusion.refine,
-        start: Start = Diffusion.start,
-        refine_start: Start = Diffusion.refine_start,
-        detail: bool = False,
+        *,
         only: Sequence[int] | None = None,
         place: tuple[int, int] | None = None,
         progress: Progress = silent,
+        **settings: Any,
     ) -> DenoiseResult:
         """Denoise one volume (Algorithm 3, with what each option adds or leaves out).
 
         Args:
             volume: the scan, of any orientation, at least two slices.
             strength: the noise's standard deviation in HU, or ``auto`` to estimate it.
-            seed: of the noise that is drawn.
-            steps: see :class:`ctgrid.methods.denoising.diffusion.Diffusion`.
-            refine_steps: likewise.
-            batch_size: grids or slices at once.
-            phases: see :class:`ctgrid.methods.denoising.diffusion.Diffusion`.
-            refine: likewise.
-            start: likewise.
-            refine_start: likewise.
-            detail: take the noise out of the scan itself, with the diffusion result as prior.
             only: numbers of the slices to finish, counted from the feet; the others keep their noise. None is all.
             place: of a part cut from a longer scan, the number of its lowest slice and the number of slices of the
                 whole; absolute z counts there. None is the whole.
             progress: called with (phase, done, total).
+            settings: see :class:`ctgrid.methods.denoising.settings.GridDetailSettings`.
 
         Returns:
             The denoised volume on the input's grid: shape, affine and the input's dtype. A scan with hardly any
@@ -75,32 +63,27 @@ class DenoisePipeline(ModelPipeline):
         Raises:
             CtgridError: where the volume is no CT, a setting is out of range, or the model has no detail part.
         """
-        network = self.bundle.detail
-        if detail and network is None:
+        how, network = gather(GridDetailSettings, settings), self.bundle.detail
+        if how.detail and network is None:
             raise CtgridError(
                 f"{self.bundle.folder}: this model has no detail part (a folder detail, made by ctgrid train detail); "
                 "use --method grid, or switch the detail step off"
             )
         require_ct(volume)
-        how = Diffusion(steps, refine_steps, phases, refine, start, refine_start)
-        check_counts(batch_size=batch_size)
         watch = Stopwatch()
         with watch("estimate noise"):
             noise_hu = noise_of(volume, strength)
-        settings: dict[str, Any] = {
-            "method": "grid-detail" if detail else "grid",
+        recorded: dict[str, Any] = {
+            "method": "grid-detail" if how.detail else "grid",
             "strength": strength,
             "noise_hu": round(noise_hu, 2),
             **how.as_dict(),
-            "detail": detail,
-            "seed": seed,
-            "batch_size": batch_size,
         }
         if noise_hu < LEAST_HU:
-            return untouched(volume, noise_hu, settings, watch.rounded())
-        result, facts, passes = self._diffuse(volume, noise_hu, how, seed, batch_size, only, place, watch, progress)
+            return untouched(volume, noise_hu, recorded, watch.rounded())
+        result, facts, passes = self._diffuse(volume, noise_hu, how, only, place, watch, progress)
         per_slice = None
-        if detail and network is not None:
+        if how.detail and network is not None:
             with watch("estimate noise"):
                 levels, per_slice = slice_levels(volume, strength, noise_hu)
             with watch("detail"):
@@ -111,34 +94,32 @@ class DenoisePipeline(ModelPipeline):
                     result,
                     device=self.device,
                     dtype=self.dtype,
-                    batch_size=batch_size,
+                    batch_size=how.batch_size,
                     only=only,
                     progress=progress,
                 )
-        return DenoiseResult(result, watch.rounded(), noise_hu, {**settings, **facts}, passes, per_slice)
+        return DenoiseResult(result, watch.rounded(), noise_hu, {**recorded, **facts}, passes, per_slice)
 
     def _diffuse(
         self,
         volume: Volume,
         noise_hu: float,
-        how: Diffusion,
-        seed: int,
-        batch_size: int,
+        how: GridSettings,
         only: Sequence[int] | None,
         place: tuple[int, int] | None,
         watch: Stopwatch,
         progress: Progress,
     ) -> tuple[Volume, dict[str, Any], int]:
         """Return the diffusion result on the scan's grid, what was found on the way, and token-passes."""
-        bundle, k = self.bundle, self.bundle.facts1.k
+        bundle, k, seed, batch_size = self.bundle, self.bundle.facts1.k, how.seed, how.batch_size
         with watch("preprocess"):
             unit, way = to_oriented(volume, bundle.facts1.size, bundle.facts1.orientation)
             images = torch.from_numpy(unit)[:, None]
             small = shrunk(images, k)
         with autocast(self.device, self.dtype), watch("starts"):
             found = self._latent_noise(images, noise_hu, seed)
-        timesteps = how.timesteps(noise_hu, found)
-        calls, keep = how.calls(timesteps), kept_share(found[1])
+        timesteps = start_timesteps(how, noise_hu, found)
+        calls, keep = network_calls(how, timesteps), kept_share(found[1])
         with autocast(self.device, self.dtype), watch("stage 1"):
             cells, passes = denoise_cells(
                 bundle,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
+from ctgrid.methods.denoising.settings import Strength
 from ctgrid.scan.noise import estimate_noise
 from ctgrid.scan.volume import Volume
-
-Strength = float | Literal["auto"]
-"""The noise's standard deviation in HU, or "auto" to estimate it."""
 
 MOST_HU = 5000.0
 """More noise than that is a slip of the pen: values run from -1000 to 3000."""

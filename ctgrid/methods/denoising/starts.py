@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ctgrid.base.draws import generator_for, normal
-from ctgrid.base.errors import CtgridError
+from ctgrid.methods.denoising.settings import Start
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.stages.diffusion.schedule import LINEAR
-
-Start = Literal["matched", "noised"]
-"""``matched``: the latent's own noise stands for that of the timestep, and none is added. ``noised``: the scan's
-latent, diffused to the starting timestep (Algorithm 3)."""
 
 LOWEST, HIGHEST = 20, 700
 """Timesteps between which the start is kept."""
 
 PROBE = 3
 """First number of the probe's noise stream, behind the seed; the stages have 1 and 2."""
-
-
-def check_start(name: str, start: Start) -> Start:
-    """Return a start; refuse one that there is not.
-
-    Raises:
-        CtgridError: with those there are.
-    """
-    if start not in get_args(Start):
-        raise CtgridError(f"{name} must be {' or '.join(get_args(Start))}, got {start!r}")
-    return start
 
 
 def start_timestep(noise_to_signal: float) -> int:
@@ -63,7 +47,7 @@ def begin(latent: Tensor, timestep: int, start: Start, noise: Tensor) -> Tensor:
     Args:
         latent: (B, c, h, w) of the scan, with its noise.
         timestep: t0.
-        start: see :data:`Start`; ``matched`` gives sqrt(alpha_bar) times the latent.
+        start: see :data:`ctgrid.methods.denoising.settings.Start`; ``matched`` gives sqrt(alpha_bar) times the latent.
         noise: (B, c, h, w) standard normal, which ``matched`` has no use for.
     """
     t = torch.full((len(latent),), timestep, device=latent.device)

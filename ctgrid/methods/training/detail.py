@@ -13,7 +13,8 @@ from ctgrid.base.draws import integer, uniform
 from ctgrid.base.progress import Progress
 from ctgrid.data.pairs import PAIRS_VERSION, NoisyPair, make_pairs, with_white_noise
 from ctgrid.data.volumes import VolumeSlices
-from ctgrid.methods.denoising.diffusion import DIFFUSION, diffusion_identity
+from ctgrid.methods.denoising.diffusion import diffusion_identity
+from ctgrid.methods.denoising.settings import DIFFUSION
 from ctgrid.methods.training.config import DetailRecipe
 from ctgrid.stages.latents.ahead import cached
 from ctgrid.stages.models.bundle import DETAIL, digest_of_model

@@ -1,18 +1,18 @@
-"""What is asked of many cases, and the method that is loaded once for all of them."""
+"""The method that is loaded once for many cases."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ctgrid.base.lean import import_diffusers
 from ctgrid.base.progress import Progress
-from ctgrid.methods.denoising.methods import Loading, check_settings, default_method, find_method
-from ctgrid.methods.denoising.result import Denoiser, DenoisingResult, Strength
+from ctgrid.methods.denoising.methods import check_settings, find_method
+from ctgrid.methods.denoising.result import Denoiser, DenoisingResult
+from ctgrid.runs.denoising.settings import Request
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.formats.open import is_dicom
 from ctgrid.scan.hu.metadata import MetadataTable
@@ -24,40 +24,6 @@ Entry = dict[str, Any]
 DONE, FAILED, KEPT = "done", "failed", "kept"
 
 
-@dataclass(frozen=True)
-class Request:
-    """How cases are denoised.
-
-    Attributes:
-        method: one of :data:`ctgrid.methods.denoising.methods.METHODS`; None takes the model's best.
-        strength: the noise in HU, or "auto".
-        settings: of the method.
-        loading: what it needs to be loaded.
-        hu: how stored values become HU.
-        metadata: table with slope and intercept of many scans.
-        series: which DICOM series.
-        overwrite: replace what is there.
-        resume: keep results that the journal lists as done with the same input and settings.
-        strict: stop at the first case that fails.
-    """
-
-    method: str | None = None
-    strength: Strength = "auto"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    loading: Loading = field(default_factory=Loading)
-    hu: str = "auto"
-    metadata: MetadataTable | None = None
-    series: str | None = None
-    overwrite: bool = False
-    resume: bool = False
-    strict: bool = False
-
-    @property
-    def name(self) -> str:
-        """The method's name."""
-        return self.method or default_method(self.loading.model)
-
-
 class Bench:
     """A method that is loaded when the first good case asks for it, once."""
 
@@ -67,10 +33,15 @@ class Bench:
         Raises:
             CtgridError: where there is no such method, or it has no such setting.
         """
-        check_settings(request.name, dict(request.settings))
+        given = dict(request.settings)
+        if request.name == "grid" and given.get("detail") is False:  # it has no such step to leave out
+            del given["detail"]
+        request = replace(request, settings=given)
+        check_settings(request.name, given)
         if not find_method(request.name).classical:
             import_diffusers()
         self.request, self.seconds = request, 0.0
+        _ = self.table  # one that cannot be read is said before any work
         self._loaded: Denoiser | None = None
 
     @property
@@ -88,6 +59,11 @@ class Bench:
         return dict(describe()) if describe is not None else {}
 
     @cached_property
+    def table(self) -> MetadataTable | None:
+        """The tables of metadata, read once."""
+        return MetadataTable.read_all(self.request.metadata)
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """What the voxels of a case depend on besides its input."""
         return identity_of(self.request)
@@ -100,7 +76,7 @@ class Bench:
         """
         request = self.request
         series = request.series if request.series and source.exists() and is_dicom(source) else None
-        volume = Volume.read(source, hu=request.hu, metadata=request.metadata, series=series)
+        volume = Volume.read(source, hu=request.hu, metadata=self.table, series=series)
         require_ct(volume)
         return volume
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError, reason_of
+from ctgrid.base.files import check_folder
 from ctgrid.base.manifest import Manifest
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint, plain
-from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, Bench, Entry, Request
-from ctgrid.runs.denoising.jobs import JOURNAL, Job, Plan, check_folder, check_job, template_of
+from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, Bench, Entry
+from ctgrid.runs.denoising.jobs import JOURNAL, Job, Plan, check_job, template_of
+from ctgrid.runs.denoising.settings import Request
 from ctgrid.runs.report.picture import save_comparison
 from ctgrid.scan.noise import estimate_noise_per_slice, summary_of
 from ctgrid.scan.volume import Volume, fitting_dtype

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import check_output, full_suffix
+from ctgrid.base.files import check_folder, check_output, full_suffix
 from ctgrid.scan.cases import Case, find_cases, named
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, NIFTI_SUFFIXES, output_kind, writable
 from ctgrid.scan.formats.open import check_writable, is_dicom
@@ -227,18 +227,6 @@ def check_job(job: Job, many: bool, overwrite: bool) -> None:
             check_output(path, overwrite)
         else:
             check_writable(path, overwrite)
-
-
-def check_folder(folder: Path) -> None:
-    """Make sure that a folder is there or can be made in its parent.
-
-    Raises:
-        CtgridError: where a file has that name, or the parent is missing.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise CtgridError(f"cannot write into {folder}: it is a file, not a folder")
-    if not folder.exists():
-        check_output(folder)
 
 
 def template_of(job: Job) -> Path | None:

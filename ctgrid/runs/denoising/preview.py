@@ -39,7 +39,7 @@ def preview(source: Path, path: Path, bench: Bench, progress: Progress = silent)
     strength = noise_of(volume, request.strength)
     loaded = bench.method
     options = dict(request.settings)
-    if "only" in method.settings:
+    if method.partial:
         result = loaded.run(upright, strength, **{**options, "only": chosen}, progress=progress)
         clean = result.volume
     elif method.context == 0:

@@ -125,7 +125,7 @@ class Bench:
         """
         choice = Choice.parse(name)
         given = {"seed": seed, "only": only} if only is not None else {"seed": seed}
-        extra = {key: value for key, value in given.items() if key in choice.method.settings}
+        extra = {key: value for key, value in given.items() if key in choice.method.keywords}
         started = time.perf_counter()
         result = self.loaded[choice.name].run(scan, strength, **{**extra, **choice.settings})
         return result.volume.hu, result.noise_hu, time.perf_counter() - started
@@ -253,7 +253,7 @@ def run_cases(
             found[:] = noisy[measured]
         else:
             seen = with_context(scan.indices, count, contexts[name])
-            slices = len(scan.indices) if "only" in methods[name].settings else len(seen)
+            slices = len(scan.indices) if methods[name].partial else len(seen)
             for run in runs_of(seen, contexts[name]):
                 part = subvolume(noisy[np.searchsorted(needed, run)], scan.volume, run)
                 wanted = np.isin(run, scan.indices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.denoising.choice import KINDS, Choice, split_choices
+from ctgrid.methods.denoising.choice import Choice, split_choices
 from ctgrid.methods.denoising.methods import METHODS
 
 
@@ -43,10 +43,10 @@ def test_lists_part_at_commas_outside_brackets() -> None:
         ("grid[]", "'' is not setting=value"),
         ("grid[phases]", "'phases' is not setting=value"),
         ("grid[phases=two]", "phases is a whole number, got 'two'"),
-        ("grid[phases=-1]", "phases is a whole number, got '-1'"),
+        ("grid[phases=-1]", "phases must be at least 1, got -1"),
         ("grid[refine=no]", "refine is on or off, got 'no'"),
-        ("grid[start=pure]", "start is matched or noised, got 'pure'"),
-        ("grid[detail=on]", "method 'grid' has no setting detail; it takes seed, steps"),
+        ("grid[start=pure]", "start must be matched or noised, got 'pure'"),
+        ("grid[detail=on]", "method 'grid' has no setting detail; it takes steps, refine"),
         ("nlm[phases=1]", "method 'nlm' has no setting phases; it takes none"),
         ("grid[phases=1,phases=2]", "sets phases twice"),
         ("grid[only=3]", "only cannot be set here"),
@@ -58,7 +58,11 @@ def test_bad_texts(text: str, words: str) -> None:
         Choice.parse(text)
 
 
-def test_every_setting_of_a_method_can_be_written_but_slices() -> None:
-    """Whoever adds a setting says what kind it is."""
-    known = {setting for method in METHODS.values() for setting in method.settings}
-    assert known - {"only"} == set(KINDS)
+def test_every_setting_of_a_method_can_be_written() -> None:
+    """Its kind is that of its default; written and read, it is the same."""
+    for method in METHODS.values():
+        for name, known in method.known.items():
+            value = getattr(method.settings, name)
+            text = str(Choice(method.name, {name: value}))
+            assert Choice.parse(text).settings == {name: value}, text
+            assert type(value) is (str if known.choices else known.kind)

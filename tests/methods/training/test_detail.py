@@ -14,9 +14,9 @@ import torch
 from ctgrid.base.progress import silent
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.denoising import diffusion
-from ctgrid.methods.denoising.diffusion import DIFFUSION
 from ctgrid.methods.denoising.methods import METHODS
 from ctgrid.methods.denoising.pipeline import DenoisePipeline
+from ctgrid.methods.denoising.settings import DIFFUSION
 from ctgrid.methods.training.config import DetailRecipe
 from ctgrid.methods.training.detail import DetailTask, detail_task
 

@@ -13,7 +13,8 @@ import numpy as np
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.denoising.baselines import filters
 from ctgrid.methods.denoising.baselines.tuned import TUNED
-from ctgrid.methods.denoising.result import DenoiseResult, Strength, noise_of, untouched
+from ctgrid.methods.denoising.result import DenoiseResult, noise_of, untouched
+from ctgrid.methods.denoising.settings import Strength
 from ctgrid.scan.volume import Volume, cast_hu
 
 AIR_HU = -1024.0

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.methods.denoising.result import DenoiseResult, Strength, noise_of, untouched
+from ctgrid.methods.denoising.result import DenoiseResult, noise_of, untouched
+from ctgrid.methods.denoising.settings import DrawnSettings, Strength
 from ctgrid.scan.volume import Volume
 
 LOW, HIGH = 128, 512
@@ -99,7 +100,12 @@ class GenerateCT:
 
     @torch.no_grad()
     def run(
-        self, volume: Volume, strength: Strength = "auto", *, seed: int = 0, progress: Progress = silent
+        self,
+        volume: Volume,
+        strength: Strength = "auto",
+        *,
+        seed: int = DrawnSettings.seed,
+        progress: Progress = silent,
     ) -> DenoiseResult:
         """Draw every slice anew from its small version.
 

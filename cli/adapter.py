@@ -1,0 +1,121 @@
+"""A dataclass of settings as a command's options: names, bounds, defaults and help come from what it says of them."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import typer
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.settings import Known, all_settings, gather
+
+_LETTERS = {int: "N", float: "X"}
+
+
+def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command whose parameter of a dataclass of settings is taken as that dataclass's options.
+
+    What the settings refuse is wrong usage: nothing was opened yet.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    name, cls = next((name, hint) for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint))
+    settings = all_settings(cls)
+    options = [parameter for known in settings.values() for parameter in _parameters(known)]
+    order: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == name:
+            order += options
+        else:
+            annotation = hints[parameter.name]
+            order.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation))
+
+    @wraps(function)
+    def command(**values: Any) -> Any:
+        given: dict[str, Any] = {}
+        for known in settings.values():
+            value = values.pop(known.name)
+            former = values.pop(known.said.was, None) if known.said.was else None
+            if former is not None:
+                value = former
+            if value is not None or not known.optional:
+                given[known.name] = _as_said(known, value)
+        try:
+            asked = gather(cls, given)
+        except CtgridError as error:
+            raise typer.BadParameter(str(error)) from error
+        return function(**values, **{name: asked})
+
+    command.settings = cls  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
+    return command
+
+
+def option_name(known: Known) -> str:
+    """Return the long name of a setting's option."""
+    return known.said.flag or f"--{known.name.replace('_', '-')}"
+
+
+def _parameters(known: Known) -> list[inspect.Parameter]:
+    """Return the option of a setting, and a hidden one under the name that it had."""
+    parameters = [_parameter(known, known.name, option_name(known), known.default)]
+    if known.said.was:
+        flag = f"--{known.said.was.replace('_', '-')}"
+        parameters.append(_parameter(known, known.said.was, flag, None, hidden=True))
+    return parameters
+
+
+def _parameter(known: Known, name: str, flag: str, default: Any, **more: Any) -> inspect.Parameter:
+    said, kind = known.said, known.kind
+    if kind is bool:
+        if _turns_off(known):
+            default = None if default is None else not default
+        elif default and not said.flag:
+            flag = f"{flag}/--no-{flag.removeprefix('--')}"
+    facts: dict[str, Any] = {"help": said.help, "metavar": said.metavar, **more}
+    several = get_origin(kind) in (tuple, list) and said.read is None
+    if several:
+        kind, default = types.GenericAlias(list, get_args(kind)[:1]), default or None
+    elif said.names is not None or said.read is not None or kind in _LETTERS:
+        facts["parser"] = _parser(known)
+        facts["metavar"] = said.metavar or _LETTERS.get(kind) or f"<{'|'.join(known.choices or ())}>"
+        default = default if said.read is None or default in (None, MISSING) else said.write(default)
+        kind = Any
+    optional = default is None
+    shown = kind | None if optional and kind is not Any else kind
+    annotation: Any = Annotated[shown, typer.Option(flag, **facts)]
+    empty = inspect.Parameter.empty if default is MISSING else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=empty, annotation=annotation)
+
+
+def _turns_off(known: Known) -> bool:
+    return known.kind is bool and (known.said.flag or "").startswith("--no-")
+
+
+def _as_said(known: Known, value: Any) -> Any:
+    """Return a value as the dataclass takes it."""
+    if _turns_off(known) and value is not None:
+        return not value
+    if get_origin(known.kind) is tuple and known.said.read is None:
+        return tuple(value or ())
+    return value
+
+
+def _parser(known: Known) -> Callable[[Any], Any]:
+    """Return what reads an option's text; a default is no text and passes."""
+
+    def parse(text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        try:
+            return known.parse(text)
+        except CtgridError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    parse.__name__ = known.name
+    return parse

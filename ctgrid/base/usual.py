@@ -1,0 +1,65 @@
+"""Settings that many commands share, said once."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Literal
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.settings import Setting
+
+
+def read_device(text: str) -> str:
+    """Check a device's name; whether it is there is seen where it is used.
+
+    Raises:
+        CtgridError: for anything else.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise CtgridError(f"{text!r} is none of auto, cpu, cuda, cuda:N and mps")
+    return text
+
+
+def read_window(text: str) -> tuple[float, float]:
+    """Read ``lo,hi`` in HU.
+
+    Raises:
+        CtgridError: for anything else.
+    """
+    parts = [finite(part) for part in text.split(",")]
+    if len(parts) != 2 or not parts[0] < parts[1]:
+        raise CtgridError(f"{text!r} is not lo,hi with lo < hi, such as -1000,400")
+    return parts[0], parts[1]
+
+
+def write_window(window_hu: tuple[float, float]) -> str:
+    """Return a window as :func:`read_window` reads it."""
+    low, high = window_hu
+    return f"{low:g},{high:g}"
+
+
+def finite(text: str) -> float:
+    """Return a finite number, or NaN, which no comparison accepts."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+Seed = Annotated[int, Setting("The same seed gives the same bytes.", least=0, most=2**32 - 1)]
+BatchSize = Annotated[int, Setting("Slices or grids at once; less needs less memory.", least=1)]
+Overwrite = Annotated[bool, Setting("Replace outputs that exist.")]
+Device = Annotated[
+    str, Setting("Where to compute; mps is an Apple GPU.", metavar="auto|cpu|cuda|cuda:N|mps", read=read_device)
+]
+DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
+Dtype = Annotated[DtypeName, Setting("Number format of the networks.")]
+Model = Annotated[
+    str,
+    Setting(
+        "The model inside the package, a folder, or one that ctgrid model fetch brought.",
+        metavar="embedded|DIR|hub:OWNER/NAME",
+    ),
+]

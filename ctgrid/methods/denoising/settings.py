@@ -1,0 +1,130 @@
+"""The settings of denoising, each said once: of the diffusion, of the methods, and of what they are loaded from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.settings import Checked, Setting
+from ctgrid.base.usual import BatchSize, Device, Dtype, Model, Seed, finite
+
+Strength = float | Literal["auto"]
+"""The noise's standard deviation in HU, or "auto" to estimate it."""
+
+Start = Literal["matched", "noised"]
+"""``matched``: the latent's own noise stands for that of the timestep, and none is added. ``noised``: the scan's
+latent, diffused to the starting timestep (Algorithm 3)."""
+
+
+def read_strength(text: str) -> Strength:
+    """Read ``auto`` or a number of HU, 0 or more.
+
+    Raises:
+        CtgridError: for anything else.
+    """
+    if text == "auto":
+        return "auto"
+    value = finite(text)
+    if not value >= 0:
+        raise CtgridError(f"{text!r} is neither 'auto' nor a number of HU, 0 or more")
+    return value
+
+
+@dataclass(frozen=True)
+class Loading(Checked):
+    """What a method may need to be loaded; each takes what concerns it.
+
+    Attributes:
+        model: ``embedded`` or a folder, for methods with networks of ctgrid's.
+        device: see :func:`ctgrid.base.devices.choose_device`.
+        dtype: see :func:`ctgrid.base.precision.choose_dtype`.
+        weights: a checkpoint from elsewhere.
+    """
+
+    model: Model = "embedded"
+    device: Device = "auto"
+    dtype: Dtype = "auto"
+    weights: Annotated[Path | None, Setting("Checkpoint, for methods that come without (generatect).")] = None
+
+
+@dataclass(frozen=True)
+class Diffusion(Checked):
+    """How a scan goes through both stages; docs/denoising.md has the figures that chose the defaults.
+
+    Attributes:
+        steps: stage 1 network calls that a full reverse process would have; the part below the start is run, one
+            call at least. One call is the mean of all that may lie below the noise.
+        refine_steps: likewise for stage 2.
+        phases: of overlapping grids, averaged in latent space; 1 is grids side by side. The model knows the most.
+        refine: run stage 2; else coarse slices are enlarged.
+        start: what stage 1 starts from: the scan's latents as they are, at the timestep that their own noise is that
+            of (``matched``), or with noise added (``noised``).
+        refine_start: likewise of stage 2.
+
+    Raises:
+        CtgridError: where a number is below 1, or a start is neither.
+    """
+
+    steps: Annotated[int, Setting("Stage 1: steps of a whole way back.", least=1)] = 20
+    refine_steps: Annotated[int, Setting("Likewise of stage 2.", least=1)] = 4
+    phases: Annotated[int, Setting("Overlapping grids that are averaged; 1 is side by side.", least=1)] = 1
+    refine: Annotated[bool, Setting("Leave stage 2 out.", flag="--no-refine")] = True
+    start: Annotated[
+        Start, Setting("Stage 1 starts from the noisy latents as they are (matched), or with noise added.")
+    ] = "matched"
+    refine_start: Annotated[Start, Setting("Likewise of stage 2.")] = "matched"
+
+
+@dataclass(frozen=True)
+class GridSettings(Diffusion):
+    """Of method ``grid``; ``batch_size`` are grids or slices at once."""
+
+    seed: Seed = 0
+    batch_size: BatchSize = 8
+
+
+@dataclass(frozen=True)
+class GridDetailSettings(GridSettings):
+    """Of method ``grid-detail``; ``detail`` takes the noise out of the scan itself, with the diffusion as prior."""
+
+    detail: Annotated[bool, Setting("Leave the detail step out.", flag="--no-detail")] = False
+
+
+@dataclass(frozen=True)
+class PaperSettings(Checked):
+    """Of method ``grid-paper``."""
+
+    seed: Seed = 0
+    steps: Annotated[int, Setting("Stage 1: steps of a whole way back.", least=1)] = 20
+    refine_steps: Annotated[int, Setting("Steps of stage 2.", least=1)] = 2
+    batch_size: BatchSize = 8
+
+
+@dataclass(frozen=True)
+class DetailSettings(Checked):
+    """Of method ``detail``; slices at once."""
+
+    batch_size: BatchSize = 4
+
+
+@dataclass(frozen=True)
+class DrawnSettings(Checked):
+    """Of a method that draws numbers."""
+
+    seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class NoSettings(Checked):
+    """Of a method that has none."""
+
+
+DIFFUSION = Diffusion(phases=2)
+"""Of method ``grid-detail``: every slice lies in the outer half of one grid and in the inner half of another.
+
+A detail network is only as good as the diffusion results it was trained with resemble those it is given. So both
+take this, and training keeps what it made only as long as
+:func:`ctgrid.methods.denoising.diffusion.diffusion_identity` stays.
+"""

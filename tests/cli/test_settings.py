@@ -1,0 +1,137 @@
+"""A command's options and its dataclass of settings: the same names, defaults and types, whatever is added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from ctgrid.base.record import RunRecord
+from ctgrid.base.settings import Checked, Known, Setting, all_settings, gather, recorded_settings, spelled_out
+from ctgrid.base.usual import Seed
+from ctgrid_cli import app
+from ctgrid_cli.adapter import option_name, with_options
+
+
+def commands(where: Any = app, path: str = "") -> Iterator[tuple[str, type]]:
+    """Yield every command that takes a dataclass of settings."""
+    for info in where.registered_commands:
+        if hasattr(info.callback, "settings"):
+            yield f"{path}{info.name}", info.callback.settings
+    for group in where.registered_groups:
+        yield from commands(group.typer_instance, f"{path}{group.name} ")
+
+
+def parser_of(name: str) -> Any:
+    """Return what parses a command's line."""
+    command: Any = get_command(app)
+    for word in name.split():
+        command = command.commands[word]
+    return command
+
+
+@pytest.mark.parametrize(("name", "settings"), list(commands()), ids=[name for name, _ in commands()])
+def test_options_are_the_settings(name: str, settings: type) -> None:
+    """Each has its option, with its default, type and bounds; and a new one needs no other place."""
+    command = parser_of(name)
+    context = typer.Context(command)
+    options = {option.name: option for option in command.params}
+    for known in all_settings(settings).values():
+        option = options[known.name]
+        assert option_name(known) in option.opts and option.help
+        wanted = known.default
+        if known.default is MISSING:
+            assert option.required
+            continue
+        if (known.said.flag or "").startswith("--no-") and wanted is not None:
+            wanted = not wanted
+        found = option.get_default(context)
+        if isinstance(found, str) and known.said.read:
+            found = known.said.read(found)
+        if get_origin(known.kind) is tuple and not known.said.read:
+            found = tuple(found or ())
+        assert (found or None) == (wanted or None), known.name
+        if known.kind in (int, float) and wanted is not None:
+            assert type(wanted) is known.kind or isinstance(wanted, int)
+
+
+@dataclass(frozen=True)
+class Toy(Checked):
+    """Settings of a command that there is not."""
+
+    who: Annotated[str, Setting("Who is greeted.")] = "world"
+    times: Annotated[int, Setting("How often.", least=1, most=9)] = 1
+    style: Annotated[Literal["plain", "loud"], Setting("How.")] = "plain"
+    share: Annotated[float, Setting("Of all.", least=0, was="part")] = 0.5
+    bow: Annotated[bool, Setting("Bow first.")] = True
+    hat: Annotated[bool, Setting("Keep the hat on.", flag="--no-hat")] = True
+    others: Annotated[tuple[Path, ...], Setting("Further ones.")] = ()
+    seed: Seed = 0
+
+
+def toy_app(settings: type) -> typer.Typer:
+    """Return a command that records what it was asked."""
+    toy = typer.Typer()
+
+    def command(*, asked: Any, quiet: bool = False) -> None:
+        """Greet."""
+        record = RunRecord("toy", Path("run.json"), settings=recorded_settings(asked))
+        typer.echo(repr(sorted(record.as_dict()["settings"].items())) if not quiet else "")
+
+    command.__annotations__["asked"] = settings
+    toy.command()(with_options(command))
+    return toy
+
+
+def told(settings: type, *line: str) -> dict[str, Any]:
+    """Return what the record says after a line."""
+    result = CliRunner().invoke(toy_app(settings), line)
+    assert result.exit_code == 0, result.output
+    return dict(eval(result.stdout))
+
+
+def test_the_line_the_call_and_the_record_agree() -> None:
+    """The same settings by options and by keywords."""
+
+    @spelled_out(Toy)
+    def call(**settings: Any) -> dict[str, Any]:
+        return recorded_settings(gather(Toy, settings))
+
+    plain = {**call(), "others": []}
+    assert told(Toy) == plain
+    line = "--who you --times 3 --style loud --share 0.25 --no-bow --no-hat --others a --others b --seed 7"
+    asked = call(
+        who="you", times=3, style="loud", share=0.25, bow=False, hat=False, others=(Path("a"), Path("b")), seed=7
+    )
+    assert told(Toy, *line.split()) == {**asked, "others": ["a", "b"]}
+    assert told(Toy, "--part", "0.75")["part"] == 0.75, "the former name is still taken, and is that of records"
+    for wrong in ("--times 0", "--times many", "--style soft", "--share -1", "--hat", "--seed -1"):
+        assert CliRunner().invoke(toy_app(Toy), wrong.split()).exit_code == 2, wrong
+
+
+def test_a_new_setting_is_one_field() -> None:
+    """It is an option, a keyword and a word of the record without any other edit."""
+    kind = Annotated[int, Setting("Of brandy.", least=0)]
+    More = make_dataclass("More", [("drops", kind, field(default=4))], bases=(Toy,), frozen=True)
+    assert told(More)["drops"] == 4 and told(More, "--drops", "6")["drops"] == 6
+    assert recorded_settings(gather(More, {"drops": 5}))["drops"] == 5
+    assert CliRunner().invoke(toy_app(More), ["--drops", "-1"]).exit_code == 2
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(toy_app(More), ["--help"]).stdout
+    assert "--drops" in shown and "Of brandy." in shown and "[default: 4]" in shown
+    assert "--part" not in shown, "a former name is not shown"
+
+
+def test_every_setting_is_described() -> None:
+    """In sentences that fit beside their options."""
+    for name, settings in commands():
+        known: dict[str, Known] = all_settings(settings)
+        assert known, name
+        for each in known.values():
+            assert each.said.help[0].isalnum() and len(each.said.help) <= 160, f"{name} {each.name}"
+            assert get_args(each.kind) or isinstance(each.kind, type) or each.said.read, f"{name} {each.name}"
