@@ -6,14 +6,17 @@ SLICES ?= 201
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint wheel-smoke clean
+.PHONY: help install demo test lint audit docs wheel-smoke release clean
 
 help:
 	@echo "make demo         make the environment, synthesise a chest CT with the embedded model into demo/"
 	@echo "make test         make the environment with the test extras, run the whole test suite"
 	@echo "make install      make the environment alone ($(VENV))"
-	@echo "make lint         ruff check, ruff format --check, mypy"
+	@echo "make lint         ruff check, ruff format --check, mypy, codespell"
+	@echo "make docs         build the documentation site into build/docs, and build/ctgrid-docs.zip of it"
+	@echo "make audit        ask for known weaknesses of the pinned packages (needs a network; reports, never fails)"
 	@echo "make wheel-smoke  build the wheel and try it in a clean environment"
+	@echo "make release      build sdist and wheel into dist/, check them, write their SHA-256"
 	@echo "make clean        remove what the above made, except $(VENV) and runs/"
 
 # The stamps are made last, so an interrupted installation is taken up again; they are older than pyproject.toml
@@ -33,6 +36,11 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt
 	@$(BIN)/python .ci/install.py -e '.[test,dev]'
 	@touch $(VENV)/.installed $@
 
+# Tools that neither use nor tests need are installed by what wants them.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/.installed
+	@$(BIN)/python .ci/install.py -e '.[$*]'
+	@touch $@
+
 define make_venv
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("ctgrid needs Python 3.11 or newer; choose one: make PYTHON=python3.12")'
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
@@ -50,6 +58,21 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@cd build && rm -f ctgrid-docs.zip && ../$(BIN)/python -m zipfile -c ctgrid-docs.zip docs
+	@echo "site: build/docs/index.html   to carry away: build/ctgrid-docs.zip"
+
+audit: $(VENV)/.installed-release
+	-$(BIN)/pip-audit --progress-spinner off -r constraints.txt --disable-pip --no-deps
+
+release: $(VENV)/.installed-release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	@cd dist && sha256sum * >SHA256SUMS && cat SHA256SUMS
 
 wheel-smoke: $(VENV)/.installed-test
 	bash .ci/wheel-smoke $(BIN)/python

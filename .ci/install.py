@@ -1,4 +1,6 @@
-"""Install with pip under the pinned constraints: ``python .ci/install.py PIP-INSTALL-ARGUMENTS...``
+"""Install with pip under the pinned constraints.
+
+Usage: ``python .ci/install.py PIP-INSTALL-ARGUMENTS...``
 
 Two rules about torch that pip has no option for:
 

@@ -43,6 +43,7 @@ class RandomImage(nn.Module):
         self.layers = nn.Sequential(nn.Conv2d(3, 32, 7, 4), nn.ReLU(), nn.Conv2d(32, 32, 5, 4), nn.ReLU())
 
     def forward(self, images: Tensor, return_features: bool = False) -> Tensor:
+        """Describe images."""
         return self.layers(images.float() / 127.5 - 1.0).mean([2, 3])
 
 
@@ -58,6 +59,7 @@ class RandomVideo(nn.Module):
     def forward(
         self, clips: Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False
     ) -> Tensor:
+        """Describe clips."""
         return self.layers(clips.float() / 127.5 - 1.0).mean([2, 3, 4])
 
 

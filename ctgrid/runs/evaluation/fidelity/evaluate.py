@@ -83,7 +83,7 @@ class Plan:
 
     @cached_property
     def embedded(self) -> EmbeddedFeatures:
-        """ctgrid's own features."""
+        """The features of ctgrid itself."""
         from ctgrid.base.devices import choose_device
 
         return EmbeddedFeatures(device=choose_device(self.device), batch_size=self.batch_size or BATCH)

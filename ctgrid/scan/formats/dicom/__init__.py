@@ -1,1 +1,1 @@
-"""dicom"""
+"""DICOM series: read, judged, written."""

@@ -1,1 +1,1 @@
-"""itk"""
+"""NRRD and MetaImage."""
