@@ -17,10 +17,12 @@ class GridPlan:
     Attributes:
         index: (K²,) int64 slice indices, ascending.
         known: (K²,) bool, the cells that are given clean.
+        window: whether it fills a gap, or mends one, as synthesis does.
     """
 
     index: Tensor
     known: Tensor
+    window: bool = False
 
 
 def spread(first: float, last: float, count: int) -> Tensor:
@@ -36,11 +38,13 @@ def draw_plan(
     keyframe_share: float = 0.0,
     window_share: float = 0.0,
     unknown_share: float = 1.0,
+    mending_share: float = 0.0,
 ) -> GridPlan:
     """Draw a grid in one of three ways.
 
     - keyframes: the whole volume in K² steps, nothing known;
-    - window: K² consecutive slices between two keyframes, those two known (filling a gap);
+    - window: K² consecutive slices between two keyframes, those two known (filling a gap); or all known but those in
+      the middle, as :func:`ctgrid.stages.schedules.mending` leaves them;
     - run: a random start and one of ``strides``; nothing known with ``unknown_share``, else the first rows,
       the two ends or random cells.
 
@@ -52,6 +56,7 @@ def draw_plan(
         keyframe_share: share of keyframe grids.
         window_share: share of windows; what remains are runs.
         unknown_share: share of runs without known cells.
+        mending_share: share of windows of the second kind.
     """
     cells = k * k
     known = torch.zeros(cells, dtype=torch.bool)
@@ -59,11 +64,15 @@ def draw_plan(
     if choice < keyframe_share:
         return GridPlan(spread(0, slices - 1, cells), known)
     if choice < keyframe_share + window_share:
-        gap = min(round((slices - 1) / (cells - 1)), cells - 1) + integer(-1, 2, generator)
-        gap = max(1, min(gap, cells - 1))
-        first = integer(0, cells - gap, generator) if uniform(generator) < 0.2 else 0
-        known[[first, first + gap]] = True
-        return GridPlan(_run(slices, cells, 1, generator), known)
+        if mending_share and uniform(generator) < mending_share:
+            reach = min(integer(3, 5, generator), cells // 2 - 2)
+            known = (torch.arange(cells) - cells // 2).abs() > reach
+        else:
+            gap = min(round((slices - 1) / (cells - 1)), cells - 1) + integer(-1, 2, generator)
+            gap = max(1, min(gap, cells - 1))
+            first = integer(0, cells - gap, generator) if uniform(generator) < 0.2 else 0
+            known[[first, first + gap]] = True
+        return GridPlan(_run(slices, cells, 1, generator), known, window=True)
     stride = strides[integer(0, len(strides), generator)]
     plan = _run(slices, cells, stride, generator)
     if uniform(generator) >= unknown_share:

@@ -42,6 +42,18 @@ def test_windows_are_neighbours_between_two_known_slices() -> None:
     assert 0 in firsts and len(firsts) > 1
 
 
+def test_some_windows_are_known_at_both_ends_and_open_in_the_middle() -> None:
+    """As a pass that mends seams finds them."""
+    plans = [draw_plan(201, 4, generator_for(i), window_share=1.0, mending_share=0.5) for i in range(200)]
+    assert all(plan.window for plan in plans)
+    mending = [plan for plan in plans if plan.known.sum() > 2]
+    assert 70 < len(mending) < 130
+    for plan in mending:
+        unknown = (~plan.known).nonzero().flatten()
+        assert (unknown.diff() == 1).all() and len(unknown) in (7, 9)
+        assert plan.known[0] and plan.known[-1]
+
+
 def test_runs_use_all_strides_from_random_starts() -> None:
     """A stride that is too long for the volume is shortened."""
     plans = [draw_plan(100, 4, generator_for(i), (1, 2, 12)) for i in range(200)]

@@ -60,6 +60,16 @@ def save_stage(network: Any, folder: Path, facts: StageFacts) -> None:
     (folder / STAGE_FILE).write_text(json.dumps(facts.as_dict(), indent=1) + "\n")
 
 
-def draw_timestep(generator: torch.Generator) -> Tensor:
-    """Draw a timestep of the schedule, () int64."""
-    return torch.randint(0, len(LINEAR), (), generator=generator)
+def draw_timestep(generator: torch.Generator, shift: float = 1.0) -> Tensor:
+    """Draw a timestep of the schedule, () int64.
+
+    Args:
+        generator: source of the draw.
+        shift: s of t = s u / (1 + (s - 1) u), u uniform in (0, 1): above 1 noisy levels come more often (Esser et al.,
+            arXiv 2403.03206, equation 23).
+    """
+    drawn = torch.randint(0, len(LINEAR), (), generator=generator)
+    if shift == 1.0:
+        return drawn
+    share = (drawn.double() + 0.5) / len(LINEAR)
+    return (shift * share / (1 + (shift - 1) * share) * len(LINEAR)).long()

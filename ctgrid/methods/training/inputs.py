@@ -40,7 +40,15 @@ NEARLY_ALL = 0.75
 MODEL_KEYS = {"network", "start", "prediction", "min_snr_gamma", "codec", "layout", "sampler", "sampling_steps"}
 """Keys of a recipe that say what is trained, or are told in other words."""
 
-DRAWING_KEYS = {"strides", "keyframe_share", "window_share", "unknown_share"}
+DRAWING_KEYS = {
+    "strides",
+    "keyframe_share",
+    "window_share",
+    "unknown_share",
+    "mending_share",
+    "window_shift",
+    "window_spacing_mm",
+}
 """Keys that say which grids are drawn from cached volumes."""
 
 
@@ -138,8 +146,11 @@ def grid_task(
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:
-        if recipe.deformation_mm:
-            raise CtgridError("stage1.deformation_mm is for a folder of scans; a store's slices are deformed no more")
+        for key in ("deformation_mm", "window_spacing_mm"):
+            if getattr(recipe, key):
+                raise CtgridError(
+                    f"stage1.{key} is for a folder of scans, not for a store, whose slices are cut already"
+                )
         volumes: Any = data.volumes
         if latents_read(recipe):
             latents = stored_latents(volumes, codec, "coarse", progress)
@@ -166,7 +177,10 @@ def grid_task(
         return {"coarse": rearrange(cells, "(v z) c h w -> v z c h w", z=recipe.slices)}
 
     tensors = cached(cache, identity(recipe, data, codec, seed, compute), make)
-    return GridTask(recipe, tensors["coarse"], codec, known)
+    reach = recipe.window_spacing_mm
+    thick = [number for number, scan in enumerate(data.volumes) if reach is not None and scan.spacing_mm[0] > reach]
+    poses = [number * recipe.variants + pose for number in thick for pose in range(recipe.variants)]
+    return GridTask(recipe, tensors["coarse"], codec, known, poses)
 
 
 def refine_task(

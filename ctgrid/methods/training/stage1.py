@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.base.draws import integer, normal
+from ctgrid.base.errors import CtgridError
 from ctgrid.data.grids import draw_plan
 from ctgrid.methods.training.config import GridRecipe
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
@@ -29,7 +30,14 @@ class GridTask:
     where they hold images, every drawn grid is encoded, cell by cell or whole as ``cell_encoding`` says.
     """
 
-    def __init__(self, recipe: GridRecipe, coarse: Tensor | Sequence[Any], codec: Codec, facts: StageFacts) -> None:
+    def __init__(
+        self,
+        recipe: GridRecipe,
+        coarse: Tensor | Sequence[Any],
+        codec: Codec,
+        facts: StageFacts,
+        thick: Collection[int] = (),
+    ) -> None:
         """Take the recipe and what it draws from.
 
         Args:
@@ -38,8 +46,19 @@ class GridTask:
                 volumes that read the slices they are indexed with.
             codec: encodes grids where ``coarse`` holds images.
             facts: saved beside the weights.
+            thick: numbers of volumes that no window is drawn from: what lies between their slices was interpolated.
+
+        Raises:
+            CtgridError: if windows are asked for and all volumes are thick.
         """
         self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
+        self.thick = frozenset(thick)
+        self.fine = [number for number in range(len(coarse)) if number not in self.thick]
+        if recipe.window_share and not self.fine:
+            raise CtgridError(
+                f"slices of all volumes lie further apart than window_spacing_mm {recipe.window_spacing_mm:g}: raise "
+                "it, or set window_share to 0"
+            )
 
     def build(self) -> nn.Module:
         """Return an untrained :class:`DiT` that fits the recipe's codec, grid and size."""
@@ -50,7 +69,8 @@ class GridTask:
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw a grid (c, S, S) with its slice indices (K²,), known cells (K²,), timestep and noise."""
         recipe = self.recipe
-        volume = self.coarse[integer(0, len(self.coarse), generator)]
+        number = integer(0, len(self.coarse), generator)
+        volume = self.coarse[number]
         plan = draw_plan(
             len(volume),
             recipe.k,
@@ -59,13 +79,16 @@ class GridTask:
             recipe.keyframe_share,
             recipe.window_share,
             recipe.unknown_share,
+            recipe.mending_share,
         )
+        if plan.window and number in self.thick:
+            volume = self.coarse[self.fine[integer(0, len(self.fine), generator)]]
         side = recipe.size // self.codec.downsample
         return {
             "grid": to_grid(volume[plan.index], recipe.k)[0].float(),
             "z_index": plan.index.float(),
             "known": plan.known,
-            "timestep": draw_timestep(generator),
+            "timestep": draw_timestep(generator, recipe.window_shift if plan.window else 1.0),
             "noise": normal((self.codec.latent_channels, side, side), generator),
         }
 

@@ -96,10 +96,11 @@ def test_grids_are_encoded_as_the_recipe_says(cell_encoding: Any, store: Store, 
         assert torch.allclose(from_grid(latent, 4), codec.encode(from_grid(batch, 4)), atol=1e-5)
 
 
-def test_a_stores_slices_are_not_deformed(store: Store, tiny_model: Path) -> None:
-    """A recipe that asks for it is refused."""
-    recipe = grid_recipe(tiny_model, deformation_mm=4.0)
-    with pytest.raises(CtgridError, match=r"deformation_mm is for a folder of scans"):
+@pytest.mark.parametrize("key", ["deformation_mm", "window_spacing_mm"])
+def test_what_needs_whole_scans_is_refused_of_a_store(store: Store, tiny_model: Path, key: str) -> None:
+    """Its slices are deformed no more, and the distance that they were taken at is not theirs."""
+    recipe = grid_recipe(tiny_model, **{key: 4.0})
+    with pytest.raises(CtgridError, match=rf"{key} is for a folder of scans"):
         grid_task(recipe, opened(store, recipe), Path("unused"), 5, silent)
 
 

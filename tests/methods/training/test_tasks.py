@@ -17,10 +17,12 @@ from ctgrid.data.degrade import enlarge
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.training.codec import CodecTask
 from ctgrid.methods.training.config import CodecRecipe, GridRecipe, Optimisation, RefineRecipe
+from ctgrid.methods.training.diffusion import draw_timestep
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.scan.grid import downsample, to_grid
 from ctgrid.stages.codecs.codecs import Codec, load_codec
+from ctgrid.stages.diffusion.schedule import LINEAR
 from ctgrid.stages.models.bundle import StageFacts
 
 ABSOLUTE = {"patch_size": 2, "width": 32, "depth": 1, "heads": 2, "absolute_z": True, "learned_variance": False}
@@ -51,6 +53,30 @@ def grid_task(codec: Codec, **changes: Any) -> GridTask:
     recipe = GridRecipe(**(options | changes))
     shape = (2, 30, 4, 2, 2) if recipe.cell_encoding == "cell" else (2, 30, 1, 16, 16)
     return GridTask(recipe, normal(shape, generator_for(1)).clamp(-1, 1), codec, StageFacts())
+
+
+def test_no_window_is_drawn_from_thick_slices(codec: Codec) -> None:
+    """Keyframes still are; a recipe with nothing else to draw windows from is refused."""
+    recipe = GridRecipe(network=ABSOLUTE, size=64, cell_encoding="cell", window_share=0.5, keyframe_share=0.5)
+    coarse = torch.stack([torch.full((30, 4, 2, 2), float(number)) for number in range(3)])
+    task = GridTask(recipe, coarse, codec, StageFacts(), thick=[0, 2])
+    seen: dict[bool, set[float]] = {True: set(), False: set()}
+    for i in range(80):
+        example = task.example(generator_for(i))
+        seen[bool(example["known"].any())].add(float(example["grid"].mean()))
+    assert seen == {True: {1.0}, False: {0.0, 1.0, 2.0}}
+    with pytest.raises(CtgridError, match="window_spacing_mm"):
+        GridTask(recipe.model_copy(update={"window_spacing_mm": 3.0}), coarse, codec, StageFacts(), thick=range(3))
+
+
+def test_shifted_timesteps_follow_the_formula() -> None:
+    """t = s u / (1 + (s - 1) u) of uniform u: the median of s = 4 is 0.8 of the schedule."""
+    drawn = torch.stack([draw_timestep(generator_for(i), 4.0) for i in range(2000)]).double()
+    assert drawn.min() >= 0 and drawn.max() <= len(LINEAR) - 1
+    for share in (0.1, 0.5, 0.9):
+        wanted = 4 * share / (1 + 3 * share) * len(LINEAR)
+        assert abs(float(drawn.quantile(share)) - wanted) < 0.05 * len(LINEAR)
+    assert draw_timestep(generator_for(1)) == draw_timestep(generator_for(1), 1.0)
 
 
 def batch_of(task: Any, count: int) -> dict[str, Tensor]:
