@@ -171,7 +171,7 @@ class GridRecipe(DiffusionRecipe):
     window_shift: float = Field(
         1.0,
         gt=0,
-        description="s of windows' timesteps, drawn in proportion to s u / (1 + (s - 1) u), u uniform: above 1 more noise",
+        description="s of windows' timesteps, drawn as s u / (1 + (s - 1) u), u uniform: above 1 more noise",
     )
     window_spacing_mm: float | None = Field(
         None, gt=0, description="draw windows only from scans whose slices lie no further apart (folders of scans)"
