@@ -73,7 +73,7 @@ def phantom_command(
         ),
     ] = None,
     noise: Annotated[
-        float, typer.Option("--noise", min=0, max=1000, help="White noise in HU; see low-dose for that of CT.")
+        float, typer.Option("--noise", min=0, help="White noise in HU; see low-dose for that of CT.")
     ] = 0.0,
     labels: Annotated[bool, typer.Option("--labels", help="Write what each voxel is beside it, as …_labels.")] = False,
     ct_rate: Annotated[

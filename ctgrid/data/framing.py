@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from ctgrid.data.volumes import VolumeSlices
-from ctgrid.scan.protocols.body import BODY_HU
+from ctgrid.metrics.regions import BODY_HU
 
 BODY_SHARE = 0.05
 """A row or column belongs to the body where this share of all its pixels does, in the mean over slices."""
@@ -54,7 +54,7 @@ def pose_matrix(pose: Pose, field: float = 1.0, centre: tuple[float, float] = (0
 def body_centre(hu: Tensor) -> tuple[float, float]:
     """Return the (row, column) of the body's middle in slices (n, H, W) of HU, in pixels.
 
-    The middle of the image where nothing lies above :data:`~ctgrid.scan.protocols.body.BODY_HU`.
+    The middle of the image where nothing lies above :data:`~ctgrid.metrics.regions.BODY_HU`.
     """
     coarse = interpolate((hu > BODY_HU).float()[:, None], scale_factor=0.25, mode="area")[:, 0].mean(dim=0)
     centre = []

@@ -15,8 +15,8 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.scan.noise import estimate_noise
 from ctgrid.scan.volume import Volume
+from ctgrid.scan.windows import FULL_WINDOW_HU
 
-LOWEST_HU, HIGHEST_HU = -1000, 1000
 DOSES = (0.04, 0.5)
 PAIRS_VERSION = 2
 """Of what this file makes: pairs that another version made are made anew."""
@@ -115,7 +115,7 @@ def with_white_noise(hu: Tensor, generator: torch.Generator, levels_hu: tuple[fl
     level = math.exp(low + (high - low) * uniform(generator))
     clipped = uniform(generator) < 0.5
     noisy = hu + level * normal(tuple(hu.shape), generator)
-    return (noisy.clamp_(LOWEST_HU, HIGHEST_HU) if clipped else noisy).round(), level
+    return (noisy.clamp_(*FULL_WINDOW_HU) if clipped else noisy).round(), level
 
 
 def _scan(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> Volume:

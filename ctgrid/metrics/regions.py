@@ -12,9 +12,12 @@ TISSUES_HU = {"lung": (-950.0, -700.0), "soft": (-100.0, 200.0), "bone": (300.0,
 """HU of the clean scan that stand for a tissue: lung inside the lungs, soft tissue and bone inside the body."""
 
 BODY_HU = -300.0
+"""Above this a voxel is body (or table)."""
+
 LUNG_BELOW_HU = -500.0
 """Below this is air or lung."""
 
+MM3_PER_ML = 1000
 LEAST_LUNG_ML = 20.0
 """Air inside the body of less than this is bowel, airway or nothing."""
 
@@ -77,7 +80,7 @@ def lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndar
     labels, count = label(inner)
     if not count:
         return inner
-    sizes = np.bincount(labels.ravel()) * float(np.prod(spacing_mm)) / 1000
+    sizes = np.bincount(labels.ravel()) * float(np.prod(spacing_mm)) / MM3_PER_ML
     keep = sizes >= LEAST_LUNG_ML
     keep[0] = False
     lungs = keep[labels]

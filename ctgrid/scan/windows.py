@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-FULL_WINDOW_HU = (-1000.0, 1000.0)
+AIR_HU = -1000.0
+"""Air, by the definition of the unit, in which water is 0."""
+
+FULL_WINDOW_HU = (AIR_HU, 1000.0)
 """All that the networks see."""
 
-CHEST_WINDOW_HU = (-1000.0, 400.0)
+CHEST_WINDOW_HU = (AIR_HU, 400.0)
 """Air to bone in one picture."""
 
-NODULE_WINDOW_HU = (-1000.0, 0.0)
+NODULE_WINDOW_HU = (AIR_HU, 0.0)
 """Small things inside the lung."""
 
 LUNG_WINDOW_HU = (-1350.0, 150.0)

@@ -26,10 +26,12 @@ from ctgrid.data.simulate.calibrate import local_spread, match_cutoff, measure_g
 from ctgrid.data.simulate.photons import (
     MU_WATER_PER_MM,
     SLICES_AT_ONCE,
+    WATER_OVER_AIR_HU,
     attenuation,
     counts,
     double_channels,
     noisy_logs,
+    to_hu,
     to_slices,
 )
 from ctgrid.data.simulate.projector import Beam, Scanner, project, reconstruct, scanner_for
@@ -255,7 +257,9 @@ def make_noise(
     share, read_out = (1.0, 1.0) if full_dose else (d / (1 - d), 1 / d**2 - 1)
     full, sigma_e = counts(integrals, scanner, settings.photons, settings.electronic_noise)
     noise = noisy_logs(full * share, sigma_e * read_out**0.5 * share, seed, names).mul_(settings.gain)
-    return to_slices(reconstruct(noise, scanner, settings.cutoff_per_mm), len(hu)) * (1000 / MU_WATER_PER_MM)
+    return to_slices(reconstruct(noise, scanner, settings.cutoff_per_mm), len(hu)) * (
+        WATER_OVER_AIR_HU / MU_WATER_PER_MM
+    )
 
 
 def scan_anew(hu: np.ndarray, scanner: Scanner, settings: DoseSettings, seed: int, names: Sequence[int]) -> np.ndarray:
@@ -263,5 +267,4 @@ def scan_anew(hu: np.ndarray, scanner: Scanner, settings: DoseSettings, seed: in
     integrals = project(attenuation(hu), scanner)
     full, sigma_e = counts(integrals, scanner, settings.photons, settings.electronic_noise)
     integrals += noisy_logs(full * settings.dose, sigma_e, seed, names).mul_(settings.gain)
-    mu = to_slices(reconstruct(integrals, scanner, settings.cutoff_per_mm), len(hu))
-    return (mu / MU_WATER_PER_MM - 1) * 1000
+    return to_hu(to_slices(reconstruct(integrals, scanner, settings.cutoff_per_mm), len(hu)))

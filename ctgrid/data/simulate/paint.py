@@ -14,8 +14,9 @@ from ctgrid.data.simulate.trunk import Trunk
 from ctgrid.data.simulate.tubes import Tubes
 from ctgrid.data.simulate.vessels import Ellipsoid, build_mediastinum, grow_lungs, heart_parts
 from ctgrid.data.simulate.view import Canvas, Frame, Label, View, soft_least
+from ctgrid.scan.windows import AIR_HU
 
-AIR_HU, FAT_HU, SKIN_HU = -1000.0, -102.0, 15.0
+FAT_HU, SKIN_HU = -102.0, 15.0
 
 _LIVER = (
     Ellipsoid((-62, -2, 20), (96, 96, 92)),

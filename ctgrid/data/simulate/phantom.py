@@ -20,6 +20,7 @@ FIELD_MM, HEIGHT_MM = 400.0, 301.5
 """What a phantom covers unless a spacing is given: 512 pixels of 0.78 mm, 201 slices of 1.5 mm."""
 
 MOST_VOXELS = 2**31
+MOST_NOISE_HU = 1000.0
 _NOISE = 0x401  # the stream of a phantom's noise
 
 
@@ -100,8 +101,8 @@ def check_grid(
     size = spacing_mm or (HEIGHT_MM / shape[0], FIELD_MM / shape[1], FIELD_MM / shape[2])
     if len(size) != 3 or not all(0.05 <= mm <= 400 for mm in size):
         raise CtgridError(f"spacing must be 0.05 to 400 mm along z, y and x; got {', '.join(f'{mm:g}' for mm in size)}")
-    if not 0 <= noise_hu <= 1000:
-        raise CtgridError(f"noise must be 0 to 1000 HU; got {noise_hu:g}")
+    if not 0 <= noise_hu <= MOST_NOISE_HU:
+        raise CtgridError(f"noise must be 0 to {MOST_NOISE_HU:g} HU; got {noise_hu:g}")
     return size
 
 

@@ -12,12 +12,16 @@ from torch.nn.functional import pad
 
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.data.simulate.projector import Scanner
+from ctgrid.scan.windows import AIR_HU
 
 SLICES_AT_ONCE = 16
 """Always as many, so that a slice's noise does not depend on its neighbours; fewer are filled up."""
 
 MU_WATER_PER_MM = 0.0193
 """Attenuation of water at 70 keV, the effective energy of a 120 kV beam (NIST XCOM)."""
+
+WATER_OVER_AIR_HU = -AIR_HU
+"""HU = 1000 (µ - µ of water) / µ of water, and nothing attenuates less than air."""
 
 REFERENCE_VIEWS, REFERENCE_PITCH_MM = 984, 0.6
 
@@ -27,8 +31,13 @@ LEAST_COUNT = 0.1
 
 def attenuation(hu: np.ndarray) -> Tensor:
     """Turn HU (n, y, x) into attenuation per mm, float32 (y, x, b) with b filled up by empty slices."""
-    mu = (torch.from_numpy(hu.astype(np.float32)) / 1000 + 1).clamp_(min=0) * MU_WATER_PER_MM
+    mu = (torch.from_numpy(hu.astype(np.float32)) / WATER_OVER_AIR_HU + 1).clamp_(min=0) * MU_WATER_PER_MM
     return pad(rearrange(mu, "b y x -> y x b"), (0, SLICES_AT_ONCE - len(hu))).contiguous()
+
+
+def to_hu(mu: np.ndarray) -> np.ndarray:
+    """Turn attenuation per mm into HU, any shape: the inverse of :func:`attenuation` for what attenuates at all."""
+    return (mu / MU_WATER_PER_MM - 1) * WATER_OVER_AIR_HU
 
 
 def to_slices(images: Tensor, count: int) -> np.ndarray:

@@ -44,6 +44,9 @@ _AIRWAYS: list[list[tuple[float, ...]]] = [
     [(2, 19, 186, 8), (-14, 18, 174, 7.2), (-32, 15, 164, 6.2), (-40, 14, 157, 5.4)],
     [(2, 19, 186, 7.5), (20, 21, 172, 6.5), (38, 20, 160, 5.8), (47, 20, 153, 5.0)],
 ]
+TIPS = 1000
+"""Of the arterial tree of each lung."""
+
 FAR_MM = 12.0
 """Further from an ellipsoid than this, its distance is not computed."""
 
@@ -136,13 +139,13 @@ def build_mediastinum(anatomy: Anatomy) -> tuple[Tubes, Tubes, Tubes]:
     return great, path(_ESOPHAGUS), Tubes.joined([anatomy.place(_exact(nodes)) for nodes in _AIRWAYS])
 
 
-def grow_lungs(anatomy: Anatomy, inside: np.ndarray, count: int = 1000) -> tuple[Tubes, Tubes]:
+def grow_lungs(anatomy: Anatomy, inside: np.ndarray, count: int = TIPS) -> tuple[Tubes, Tubes]:
     """Grow arteries, veins and airways into both lungs.
 
     Args:
         anatomy: the person.
         inside: (n, 3) points in the lungs, evenly spread, in the scanner's frame.
-        count: tips of the arterial tree of each lung.
+        count: tips, see :data:`TIPS`.
 
     Returns:
         Vessels and bronchial lumina, in the scanner's frame.

@@ -15,6 +15,10 @@ from ctgrid.base.files import atomic_output, check_output, full_suffix
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webp")
 
+MOST_FPS = 1000
+"""A frame lasts a millisecond at least, the unit in which formats count."""
+
+MILLISECONDS = 1000
 QUALITY = "12"
 """x264's constant rate factor: finer than what is seen, and a tenth of the frames' bytes."""
 
@@ -96,8 +100,8 @@ def check_movie(path: str | Path, *, fps: float = 16.0, overwrite: bool = False)
     path = Path(path)
     if full_suffix(path) not in VIDEO_SUFFIXES:
         raise CtgridError(f"cannot write {path}: a movie must end in {' or '.join(VIDEO_SUFFIXES)}")
-    if not 0 < fps <= 1000:
-        raise CtgridError(f"fps must lie above 0 and at most 1000, got {fps:g}")
+    if not 0 < fps <= MOST_FPS:
+        raise CtgridError(f"fps must lie above 0 and at most {MOST_FPS}, got {fps:g}")
     return check_output(path, overwrite)
 
 
@@ -137,7 +141,7 @@ class _Mp4:
         self._container = av.open(str(path), "w")
         self._stream: Any = self._container.add_stream(
             "libx264" if x264 else "mpeg4",
-            rate=Fraction(fps).limit_denominator(1000),
+            rate=Fraction(fps).limit_denominator(MOST_FPS),
             options={"crf": QUALITY, "threads": "1"} if x264 else {"qscale": "2"},
         )
         self._stream.height, self._stream.width = self.shape
@@ -160,7 +164,7 @@ class _Animation:
 
     def __init__(self, path: Path, fps: float, height: int, width: int) -> None:
         self.shape = (height, width)
-        self._path, self._milliseconds = path, max(1, round(1000 / fps))
+        self._path, self._milliseconds = path, max(1, round(MILLISECONDS / fps))
         self._images: list[Any] = []
 
     def add(self, frame: np.ndarray) -> None:

@@ -28,15 +28,15 @@ from ctgrid.scan.ct import require_ct
 from ctgrid.scan.geometry import reorient
 from ctgrid.scan.noise import estimate_noise_per_slice, smoothed
 from ctgrid.scan.volume import Volume, cast_hu
+from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.models.bundle import DETAIL, load_detail
 from ctgrid.stages.models.sources import resolve_model
-from ctgrid.stages.networks.detail import DetailNet
+from ctgrid.stages.networks.detail import UNIT_HU, DetailNet
 from ctgrid.stages.weights.own import moved
 
-UNIT_HU = 1000.0
-SEEN_HU, SEEN_SIGMAS = 1000.0, 4.0
+SEEN_HU, SEEN_SIGMAS = FULL_WINDOW_HU[1], 4.0
 """The network sees values clipped to this and so many standard deviations of the noise, as in training, where clean
-values end at 1000 HU; what lies beyond stays, less the noise it sees at the clip."""
+values end there; what lies beyond stays, less the noise it sees at the clip."""
 
 PADDING_HU = -1500
 """What lies lower is no tissue; a constant there is padding outside a round field of view."""
@@ -140,7 +140,7 @@ def padding_values(hu: np.ndarray) -> np.ndarray:
 
 
 def _unit(hu: np.ndarray, reach_hu: np.ndarray) -> Tensor:
-    """Return HU (B, n, H, W) as the network takes them: in 1000 HU, clipped to a reach for each (B, 1, 1, 1)."""
+    """Return HU (B, n, H, W) in the network's :data:`UNIT_HU`, clipped to a reach for each (B, 1, 1, 1)."""
     return torch.from_numpy(np.clip(hu.astype(np.float32), -reach_hu, reach_hu)).div_(UNIT_HU)
 
 

@@ -18,12 +18,11 @@ from ctgrid.methods.denoising.settings import DIFFUSION
 from ctgrid.methods.training.config import DetailRecipe
 from ctgrid.stages.latents.ahead import cached
 from ctgrid.stages.models.bundle import DETAIL, digest_of_model
-from ctgrid.stages.networks.detail import DetailNet
+from ctgrid.stages.networks.detail import UNIT_HU, DetailNet
 
 PARTS = ("clean", "noisy", "prior")
-UNIT_HU = 1000.0
-AIR_HU = -900
-MOST_AIR = 0.9
+EMPTY_BELOW_HU = -900
+MOST_EMPTY = 0.9
 TRIES = 4
 """Crops are drawn anew this many times where they hold little but air."""
 
@@ -49,7 +48,7 @@ class DetailTask:
             x = integer(0, pair.clean.shape[2] - side + 1, generator)
             box = (slice(y, y + side), slice(x, x + side))
             clean = pair.clean[z][box].float()
-            if (clean < AIR_HU).float().mean() < MOST_AIR:
+            if (clean < EMPTY_BELOW_HU).float().mean() < MOST_EMPTY:
                 break
         around = torch.arange(z - n, z + n + 1).clamp(0, len(pair.clean) - 1)
         present = uniform(generator) >= self.recipe.alone_share

@@ -20,6 +20,7 @@ from ctgrid.methods.training.detail import DetailTask
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.task import Task
+from ctgrid.scan.windows import AIR_HU
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.models.bundle import StageFacts, part_folder
 
@@ -36,10 +37,10 @@ def empty_task(config: TrainConfig) -> Task:
     if isinstance(recipe, CodecRecipe) and recipe.video is not None:
         return CodecTask(recipe, [empty_clip(recipe.size, recipe.video.gray)])
     if isinstance(recipe, CodecRecipe):
-        air = torch.full((1, recipe.size, recipe.size), -1000, dtype=torch.int16)
+        air = torch.full((1, recipe.size, recipe.size), AIR_HU, dtype=torch.int16)
         return CodecTask(recipe, [VolumeSlices("empty", air, (1.0, 1.0, 1.0))])
     if isinstance(recipe, DetailRecipe):
-        air = torch.full((1, recipe.size, recipe.size), -1000, dtype=torch.int16)
+        air = torch.full((1, recipe.size, recipe.size), AIR_HU, dtype=torch.int16)
         return DetailTask(recipe, [NoisyPair("empty", air, air, air, 50.0)])
     codec = codec_or_stand_in(recipe)
     side = recipe.size // codec.downsample

@@ -10,7 +10,7 @@ import numpy as np
 
 from ctgrid.base.files import atomic_output
 from ctgrid.runs.evaluation.keep import Kept, case_folder, kept_cases
-from ctgrid.scan.windows import CHEST_WINDOW_HU
+from ctgrid.scan.windows import CHEST_WINDOW_HU, FULL_WINDOW_HU
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,7 +117,7 @@ def comparison(kept: dict[str, Kept], title: str, truth: str = "clean") -> Figur
         if name == truth:
             below.axis("off")
         else:
-            show(below, np.clip(case.hu, -1000, 1000) - clean, (-DIFFERENCE_HU, DIFFERENCE_HU), f"minus {truth}")
+            show(below, np.clip(case.hu, *FULL_WINDOW_HU) - clean, (-DIFFERENCE_HU, DIFFERENCE_HU), f"minus {truth}")
     window = f"{CHEST_WINDOW_HU[0]:g} to {CHEST_WINDOW_HU[1]:g} HU, differences to ±{DIFFERENCE_HU:g} HU"
     figure.suptitle(f"{title}, slice {kept[truth].index}, window {window}", fontsize=9)
     return figure

@@ -11,8 +11,8 @@ from einops import rearrange
 
 from ctgrid.scan.hu.readings import Reading
 
-AIR_HU = (-1100.0, -800.0)
-SOFT_TISSUE_HU = (-300.0, 300.0)
+NEAR_AIR_HU = (-1100.0, -800.0)
+NEAR_SOFT_TISSUE_HU = (-300.0, 300.0)
 DENSE_HU = 600.0
 EMPTY_HU = -1200.0
 """Nothing in a patient or around him is this low; only padding and noise are."""
@@ -131,13 +131,13 @@ def evidence_of(sample: np.ndarray, reading: Reading) -> Evidence:
         return float(np.mean((rest >= low) & (rest <= high))) if rest.size else 0.0
 
     return Evidence(
-        air=share(*AIR_HU),
-        constant_air=spike if AIR_HU[0] <= lowest <= AIR_HU[1] else 0.0,
-        soft_tissue=share(*SOFT_TISSUE_HU),
+        air=share(*NEAR_AIR_HU),
+        constant_air=spike if NEAR_AIR_HU[0] <= lowest <= NEAR_AIR_HU[1] else 0.0,
+        soft_tissue=share(*NEAR_SOFT_TISSUE_HU),
         dense=share(DENSE_HU, np.inf),
         empty=share(-np.inf, lowest_real),
         lowest=spike,
-        peaks_hu=(_peak(rest, AIR_HU), _peak(rest, SOFT_TISSUE_HU)),
+        peaks_hu=(_peak(rest, NEAR_AIR_HU), _peak(rest, NEAR_SOFT_TISSUE_HU)),
         range_hu=tuple(float(v) for v in np.percentile(hu, [1, 99])),  # type: ignore[arg-type]
     )
 

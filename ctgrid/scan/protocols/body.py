@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-BODY_HU = -300.0
-"""Above this a voxel is body (or table)."""
+from ctgrid.metrics.regions import BODY_HU
 
 _CELL_MM = 4.0
 _THIN_MM = 14.0

@@ -21,6 +21,7 @@ from ctgrid.scan.protocols.body import body_centre
 from ctgrid.scan.protocols.resample import denormalise, normalise, resize_plane, stream_z, unit_of
 from ctgrid.scan.protocols.result import ProtocolResult, both_sizes, check_sizes
 from ctgrid.scan.volume import Volume, cast_hu
+from ctgrid.scan.windows import AIR_HU
 
 AIR = -1.0  # -1000 HU
 DISPLAY = "LPS"
@@ -154,7 +155,7 @@ def canonical_pass(
 
 
 def from_canonical(
-    array: np.ndarray, record: CanonicalRecord, original: Volume | None = None, background_hu: float = -1000.0
+    array: np.ndarray, record: CanonicalRecord, original: Volume | None = None, background_hu: float = AIR_HU
 ) -> Volume:
     """Put a canonical array back onto the patient's own grid; exact where nothing was resampled or clipped.
 

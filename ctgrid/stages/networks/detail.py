@@ -21,12 +21,15 @@ FOLD = 2
 STRIDE = 2 * FOLD
 """Height and width are padded to a multiple of this."""
 
+UNIT_HU = 1000.0
+"""What 1 is in slices that the network takes and gives."""
+
 REFERENCE_HU = 50.0
 """Noise level that the network is told as 0; levels count in factors of two from it."""
 
 
 class DetailNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name differ in type
-    """Residual denoiser of slices in units of 1000 HU.
+    """Residual denoiser of slices in :data:`UNIT_HU`.
 
     Args:
         neighbours: slices on either side that the network sees.
@@ -71,12 +74,12 @@ class DetailNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_
         """Predict the noise of slices.
 
         Args:
-            noisy: a slice between its neighbours (B, 2 n + 1, H, W), in 1000 HU.
+            noisy: a slice between its neighbours (B, 2 n + 1, H, W), in :data:`UNIT_HU`.
             noise_hu: standard deviation of its noise in HU, (B,), positive.
-            prior: the diffusion result (B, 1, H, W) in 1000 HU; None works without.
+            prior: the diffusion result (B, 1, H, W) in :data:`UNIT_HU`; None works without.
 
         Returns:
-            The noise of the middle slice (B, 1, H, W), in 1000 HU.
+            The noise of the middle slice (B, 1, H, W), in :data:`UNIT_HU`.
 
         Raises:
             CtgridError: for another number of slices.

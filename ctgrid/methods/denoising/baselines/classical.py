@@ -17,9 +17,11 @@ from ctgrid.methods.denoising.result import DenoiseResult, noise_of, untouched
 from ctgrid.methods.denoising.settings import Strength
 from ctgrid.scan.volume import Volume, cast_hu
 
-AIR_HU = -1024.0
+LOWEST_HU = -1024.0
+"""Of scanners with 12 bits."""
+
 PADDING_MARGIN = 5.0
-"""Values this many times the noise below air are what scanners fill in outside the field of view."""
+"""Values this many times the noise below that are what scanners fill in outside the field of view."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class ClassicalFilter:
         parameters = self.parameters(noise_hu)
         settings |= parameters
         hu = volume.hu.copy()
-        floor = AIR_HU - PADDING_MARGIN * noise_hu
+        floor = LOWEST_HU - PADDING_MARGIN * noise_hu
         for z, image in enumerate(volume.hu):
             held = np.maximum(image, floor).astype(np.float32)
             found = self.function(held, noise_hu, **parameters)

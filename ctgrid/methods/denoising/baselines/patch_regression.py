@@ -19,6 +19,7 @@ from torch.nn.functional import pad, unfold
 from ctgrid.base.errors import CtgridError
 from ctgrid.data.degrade import enlarge
 from ctgrid.scan.grid import downsample
+from ctgrid.scan.protocols.resample import normalise
 
 SIDE = 7
 """Coarse pixels of a patch's side."""
@@ -114,7 +115,7 @@ class PatchRegression:
 
 def _pair(image: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
     """Return a slice (S, S) in HU as coarse (1, 1, s, s) and full (1, 1, S, S) ones in [-1, 1]."""
-    full = torch.from_numpy(np.clip(image, -1000, 1000).astype(np.float32) / 1000)[None, None]
+    full = torch.from_numpy(normalise(image))[None, None]
     return downsample(full, k).clamp(-1, 1), full
 
 

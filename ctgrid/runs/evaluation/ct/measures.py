@@ -18,6 +18,7 @@ from ctgrid.runs.evaluation.ct.profile import Profile, profile
 from ctgrid.runs.evaluation.ct.resemblance import part_of_chest, resemblance
 from ctgrid.runs.evaluation.ct.thumbnails import Features, thumbnails
 from ctgrid.runs.evaluation.ct.z_probe import ZProbe, order_of
+from ctgrid.scan.windows import FULL_WINDOW_HU
 
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.samples import Sample
@@ -74,7 +75,7 @@ def measures_of(real: Sequence[Profile], fake: Sequence[Profile]) -> dict[str, A
     }
     result: dict[str, Any] = {
         "protocol": PROTOCOL,
-        "window_hu": [-1000, 1000],
+        "window_hu": [round(hu) for hu in FULL_WINDOW_HU],
         "n_real": len(real),
         "n_fake": len(fake),
         "summary": summary_of(rows),
@@ -137,7 +138,7 @@ def curves_of(real: Sequence[Profile], fake: Sequence[Profile]) -> dict[str, Any
             **{kind: step_quantiles(those, QUANTILES) for kind, those in sets.items()},
         },
         "body_histogram": {
-            "low_hu": -1000,
+            "low_hu": round(FULL_WINDOW_HU[0]),
             "bin_hu": BIN_HU,
             **{kind: np.round(shares, 7) for kind, shares in inside.items()},
         },

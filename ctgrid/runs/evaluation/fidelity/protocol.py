@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.samples import Frame
+from ctgrid.scan.windows import FULL_WINDOW_HU
 
 DEFAULT_PROTOCOL = "stylegan-v@1"
 MOST_FRAMES = 10000
@@ -52,8 +53,11 @@ class Window(_Part):
 
     @model_validator(mode="after")
     def _in_order(self) -> Window:
-        if not -1000 <= self.low_hu < self.high_hu <= 1000:
-            raise ValueError("low_hu must lie below high_hu, both within [-1000, 1000], where volumes are clipped")
+        low, high = FULL_WINDOW_HU
+        if not low <= self.low_hu < self.high_hu <= high:
+            raise ValueError(
+                f"low_hu must lie below high_hu, both within [{low:g}, {high:g}], where volumes are clipped"
+            )
         return self
 
 

@@ -138,13 +138,17 @@ def _ticks(values: Sequence[float]) -> list[float]:
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
+SPACED_FROM = 1000
+"""Thousands are set apart from here on."""
+
+
 def _short(value: float) -> str:
     """Write a number in few characters."""
     if value == 0:
         return "0"
     if abs(value) >= 1e7 or abs(value) < 1e-3:
         return f"{value:.2g}"
-    if abs(value) >= 1000:
+    if abs(value) >= SPACED_FROM:
         return f"{value:,.0f}".replace(",", " ").replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
 

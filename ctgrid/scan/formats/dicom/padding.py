@@ -1,7 +1,7 @@
 """Turn padding that would read as tissue, or as denser than metal, into air.
 
 Scanners fill what lies outside their round field of view with PixelPaddingValue (PS3.3 C.7.5.1.1.2), compared with the
-values as stored, before any map. Where its HU is as low as air it stays; where it is higher it becomes AIR_HU.
+values as stored, before any map. Where its HU is as low as air it stays; where it is higher it becomes PADDED_HU.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctgrid.scan.formats.dicom.elements import number
+from ctgrid.scan.windows import AIR_HU
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-AIR_HU = -1024
+PADDED_HU = -1024
 """What padding becomes: the lowest HU of scanners with 12 bits."""
 
-_LOW_HU = -1000.0  # padding down here passes for air
 _HIGH_HU = 3071.0  # above 12 bits of HU; below it, a value may be tissue as well
 _LEAST_SHARE = 0.005  # of a slice that padding among tissue values covers in one piece
 
@@ -84,11 +84,11 @@ def is_low(padding: Padding, rescale: tuple[float, float]) -> bool:
         padding: The stored values that are padding.
         rescale: Slope and intercept to HU.
     """
-    return max(end * rescale[0] + rescale[1] for end in (padding.low, padding.high)) <= _LOW_HU
+    return max(end * rescale[0] + rescale[1] for end in (padding.low, padding.high)) <= AIR_HU
 
 
 def to_air(hu: np.ndarray, padded: np.ndarray) -> int:
-    """Set padding that is not low to AIR_HU, in place; return the number of pixels that changed.
+    """Set padding that is not low to PADDED_HU, in place; return the number of pixels that changed.
 
     Values that tissue may have as well are padding only where they cover a region that touches the edge of the slice.
 
@@ -96,13 +96,13 @@ def to_air(hu: np.ndarray, padded: np.ndarray) -> int:
         hu: (rows, columns).
         padded: (rows, columns), where the stored value is one of padding.
     """
-    high = padded & (hu > _LOW_HU)
+    high = padded & (hu > AIR_HU)
     if not high.any():
         return 0
     among = high & (hu <= _HIGH_HU)
     if among.any():
         high &= ~among | _at_the_edge(among)
-    hu[high] = AIR_HU
+    hu[high] = PADDED_HU
     return int(high.sum())
 
 

@@ -19,7 +19,7 @@ from ctgrid.scan.formats.dicom.facts import common_facts, note_of, one_position
 from ctgrid.scan.formats.dicom.files import dicom_files
 from ctgrid.scan.formats.dicom.geometry import one_size, stack
 from ctgrid.scan.formats.dicom.header import Frame, Header, read_header
-from ctgrid.scan.formats.dicom.padding import AIR_HU
+from ctgrid.scan.formats.dicom.padding import PADDED_HU
 from ctgrid.scan.formats.dicom.passes import zipped
 from ctgrid.scan.formats.dicom.pixels import Decoded, decode
 from ctgrid.scan.formats.dicom.series import Series, choose, group, listing, why_passed_over
@@ -69,7 +69,7 @@ def _read(chosen: Series, where: str, details: dict[str, Any]) -> StoredScan:
     values, told = _values(ordered.places, headers, where)
     details |= {**facts, **ordered.facts, "duplicates_dropped": told.dropped}
     if told.padded:
-        details["padding_set_to_air"] = {"voxels": told.padded, "hu": AIR_HU}
+        details["padding_set_to_air"] = {"voxels": told.padded, "hu": PADDED_HU}
     if vary:
         details["varies"] = vary
     if len(set(maps)) > 1:
@@ -95,7 +95,7 @@ def _notes(chosen: Series, details: dict[str, Any], told: _Told, voxels: int) ->
         notes.append("rescale slope and intercept differ between slices; each slice's own were applied")
     if told.padded:
         share = f"{told.padded} voxels ({100 * told.padded / voxels:.2g} %)"
-        notes.append(f"{share} of PixelPaddingValue were above air and were set to {AIR_HU} HU")
+        notes.append(f"{share} of PixelPaddingValue were above air and were set to {PADDED_HU} HU")
     meant = Counter(frame.meaning.note for frame in chosen.frames if frame.meaning.note is not None)
     notes += [f"{note} ({n} of {len(chosen.frames)} slices)" for note, n in meant.items()]
     differs = note_of(details.get("varies", {}))
