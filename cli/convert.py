@@ -45,6 +45,7 @@ def command(
     """Read, find the HU, write, record."""
     import numpy as np
 
+    from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.scan.formats.kinds import output_kind
     from ctgrid.scan.formats.open import check_writable
@@ -56,7 +57,7 @@ def command(
     kind = output_kind(out)
     if kind == "dicom" and dtype not in ("keep", "int16"):
         raise CtgridError(f"cannot write {out} as {dtype}: a DICOM CT series has 16-bit integers; drop --dtype")
-    check_apart(source, out)
+    check_apart(out, [source], replaces=True)
     check_writable(out, overwrite)
     record = RunRecord("convert", out.parent / "run.json", ctx.obj)
     record.settings = {"dtype": dtype, "hu": hu, "metadata": metadata, "series": series, "overwrite": overwrite}
@@ -93,19 +94,3 @@ def default_output(source: Path) -> Path:
     if full_suffix(source) in NIFTI_SUFFIXES and not source.is_dir():
         raise typer.BadParameter(f"missing: {source} is NIfTI already; say what it is to become", param_hint="OUT")
     return beside(source, "", ".nii.gz")
-
-
-def check_apart(source: Path, out: Path) -> None:
-    """Refuse to write over the input, into an input folder, or over a folder that holds the input.
-
-    Raises:
-        CtgridError: where ``out`` is ``source``, by whatever name, lies inside it, or holds it.
-    """
-    if not source.exists():
-        raise CtgridError(f"{source} does not exist")
-    if out.exists() and out.samefile(source):
-        raise CtgridError(f"{out} is the input; the input is never written to, choose another output")
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise CtgridError(f"{out} lies inside the input folder {source}; choose an output elsewhere")
-    if out.is_dir() and source.resolve().is_relative_to(out.resolve()):
-        raise CtgridError(f"{out} holds the input {source}; it is not replaced, choose an output elsewhere")

@@ -207,14 +207,13 @@ def begin(ctx: typer.Context, command: str, clean: Sequence[Path], plan: Evaluat
     """Check what can be checked, make the folder, and return the run's record."""
     from dataclasses import asdict
 
+    from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord
     from ctgrid.runs.evaluation.denoising import check_inputs
 
     check_inputs(clean, plan)
     check_folder(out)
-    for path in clean:
-        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")
+    check_apart(out, clean)
     record = RunRecord(command, out / "run.json", ctx.obj, plan.seed)
     record.settings = {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
     return record

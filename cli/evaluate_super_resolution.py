@@ -66,6 +66,7 @@ def command(
     """
     from dataclasses import asdict
 
+    from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.evaluation.super_resolution import check_methods, evaluate_super_resolution
     from ctgrid.runs.evaluation.super_resolution_report import draw_super_resolution, super_resolution_tables
@@ -80,9 +81,7 @@ def command(
     full_size, factor = plan.shape()
     inputs = [*real, *(train or [])]
     check_folder(out)
-    for path in inputs:
-        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")
+    check_apart(out, inputs)
     record = RunRecord("evaluate super-resolution", out / "run.json", ctx.find_root().obj, seed)
     record.settings = {**asdict(plan), "size": full_size, "k": factor}
     with recorded(record), progress_bar() as progress:

@@ -94,7 +94,7 @@ def command(
     Writes results.json, table.md, run.json, with --train a picture. Features of volumes are kept by content hash in
     CTGRID_HOME/cache: a run that was stopped goes on where it was.
     """
-    from ctgrid.base.files import check_output
+    from ctgrid.base.files import check_apart, check_output
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.evaluation.fidelity.evaluate import evaluate_volumes
     from ctgrid.runs.evaluation.fidelity.table import volume_tables
@@ -103,9 +103,7 @@ def command(
         protocol, frames, real_frame, measures, detectors, pin, seed, metadata, device, batch_size, no_cache
     )
     check_folder(out)
-    for path in (real, fake, *([train] if train else [])):
-        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            raise CtgridError(f"{out} lies inside the input folder {path}; choose an --out elsewhere")
+    check_apart(out, (real, fake, *([train] if train else [])))
     if out.exists():
         for name in ("results.json", "table.md"):
             check_output(out / name, overwrite)

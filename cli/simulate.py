@@ -10,7 +10,7 @@ import typer
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_folder
 
-from .convert import SeriesOption, check_apart
+from .convert import SeriesOption
 from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption, SeedOption
 from .output import cost, default_outputs, describe, finish, warn
 from .progress import progress_bar, titled
@@ -175,6 +175,7 @@ def low_dose_command(
     as_json: JsonOption = False,
 ) -> None:
     """Read, check, simulate, write, record."""
+    from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.simulate.dose import low_dose
     from ctgrid.scan.formats.kinds import output_kind
@@ -185,7 +186,7 @@ def low_dose_command(
 
     out = beside(source, f"_dose{dose:g}") if out is None else out
     kind = output_kind(out)
-    check_apart(source, out)
+    check_apart(out, [source], replaces=True)
     check_writable(out, overwrite)
     settings = {"geometry": geometry, "photons": photons, "electronic_noise": electronic_noise, "mode": mode}
     record = RunRecord("simulate low-dose", out.parent / "run.json", ctx.find_root().obj, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,6 +70,29 @@ def check_suffix(path: Path, suffixes: tuple[str, ...], what: str) -> None:
     """
     if full_suffix(path) not in suffixes:
         raise CtgridError(f"cannot write {path}: {what} must end in {' or '.join(suffixes)}")
+
+
+def check_apart(out: Path, inputs: Iterable[Path], *, replaces: bool = False) -> None:
+    """Refuse an output by which an input would change.
+
+    Args:
+        out: file or folder to be written.
+        inputs: files and folders that are read; those that are not there are left to their readers.
+        replaces: whether all that a folder ``out`` holds would go.
+
+    Raises:
+        CtgridError: where ``out`` is an input, by whatever name, lies inside one, or would be replaced and holds one.
+    """
+    place, there = out.resolve(), out.exists()
+    for path in inputs:
+        if not path.exists():
+            continue
+        if there and out.samefile(path):
+            raise CtgridError(f"{out} is the input; the input is never written to, choose another output")
+        if path.is_dir() and place.is_relative_to(path.resolve()):
+            raise CtgridError(f"{out} lies inside the input folder {path}; choose an output elsewhere")
+        if replaces and out.is_dir() and path.resolve().is_relative_to(place):
+            raise CtgridError(f"{out} holds the input {path}; it is not replaced, choose an output elsewhere")
 
 
 def walk_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 _BUSY = (errno.EWOULDBLOCK, errno.EACCES)
 
@@ -43,7 +44,7 @@ def _locked(path: Path) -> int | None:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
-            if not _lock(descriptor):
+            if not lock(descriptor):
                 os.close(descriptor)
                 return None
             if os.path.samestat(os.fstat(descriptor), path.stat()):
@@ -56,13 +57,24 @@ def _locked(path: Path) -> int | None:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
+def lock(file: int | IO[bytes], wait: bool = False) -> bool:
+    """Lock an open file until it is closed, or its process ends however it does.
+
+    Where a file system or a platform has no locks, the file counts as locked.
+
+    Args:
+        file: the file, or its descriptor.
+        wait: until another lets go of it.
+
+    Returns:
+        Whether the lock is ours; False where another holds it and is not waited for.
+    """
     try:
         import fcntl
     except ImportError:  # not on Windows
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         return error.errno not in _BUSY
     return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
+from ctgrid.base.locks import lock
 
 Entry = dict[str, Any]
 
@@ -54,7 +55,7 @@ class Manifest:
         line = json.dumps(entry).encode() + b"\n"
         try:
             with self.path.open("ab+", buffering=0) as stream:
-                _wait_for(stream.fileno())
+                lock(stream, wait=True)
                 size = stream.seek(0, os.SEEK_END)
                 if size:
                     stream.seek(size - 1)
@@ -113,13 +114,3 @@ def in_the_way(path: Path, reason: str) -> CtgridError:
 def _flat(entry: Entry) -> dict[str, Any]:
     """Return an entry with its settings beside the other facts."""
     return {**{k: v for k, v in entry.items() if k != "settings"}, **entry.get("settings", {})}
-
-
-def _wait_for(descriptor: int) -> None:
-    """Lock an open file until it is closed, where the system can."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except (ImportError, OSError):
-        return

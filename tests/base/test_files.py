@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.base.files import atomic_output, check_output, full_suffix, sha256_of
+from ctgrid.base.files import atomic_output, check_apart, check_output, full_suffix, sha256_of
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.b.nii.gz", "a.nii", "a.json", "noext", "A.NII.GZ"])
@@ -84,3 +84,23 @@ def test_sha256(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
     with pytest.raises(CtgridError, match="cannot read"):
         sha256_of(tmp_path / "b")
+
+
+def test_no_output_changes_an_input(tmp_path: Path) -> None:
+    """By whatever name, inside a folder that is read, or by replacing one that holds an input; elsewhere is fine."""
+    folder, link = tmp_path / "scans", tmp_path / "link"
+    folder.mkdir()
+    scan = folder / "a.nii"
+    scan.touch()
+    link.symlink_to(folder)
+    for same in (scan, link / "a.nii", folder / ".." / "scans" / "a.nii"):
+        with pytest.raises(CtgridError, match="is the input; the input is never written to"):
+            check_apart(same, [tmp_path / "other", scan])
+    for inside in (folder / "new" / "deep", link / "b.nii"):
+        with pytest.raises(CtgridError, match="lies inside the input folder"):
+            check_apart(inside, [folder])
+    with pytest.raises(CtgridError, match=r"holds the input .*a\.nii; it is not replaced"):
+        check_apart(tmp_path, [scan], replaces=True)
+    check_apart(tmp_path, [scan])
+    check_apart(folder / "b.nii", [scan, tmp_path / "missing"])
+    assert [path.name for path in folder.iterdir()] == ["a.nii"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import atomic_output
+from ctgrid.base.files import atomic_output, check_apart
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.shards import Shard
 from ctgrid.data.stored import StoreSlices, stored_volumes
@@ -125,8 +125,7 @@ def export_grids(
         "order": "row-major: the first row holds the first slices",
         "stride": stride,
     }
-    if out.resolve().is_relative_to(store.path.resolve()):
-        raise CtgridError(f"{out} lies inside the store; choose a folder elsewhere")
+    check_apart(out, [store.path])
     report = GridExport(left_out=sorted(set(range(settings.slices)) - {i for run in runs for i in run}))
     manifest["left_out"] = report.left_out
     before = _check_folder(out, manifest, overwrite)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import check_apart
 from ctgrid.base.locks import held
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.cluster import run_jobs
@@ -66,7 +67,7 @@ def prepare(
     cases = find_cases(inputs)
     if all_series:
         cases = list(each_series(cases))
-    _check_apart(cases, out)
+    check_apart(out, [case.path for case in cases])
     table = MetadataTable.read_all(metadata)
     if not out.parent.is_dir():
         raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
@@ -193,17 +194,6 @@ def _check_settings(store: Store, settings: StoreSettings) -> None:
     differing = [f"{key} {was[key]} there, {now[key]} here" for key in now if was[key] != now[key]]
     if differing:
         raise CtgridError(f"{store.path} was made with other settings: {'; '.join(differing)}; choose another --out")
-
-
-def _check_apart(cases: list[Case], out: Path) -> None:
-    """Refuse to write over an input or into a DICOM folder.
-
-    Raises:
-        CtgridError: naming the input.
-    """
-    for case in cases:
-        if case.path == out or (case.path.is_dir() and out.is_relative_to(case.path)):
-            raise CtgridError(f"{out} would lie in the input {case.path}; choose an --out elsewhere")
 
 
 def _row_for(case: Case, table: MetadataTable | None) -> MetadataTable | None:

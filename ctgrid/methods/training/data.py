@@ -174,18 +174,6 @@ def check_settings(store: Store, recipe: Recipe) -> None:
             )
 
 
-def check_apart(out: Path, data: Path) -> None:
-    """Refuse a run inside the store it is trained on: its folder would count as a volume.
-
-    Raises:
-        CtgridError: naming both.
-    """
-    from ctgrid.data.store import is_store
-
-    if is_store(data) and out.resolve().is_relative_to(data.resolve()):
-        raise CtgridError(f"{out} lies inside the store {data}; choose an --out elsewhere")
-
-
 def check_same_data(out: Path, data: TrainingData, codec: str | None) -> None:
     """Refuse to resume a run on data that are not those it was started with.
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ctgrid.base.devices import choose_device
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import atomic_output
+from ctgrid.base.files import atomic_output, check_apart
 from ctgrid.base.precision import recipe_dtype
 from ctgrid.base.progress import Progress, silent, unheard
 from ctgrid.methods.training.config import (
@@ -29,7 +29,6 @@ from ctgrid.methods.training.config import (
 from ctgrid.methods.training.data import (
     Selection,
     TrainingData,
-    check_apart,
     check_same_data,
     open_data,
     write_data_record,
@@ -115,6 +114,8 @@ def train(
     Raises:
         CtgridError: for a wrong recipe, missing data, or a run folder that holds another run.
     """
+    from ctgrid.data.store import is_store
+
     if max_steps is not None and max_steps < 1:
         raise CtgridError(f"max_steps must be at least 1, got {max_steps}")
     changes = dict(overrides or {})
@@ -126,7 +127,8 @@ def train(
     out = Path(out)
     recipe = settled(recipe, choose_device(), out if resume else None)
     selection = Selection(Path(data), recipe.exclude, split, fraction, metadata=tuple(Path(p) for p in metadata))
-    check_apart(out, selection.path)
+    if is_store(selection.path):  # where the run would count as a volume
+        check_apart(out, [selection.path])
     check_run_folder(out, recipe, resume)
     codec = codec_identity(recipe)
     network = check_network(recipe)

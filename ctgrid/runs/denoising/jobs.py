@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import check_folder, check_output, full_suffix
+from ctgrid.base.files import check_apart, check_folder, check_output, full_suffix
 from ctgrid.scan.cases import Case, find_cases, named
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, NIFTI_SUFFIXES, output_kind, writable
 from ctgrid.scan.formats.open import check_writable, is_dicom
@@ -83,7 +83,7 @@ def plan_jobs(
     """
     if out is not None:
         for source in inputs:
-            check_apart(source, out)
+            check_apart(out, [source])
     cases, earlier = earlier_results(find_cases(inputs))
     if out is not None:
         plan = _plan_into(cases, out, residual, picture)
@@ -96,7 +96,7 @@ def plan_jobs(
     taken: set[Path] = set()
     for job in plan.jobs:
         for path in job.outputs:
-            check_apart(job.source, path)
+            check_apart(path, [job.source])
             if path.resolve() in taken:
                 raise CtgridError(f"{path} would be written twice; choose another --residual or --out")
             taken.add(path.resolve())
@@ -195,18 +195,6 @@ def _residual(case: Case, folder: Path) -> Path:
 def stem_of(path: Path) -> str:
     """Return a file's name without its suffix, ``.nii.gz`` counting as one."""
     return path.name[: len(path.name) - len(full_suffix(path))] if full_suffix(path) in writable() else path.name
-
-
-def check_apart(source: Path, out: Path) -> None:
-    """Refuse to write over the input or into an input folder.
-
-    Raises:
-        CtgridError: where ``out`` is ``source``, by whatever name, or lies inside it.
-    """
-    if out.exists() and source.exists() and out.is_dir() == source.is_dir() and out.samefile(source):
-        raise CtgridError(f"{out} is the input; the input is never written to, choose another --out")
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise CtgridError(f"{out} lies inside the input folder {source}; choose an --out elsewhere")
 
 
 def check_job(job: Job, many: bool, overwrite: bool) -> None:

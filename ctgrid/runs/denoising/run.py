@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import check_output, check_suffix
+from ctgrid.base.files import check_apart, check_output, check_suffix
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.settings import gather, recorded_settings, spelled_out
 from ctgrid.runs.denoising.bench import Bench, Entry
 from ctgrid.runs.denoising.cases import denoise_cases
-from ctgrid.runs.denoising.jobs import Plan, check_apart, plan_jobs
+from ctgrid.runs.denoising.jobs import Plan, plan_jobs
 from ctgrid.runs.denoising.preview import preview
 from ctgrid.runs.denoising.settings import Request
 
@@ -101,7 +101,7 @@ def preview_denoising(
     bench = Bench(gather(Request, changes, request or Request()))
     record = _record(bench, argv)
     check_suffix(path, (".png",), "a preview")
-    check_apart(source, path)
+    check_apart(path, [source])
     check_output(path, bench.request.overwrite)
     record.path = path.parent / "run.json"
     with recorded(record):

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import check_apart
 from ctgrid.scan.protocols.generatect import CT_RATE_ORIENTATION
 from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
 from ctgrid.stages.networks.positions import Positions
@@ -132,8 +133,7 @@ def check_target(path: Path, out: Path, overwrite: bool) -> None:
     foreign = [file.name for file in out.iterdir() if not any(file.match(pattern) for pattern in OURS)]
     if foreign:
         raise CtgridError(f"{out}: holds {', '.join(sorted(foreign)[:3])}, so it is not replaced; choose another --out")
-    if path.resolve().is_relative_to(out.resolve()):
-        raise CtgridError(f"{out}: holds the checkpoint that is converted; choose another --out")
+    check_apart(out, [path], replaces=True)
 
 
 def facts_of(checkpoint: Checkpoint, source: Checkpoint, k: int | None = None) -> tuple[StageFacts, str]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.base.locks import held
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.write import CannotWrite, remove_stale, workspace, write_volume
 
@@ -82,23 +79,3 @@ def test_work_of_the_living_stays_and_that_of_the_dead_goes(store: Store) -> Non
         assert (mine / "new").is_dir() and not stale.exists()
     assert not (store.path / ".partial").exists()
     assert remove_stale(store.path) == 0
-
-
-def test_a_lock_is_held_once_and_dies_with_its_process(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    with held(path) as first, held(path) as second:
-        assert first and not second
-    assert not path.exists()
-    code = (
-        "import sys, time; from pathlib import Path; from ctgrid.base.locks import held\n"
-        "with held(Path(sys.argv[1])) as mine:\n    print(mine, flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None and other.stdout.readline() == "True\n"
-        with held(path) as mine:
-            assert not mine
-        other.kill()
-        other.wait()
-    assert path.exists()
-    with held(path) as mine:
-        assert mine

@@ -20,11 +20,12 @@ from typer.testing import CliRunner, Result
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
+from ctgrid.base.locks import lock
 from ctgrid.base.manifest import Manifest
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.runs.report.picture import contact_sheet
-from ctgrid.scan.formats.nifti.stream import NiftiStream, lock, remove_stale
+from ctgrid.scan.formats.nifti.stream import NiftiStream, remove_stale
 from ctgrid.scan.volume import Volume
 from ctgrid_cli import app
 

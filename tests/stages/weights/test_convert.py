@@ -233,7 +233,7 @@ def test_only_an_older_conversion_is_replaced(tmp_path: Path) -> None:
     convert(other, out, overwrite=True)
     assert torch.equal(answer(load_dit(out)), answer(network(seed=1)))
     assert (out / "run.json").read_text(encoding="utf-8") == "{}"
-    with pytest.raises(CtgridError, match="holds the checkpoint that is converted"):
+    with pytest.raises(CtgridError, match="is the input"):
         convert(out, out, overwrite=True)
     (out / "thesis.tex").write_text("", encoding="utf-8")
     with pytest.raises(CtgridError, match=r"holds thesis.tex, so it is not replaced"):

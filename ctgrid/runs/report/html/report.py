@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import atomic_output, check_output, full_suffix
+from ctgrid.base.files import atomic_output, check_apart, check_output, full_suffix
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import plain, version_of
 from ctgrid.runs.report.given import RECORD
@@ -75,7 +75,8 @@ def write_report(
     """
     outputs = check_outputs(out, overwrite)
     found = collect(inputs)
-    check_apart(outputs, inputs, found)
+    for path in outputs:
+        check_apart(path, read_of(inputs, found))
     shown, too_many = choose(found.volumes, options.max_volumes)
     found = replace(found, volumes=shown)
     content = gather(found, too_many, inputs, options, progress)
@@ -97,20 +98,10 @@ def check_outputs(out: Path, overwrite: bool) -> list[Path]:
     return [check_output(out.with_suffix(suffix), overwrite) for suffix in (".html", ".md", ".json")]
 
 
-def check_apart(outputs: Sequence[Path], inputs: Sequence[Path], found: Found) -> None:
-    """Refuse to write over what is read, or into a store or a DICOM folder.
-
-    Raises:
-        CtgridError: naming the output.
-    """
-    read = {path.resolve() for path in (*found.files(), *(p for p in inputs if p.is_file()))}
+def read_of(inputs: Sequence[Path], found: Found) -> list[Path]:
+    """Return what no output may change: files, stores and folders of DICOM, but not the folders they were found in."""
     folders = [*found.stores, *(shown.path for shown in found.volumes if shown.path.is_dir() and not shown.in_store)]
-    for path in outputs:
-        if path.resolve() in read:
-            raise CtgridError(f"{path} is an input; the input is never written to, choose another --out")
-        for folder in folders:
-            if path.resolve().is_relative_to(folder.resolve()):
-                raise CtgridError(f"{path} lies inside the input folder {folder}; choose an --out elsewhere")
+    return [*found.files(), *(path for path in inputs if path.is_file()), *folders]
 
 
 def gather(

@@ -15,6 +15,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_output, full_suffix
+from ctgrid.base.locks import lock
 from ctgrid.scan.formats.stored import MARK
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # gzip, no name, no time, fastest: as nibabel writes it
@@ -158,21 +159,6 @@ def remove_stale(path: Path) -> None:
                     old.unlink(missing_ok=True)
         except OSError:
             continue
-
-
-def lock(stream: BinaryIO) -> bool:
-    """Lock a file until it is closed, or its process ends however it does; False where another holds it."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        return True
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def stem_of(path: Path) -> str:

@@ -72,7 +72,7 @@ def test_existing_reports_and_inputs_are_never_replaced(inputs: list[Path], tmp_
         write_report(inputs, tmp_path / "there.html", Options())
     before = {path: path.read_bytes() for path in inputs}
     for name in ("denoising.html", "run.html"):  # their JSON would be an input
-        with pytest.raises(CtgridError, match="is an input"):
+        with pytest.raises(CtgridError, match="is the input"):
             write_report(inputs, tmp_path / name, Options(), overwrite=True)
     assert before == {path: path.read_bytes() for path in inputs}
     assert (tmp_path / "there.md").read_text() == "mine" and not list(tmp_path.glob("*.html"))

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from ctgrid.scan.formats.dicom.padding import AIR_HU
+from ctgrid.scan.formats.dicom.padding import PADDED_HU
 from ctgrid.scan.formats.open import read_stored
 
 Make = Callable[..., Path]
@@ -54,9 +54,9 @@ def padded(folder: Path, make: Make, hu: np.ndarray, word: int, **tags: Any) -> 
 )
 def test_high_padding_becomes_air(make_series: Make, hu: np.ndarray, tmp_path: Path, word: int, tags: Any) -> None:
     scan = read_stored(padded(tmp_path, make_series, hu, word, **tags))
-    np.testing.assert_array_equal(scan.values, np.where(CORNERS, AIR_HU, hu))
+    np.testing.assert_array_equal(scan.values, np.where(CORNERS, PADDED_HU, hu))
     assert scan.values.dtype == np.int16
-    assert scan.details["padding_set_to_air"] == {"voxels": 4 * int(CORNERS.sum()), "hu": AIR_HU}
+    assert scan.details["padding_set_to_air"] == {"voxels": 4 * int(CORNERS.sum()), "hu": PADDED_HU}
     assert "PixelPaddingValue" in scan.details["notes"][0] and "warnings" not in scan.details
 
 
@@ -64,14 +64,14 @@ def test_tissue_of_the_padding_s_value_stays(make_series: Make, hu: np.ndarray, 
     hu = hu.copy()
     hu[:, 10:14, 10:14] = 0
     scan = read_stored(padded(tmp_path, make_series, hu, 1024, PixelPaddingValue=1024))
-    np.testing.assert_array_equal(scan.values, np.where(CORNERS, AIR_HU, hu))
+    np.testing.assert_array_equal(scan.values, np.where(CORNERS, PADDED_HU, hu))
 
 
 def test_padding_is_found_before_each_slice_s_own_map(make_series: Make, hu: np.ndarray, tmp_path: Path) -> None:
     even = hu // 2 * 2
     maps = [(2.0, -1024.0), (1.0, -1000.0), (2.0, -1200.0), (1.0, -1024.0)]
     scan = read_stored(padded(tmp_path, make_series, even, 30000, PixelPaddingValue=30000, rescale=maps))
-    np.testing.assert_array_equal(scan.values, np.where(CORNERS, AIR_HU, even))
+    np.testing.assert_array_equal(scan.values, np.where(CORNERS, PADDED_HU, even))
 
 
 def test_low_padding_stays(make_series: Make, hu: np.ndarray, tmp_path: Path) -> None:
