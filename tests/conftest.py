@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core already; set before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,11 @@ from ctgrid.scan.volume import Volume
 settings.register_profile("ctgrid", deadline=None, database=None)  # a busy machine is no failure
 settings.load_profile("ctgrid")
 
+SPEC = importlib.util.spec_from_file_location("forked", Path(__file__).parent / "forked.py")
+assert SPEC is not None and SPEC.loader is not None
+sys.modules["forked"] = forked_module = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(forked_module)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -28,6 +35,14 @@ def _shared_folder(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"reference data are not here: ../shared/{name} is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Start Python code in a process of its own, without seconds of imports: ``forked(code, *arguments).wait()``."""
+    server = forked_module.Server(tmp_path_factory.mktemp("forked"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,20 +42,12 @@ app(["synthesize", "--slices", "4", "--out", sys.argv[1]])
     ("number", "code", "line"),
     [(signal.SIGINT, 130, "ctgrid: interrupted\n"), (signal.SIGTERM, 143, "ctgrid: terminated\n")],
 )
-def test_signal_while_writing(number: signal.Signals, code: int, line: str, tmp_path: Path) -> None:
+def test_signal_while_writing(number: signal.Signals, code: int, line: str, tmp_path: Path, forked: Any) -> None:
     """The temporary file is there when the signal comes, and gone afterwards."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(tmp_path / "a.nii.gz")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # a shell's background job would ignore Ctrl-C, and pass that on
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    written = process.stdout.readline()
+    process = forked(SCRIPT, tmp_path / "a.nii.gz")
+    written = process.line()
     assert "/.a-" in written and ".nii.gz" in written
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stderr) == (code, line)
+    os.kill(process.pid, number)
+    end = process.wait(30)
+    assert (end.returncode, end.stderr) == (code, line)
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,7 @@ import json
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -134,17 +133,6 @@ def _read_whole(path: Path) -> dict[str, Any]:
 
 def _reason(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-@contextmanager
-def averaged(ema: Any, model: torch.nn.Module) -> Iterator[None]:
-    """Put the averaged weights into the model inside the context, and its own back afterwards."""
-    ema.store(model.parameters())
-    ema.copy_to(model.parameters())
-    try:
-        yield
-    finally:
-        ema.restore(model.parameters())
 
 
 def trim_log(path: Path, last_step: int) -> None:

@@ -117,34 +117,13 @@ class OptimizerState:
                 self.optimizer.state[parameter] = kept
 
 
-class AverageState:
-    """The averaged weights (EMA), whole."""
-
-    def __init__(self, average: Any) -> None:
-        """Stand for a ``diffusers.training_utils.EMAModel``."""
-        self.average = average
-
-    def state_dict(self) -> dict[str, Any]:
-        """Gather every averaged weight; all processes must call this."""
-        state = self.average.state_dict()
-        return {**state, "shadow_params": [whole(value).cpu() for value in state["shadow_params"]]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over whole averaged weights."""
-        likes = list(self.average.shadow_params)
-        self.average.load_state_dict(state)
-        self.average.shadow_params = [
-            shared_like(value, like) for value, like in zip(self.average.shadow_params, likes, strict=True)
-        ]
-
-
 def averaged_state(model: nn.Module, model_state: dict[str, Tensor], average: dict[str, Any]) -> dict[str, Tensor]:
     """Return whole weights with the parameters replaced by their averages; buffers stay.
 
     Args:
         model: gives the parameters' names and their order.
         model_state: what :class:`ModelState` gathered.
-        average: what :class:`AverageState` gathered.
+        average: what :class:`~ctgrid.methods.training.average.Average` gathered.
     """
     names = [name for name, _ in model.named_parameters()]
     return {**model_state, **dict(zip(names, average["shadow_params"], strict=True))}

@@ -87,7 +87,6 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
         memory["runtime"] = CUDA_CONTEXT_GB
     else:
         import accelerate  # noqa: F401  # what a run has in memory besides its tensors
-        import diffusers.training_utils  # noqa: F401
 
         memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9
     seconds, basis = None, f"{flops_per_second or 0:.3g} operations per second, as given"

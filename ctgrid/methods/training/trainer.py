@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from ctgrid.base.devices import check_compiler, choose_device
 from ctgrid.base.errors import CtgridError
+from ctgrid.methods.training.average import Average
 from ctgrid.methods.training.batches import Batches
 from ctgrid.methods.training.checkpoints import Checkpoints
 from ctgrid.methods.training.config import Optimisation
 from ctgrid.methods.training.muon import build_optimizer
-from ctgrid.methods.training.parallel import AverageState, ModelState, OptimizerState, averaged_state, shard, whole
+from ctgrid.methods.training.parallel import ModelState, OptimizerState, averaged_state, shard, whole
 from ctgrid.methods.training.task import Task
 
 
@@ -50,7 +51,6 @@ class Trainer:
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
         from accelerate.utils import set_seed
-        from diffusers.training_utils import EMAModel
 
         self.task, self.settings, self.seed, self.out = task, settings, seed, out
         AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
@@ -65,8 +65,7 @@ class Trainer:
         self.model: Any = prepare_network(network, settings).to(device)
         if settings.sharding == "fsdp":
             self.model = shard(self.model, device, settings.precision)
-        self.ema = EMAModel(self.model.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
-        self.ema.to(device)
+        self.ema = Average(self.model.parameters(), settings.ema_decay)
         optimizer = build_optimizer(self.model, settings)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings))
         self.network = self.model if settings.sharding == "fsdp" else self.accelerator.prepare(self.model)
@@ -82,7 +81,7 @@ class Trainer:
         """Everything that exact resuming needs, by name; randomness needs only the step."""
         parts = {
             "model": ModelState(self.model),
-            "ema": AverageState(self.ema),
+            "ema": self.ema,
             "optimizer": OptimizerState(self.model, self.optimizer),
             "schedule": self.schedule,
         }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.draws import generator_for
-from ctgrid.methods.training.checkpoints import averaged
+from ctgrid.methods.training.average import averaged
 from ctgrid.methods.training.config import Validation
 from ctgrid.methods.training.task import Task
 

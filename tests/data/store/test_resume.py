@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ctgrid.data.store import StoreSettings
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.report import read_report
+from ctgrid_cli import app
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-import torch, zarr, zarr.codecs, nibabel
 from ctgrid.data.store import StoreSettings
 from ctgrid.data.store.prepare import prepare
-import ctgrid.scan.protocols.canonical
 
 scans, folder, settings = Path(sys.argv[1]), Path(sys.argv[2]), StoreSettings.model_validate_json(sys.argv[3])
 
@@ -54,13 +54,16 @@ print(ends)
 
 
 def test_killed_at_any_step_and_run_again(
-    scans: Callable[..., Path], small: StoreSettings, tmp_path: Path, digest: Callable[[Path], dict[str, str]]
+    scans: Callable[..., Path],
+    small: StoreSettings,
+    tmp_path: Path,
+    digest: Callable[[Path], dict[str, str]],
+    forked: Any,
 ) -> None:
     folder = scans("a", "b", slices=10)
     prepare([folder], tmp_path / "whole.zarr", small)
     (tmp_path / "killed").mkdir()
-    arguments = [str(folder), str(tmp_path / "killed"), small.model_dump_json(), "17"]
-    done = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    done = forked(SCRIPT, folder, tmp_path / "killed", small.model_dump_json(), 17).wait()
     assert done.returncode == 0, done.stderr
     ends = eval(done.stdout)
     assert len(ends) >= 5 and set(ends[:-1]) == {-signal.SIGKILL} and ends[-1] == 0
@@ -91,19 +94,17 @@ app(sys.argv[1:])
 
 
 def test_the_command_killed_goes_on_where_it_was(
-    scans: Callable[..., Path], tmp_path: Path, digest: Callable[[Path], dict[str, str]]
+    scans: Callable[..., Path], tmp_path: Path, digest: Callable[[Path], dict[str, str]], forked: Any
 ) -> None:
     folder = scans(*(f"train_{n}_a_1" for n in range(6)))
     out = tmp_path / "X.zarr"
     arguments = ["prepare", str(folder), "--out", str(out), "--size", "16"]
-    killed = subprocess.run([sys.executable, "-c", COMMAND, *arguments], capture_output=True, check=False)
+    killed = forked(COMMAND, *arguments).wait()
     assert killed.returncode == -signal.SIGKILL and (out / ".partial").is_dir()
     done = {path.name: path.stat().st_mtime_ns for path in out.glob("train_*")}
     assert len(done) == 3
-    again = subprocess.run(
-        [sys.executable, "-m", "ctgrid_cli", *arguments], capture_output=True, text=True, check=False
-    )
-    assert again.returncode == 0 and "3 already there" in again.stdout, again.stderr
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 0 and "3 already there" in again.stdout, again.output
     assert {name: (out / name).stat().st_mtime_ns for name in done} == done
     prepare([folder], tmp_path / "whole.zarr", StoreSettings(size=16))
     assert digest(out) == digest(tmp_path / "whole.zarr")

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers.training_utils import EMAModel
 from torch import nn
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.training.checkpoints import Checkpoints, averaged, trim_log
+from ctgrid.methods.training.checkpoints import Checkpoints, trim_log
 
 
 def save_model(folder: Path) -> None:
@@ -127,18 +126,6 @@ def test_published_is_the_newest_model(checkpoints: Checkpoints, tmp_path: Path)
     checkpoints.publish(target)
     assert {p.name: p.read_text(encoding="utf-8") for p in target.iterdir()} == {"from.txt": ".partial_00000200"}
     assert not list(tmp_path.glob(".partial*"))
-
-
-def test_averaged_weights_are_there_inside_only() -> None:
-    """Also when saving fails."""
-    network = filled(1)
-    ema = EMAModel(network.parameters(), decay=0.5)
-    for weights in network.parameters():
-        nn.init.constant_(weights, 3)
-    with pytest.raises(RuntimeError, match="disk"), averaged(ema, network):
-        assert (network.weight == 1).all()
-        raise RuntimeError("disk")
-    assert (network.weight == 3).all()
 
 
 def test_logs_are_trimmed_to_a_step(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_average_is_published_and_training_goes_on_with_the_weights(tmp_path
     before = trainer.model.weight.item()
     trainer.step(0)
     trainer.step(1)
-    after, average = trainer.model.weight.item(), float(trainer.ema.shadow_params[0])
+    after, average = trainer.model.weight.item(), float(trainer.ema.weights[0])
     assert abs(after - before) == pytest.approx(0.2, rel=0.05)
     assert min(before, after) < average < max(before, after)
     trainer.save(2)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,28 +65,32 @@ pytestmark = [
 ]
 
 
-def start(out: Path, processes: int, settings: dict[str, object], **options: object) -> list[subprocess.Popen[str]]:
+Start = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def start(forked: Any) -> Start:
     """Start a run in its processes."""
-    out.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
-    ranks = [{"WORLD_SIZE": str(processes), "RANK": str(r), "LOCAL_RANK": str(r)} for r in range(processes)]
-    command = [sys.executable, "-c", SCRIPT, json.dumps({**SETTINGS, **settings}), str(out), json.dumps(options)]
-    pipes = {"stderr": subprocess.PIPE, "text": True}
-    rooms = ranks if processes > 1 else [{}]
-    return [
-        subprocess.Popen(command, env=os.environ | ((shared | rank) if rank else {}), **pipes)  # type: ignore[call-overload]
-        for rank in rooms
-    ]
+
+    def begin(out: Path, processes: int, settings: dict[str, object], **options: object) -> list[Any]:
+        out.mkdir(exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+        ranks = [{"WORLD_SIZE": str(processes), "RANK": str(r), "LOCAL_RANK": str(r)} for r in range(processes)]
+        arguments = json.dumps({**SETTINGS, **settings}), out, json.dumps(options)
+        rooms = [shared | rank for rank in ranks] if processes > 1 else [{}]
+        return [forked(SCRIPT, *arguments, **room) for room in rooms]
+
+    return begin
 
 
-def finish(*runs: list[subprocess.Popen[str]]) -> None:
+def finish(*runs: list[Any]) -> None:
     """Wait for runs and insist that every process ended well."""
     for process in [process for run in runs for process in run]:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+        end = process.wait()
+        assert end.returncode == 0, end.stderr
 
 
 def log(out: Path) -> list[dict[str, float]]:
@@ -105,7 +109,7 @@ def same(one: Path, other: Path) -> None:
         assert torch.allclose(value, ends[1][name], atol=1e-5), name
 
 
-def test_two_processes_replicated_or_sharded_give_the_run_of_one(tmp_path: Path) -> None:
+def test_two_processes_replicated_or_sharded_give_the_run_of_one(start: Start, tmp_path: Path) -> None:
     one, two, shards = (tmp_path / name for name in ("one", "two", "shards"))
     finish(
         start(one, 1, {"batch_size": 4}),
@@ -116,7 +120,7 @@ def test_two_processes_replicated_or_sharded_give_the_run_of_one(tmp_path: Path)
     same(one, shards)
 
 
-def test_a_checkpoint_goes_on_under_another_number_of_processes(tmp_path: Path) -> None:
+def test_a_checkpoint_goes_on_under_another_number_of_processes(start: Start, tmp_path: Path) -> None:
     whole, parts, other = (tmp_path / name for name in ("whole", "parts", "other"))
     sharded: dict[str, object] = {"batch_size": 2, "sharding": "fsdp"}
     finish(
@@ -129,8 +133,8 @@ def test_a_checkpoint_goes_on_under_another_number_of_processes(tmp_path: Path) 
     same(whole, other)
 
 
-def test_sharding_one_process_is_refused(tmp_path: Path) -> None:
+def test_sharding_one_process_is_refused(start: Start, tmp_path: Path) -> None:
     (run,) = start(tmp_path / "alone", 1, {"batch_size": 2, "sharding": "fsdp"})
-    _, errors = run.communicate(timeout=300)
-    assert run.returncode != 0
-    assert "needs two processes or more" in errors
+    end = run.wait()
+    assert end.returncode == 1
+    assert "needs two processes or more" in end.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -59,13 +58,12 @@ train("codec", *arguments, resume=how == "resumed")
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_run_killed_while_it_saves_resumes_exactly(
-    recipe: Callable[..., Path], scans: Path, tmp_path: Path, log_of: Read, weights_of: Read
+    recipe: Callable[..., Path], scans: Path, tmp_path: Path, log_of: Read, weights_of: Read, forked: Any
 ) -> None:
     """Half of the second checkpoint was written: the first counts. Every part is a fresh process, as after a crash."""
 
     def start(how: str, out: Path) -> int:
-        command = [sys.executable, "-c", KILLED, how, str(recipe("codec")), str(scans), str(out)]
-        return subprocess.run(command, capture_output=True, check=False).returncode
+        return int(forked(KILLED, how, recipe("codec"), scans, out).wait().returncode)
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start("whole", whole) == 0

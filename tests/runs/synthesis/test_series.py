@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -325,11 +323,10 @@ app(sys.argv[1:])
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("at", ["before", "after"])
-def test_kill(at: str, synthesize: Callable[..., Result], tiny_model: Path, tmp_path: Path) -> None:
+def test_kill(at: str, synthesize: Callable[..., Result], tiny_model: Path, tmp_path: Path, forked: Any) -> None:
     """Killed with no chance to clean up: what has its name is whole and listed, and the same command goes on."""
     line = ["synthesize", "--model", str(tiny_model), *OPTIONS, *PLACE, "--count", "3", "--out", str(tmp_path / "o")]
-    done = subprocess.run([sys.executable, "-c", KILLED, *line], env=os.environ | {"AT": at}, capture_output=True)
-    assert done.returncode == -9
+    assert forked(KILLED, *line, AT=at).wait().returncode == -9
     whole = 1 if at == "before" else 2
     assert len(list((tmp_path / "o").glob("volume*.nii.gz"))) == whole
     result = synthesize("--count", 3, "--out", tmp_path / "o", "--json")
@@ -342,7 +339,7 @@ def test_kill(at: str, synthesize: Callable[..., Result], tiny_model: Path, tmp_
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="tried on Linux only")
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch was built without gloo")
-def test_two_processes(synthesize: Callable[..., Result], tiny_model: Path, tmp_path: Path) -> None:
+def test_two_processes(synthesize: Callable[..., Result], tiny_model: Path, tmp_path: Path, forked: Any) -> None:
     """Each makes its volumes, the same as one process makes; the first prints and records them all."""
     synthesize("--count", 5, "--no-picture", "--out", tmp_path / "one")
     with socket.socket() as free:
@@ -361,21 +358,13 @@ def test_two_processes(synthesize: Callable[..., Result], tiny_model: Path, tmp_
         "--out",
         str(out),
     ]
-    shared = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "ctgrid_cli", *line, "--json"],
-            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    (first, errors), (second, more) = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors + more
-    assert (second, more) == ("", "")
-    record = json.loads(first)
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = "import sys; from ctgrid_cli import app; app(sys.argv[1:])"
+    processes = [forked(command, *line, "--json", **shared, RANK=str(r), LOCAL_RANK=str(r)) for r in range(2)]
+    first, second = [process.wait() for process in processes]
+    assert [first.returncode, second.returncode] == [0, 0], first.stderr + second.stderr
+    assert (second.stdout, second.stderr) == ("", "")
+    record = json.loads(first.stdout)
     assert record["results"]["made"] == 5
     assert [part["made"] for part in record["results"]["processes"]] == [3, 2]
     assert [o["seed"] for o in record["outputs"]] == [0, 1, 2, 3, 4]
