@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+AT_ONCE = 2**14
+"""About so many pixels are drawn together, whose numbers stay in a processor's cache."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -91,56 +94,66 @@ class Tubes:
         """Return the tubes with other radii: a wall around a lumen, or the marrow inside a bone."""
         return Tubes(self.ends, np.maximum(self.radii + np.float32(mm), 0.05), self.tall)
 
-    def depths(self, grid: Grid, margin: float) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
-        """Yield for every tube near a slice its window, the distance to its surface and its radius there.
+    def near(self, grid: Grid, margin: float) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield the pixels around the tubes near a slice, those of many small tubes at once.
 
         Args:
             grid: the slice.
-            margin: how far around the tubes the windows shall reach, in mm.
+            margin: how far around the tubes they shall reach, in mm.
 
         Yields:
-            Window, distance (negative inside) and radius, both float32 of the window's shape, in mm.
+            Numbers of pixels, row after row; the distance to a tube's surface there (negative inside) and that tube's
+            radius, both float32 in mm. A pixel comes once for every tube that it is near.
         """
         reach = margin + grid.dz / 2
-        for i in np.flatnonzero((self.bottoms < grid.z + reach) & (self.tops > grid.z - reach)):
-            (ax, ay, az), (bx, by, bz) = self.ends[i].tolist()
-            r0, r1 = self.radii[i].tolist()
-            extent = max(r0, r1) + margin
-            low, high = grid.z - extent * self.tall - grid.dz, grid.z + extent * self.tall + grid.dz
-            if az != bz:  # only that part of the axis that is near the slice
-                s = sorted(((low - az) / (bz - az), (high - az) / (bz - az)))
-                s0, s1 = max(0.0, s[0]), min(1.0, s[1])
-            else:
-                s0, s1 = 0.0, 1.0
-            xs = (ax + s0 * (bx - ax), ax + s1 * (bx - ax))
-            ys = (ay + s0 * (by - ay), ay + s1 * (by - ay))
-            window = grid.window(min(ys) - extent, max(ys) + extent, min(xs) - extent, max(xs) + extent)
-            if window is None:
-                continue
-            squeeze = 1 / self.tall
-            x, y, z = grid.x[window[1]] - ax, grid.y[window[0]][:, None] - ay, (grid.z - az) * squeeze
-            dx, dy, dz = bx - ax, by - ay, (bz - az) * squeeze
-            length = dx * dx + dy * dy + dz * dz + 1e-9
-            along = (x * (dx / length) + y * (dy / length)) + z * dz / length
-            s_at = np.minimum(np.maximum(along, 0), 1)  # np.clip takes several times as long on windows this small
-            distance = np.sqrt((x - s_at * dx) ** 2 + (y - s_at * dy) ** 2 + (z - s_at * dz) ** 2)
-            radius = r0 + (r1 - r0) * s_at
-            yield window, distance - radius, radius
+        those = np.flatnonzero((self.bottoms < grid.z + reach) & (self.tops > grid.z - reach))
+        (ax, ay, az), (bx, by, bz) = self.ends[those].astype(np.float64).transpose(1, 2, 0)
+        r0, r1 = self.radii[those].astype(np.float64).T
+        extent = np.maximum(r0, r1) + margin
+        low, high = grid.z - extent * self.tall - grid.dz, grid.z + extent * self.tall + grid.dz
+        level = az == bz
+        rise = np.where(level, 1.0, bz - az)
+        one, other = (low - az) / rise, (high - az) / rise
+        s0 = np.where(level, 0.0, np.maximum(np.minimum(one, other), 0.0))  # only that part of the axis that is
+        s1 = np.where(level, 1.0, np.minimum(np.maximum(one, other), 1.0))  # near the slice
+        x0, x1 = ax + s0 * (bx - ax), ax + s1 * (bx - ax)
+        y0, y1 = ay + s0 * (by - ay), ay + s1 * (by - ay)
+        left, right = grid.x.searchsorted((np.minimum(x0, x1) - extent, np.maximum(x0, x1) + extent))
+        top, bottom = grid.y.searchsorted((np.minimum(y0, y1) - extent, np.maximum(y0, y1) + extent))
+
+        squeeze = 1 / self.tall
+        z = (grid.z - az) * squeeze
+        dx, dy, dz = bx - ax, by - ay, (bz - az) * squeeze
+        length = dx * dx + dy * dy + dz * dz + 1e-9
+        along = (dx / length, dy / length, z * dz / length)
+        numbers = np.stack((ax, ay, z, dx, dy, dz, *along, r0, r1 - r0)).astype(np.float32)
+        width, size = right - left, (right - left) * (bottom - top)
+        ends = np.cumsum(size)
+        for part in np.split(np.arange(len(those)), np.flatnonzero(np.diff(ends // AT_ONCE)) + 1):
+            count = size[part]
+            of = np.repeat(part, count)  # the tube of each pixel
+            row, column = np.divmod(np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count), width[of])
+            row, column = row + top[of], column + left[of]
+            ax_, ay_, z_, dx_, dy_, dz_, along_x, along_y, along_z, r0_, more = numbers[:, of]
+            x, y = grid.x[column] - ax_, grid.y[row] - ay_
+            s = np.minimum(np.maximum((x * along_x + y * along_y) + along_z, 0), 1)
+            distance = np.sqrt((x - s * dx_) ** 2 + (y - s * dy_) ** 2 + (z_ - s * dz_) ** 2)
+            radius = r0_ + more * s
+            yield row * len(grid.x) + column, distance - radius, radius
 
     def cover(self, grid: Grid) -> np.ndarray:
         """Return which part of every pixel the tubes fill, float32 (ny, nx); thinner than a pixel is faint."""
         cover = np.zeros((len(grid.y), len(grid.x)), np.float32)
         edge = grid.edge
-        for window, depth, radius in self.depths(grid, edge):
+        for pixels, depth, radius in self.near(grid, edge):
             wide = np.maximum(radius, edge / 2)
             inside = np.minimum(np.maximum(0.5 + (wide - radius - depth) / edge, 0), 1)
-            part = inside * (radius / wide) ** 2
-            np.maximum(cover[window], part, out=cover[window])
+            np.maximum.at(cover.reshape(-1), pixels, inside * (radius / wide) ** 2)
         return cover
 
     def distance(self, grid: Grid, margin: float) -> np.ndarray:
         """Return the distance to the nearest surface, float32 (ny, nx), at most about ``margin``."""
         nearest = np.full((len(grid.y), len(grid.x)), margin, np.float32)
-        for window, depth, _ in self.depths(grid, margin):
-            np.minimum(nearest[window], depth, out=nearest[window])
+        for pixels, depth, _ in self.near(grid, margin):
+            np.minimum.at(nearest.reshape(-1), pixels, depth)
         return nearest
