@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.runs.ablation.spec import load_ablation
-from ctgrid.runs.ablation.table import markdown
+from ctgrid.runs.ablation.summary import report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NAMES = ("positions", "k", "control-rows", "data-fraction", "naive")
@@ -65,7 +65,7 @@ def section(name: str, folder: Path) -> str:
     cost = f"Training and sampling took {seconds / 60:.0f} minutes in all, with other work beside"
     memory = record.get("peak_memory_mib", {}).get("process")
     cost += f"; {memory / 1024:.1f} GiB." if memory else "."
-    return f"{markdown(results)}\n{cost}\n\n![{results['title']}: a dot for each training]({chart})\n"
+    return f"{report(results)}\n{cost}\n\n![{results['title']}: a dot for each training]({chart})\n"
 
 
 def main() -> None:

@@ -26,11 +26,11 @@ import torch
 from ctgrid.base.files import atomic_output
 from ctgrid.methods.denoising.methods import METHODS, Loading, load_method
 from ctgrid.runs.evaluation.denoising import Evaluation, evaluate_denoising
-from ctgrid.runs.evaluation.nodule_table import nodule_tables
 from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 from ctgrid.runs.evaluation.noise import Noise, clipped, parse_noise
 from ctgrid.runs.evaluation.plots import draw_all
-from ctgrid.runs.evaluation.table import denoising_tables, markdown
+from ctgrid.runs.results.kinds import describe
+from ctgrid.runs.results.markdown import aligned, markdown
 from ctgrid.scan.volume import Volume
 
 NOISES = ("gaussian:50,100,200,400", "low-dose:0.25")
@@ -107,13 +107,13 @@ def tables(out: Path) -> str:
     text = []
     rows = read(out / "quality" / "results.json")
     if rows:
-        text += [figures(rows), parts_table(rows), denoising_tables(rows)]
+        text += [figures(rows), parts_table(rows), markdown(describe(rows))]
     slow = read(out / "slow" / "results.json")
     if slow:
-        text.append(denoising_tables(slow))
+        text.append(markdown(describe(slow)))
     planted = read(out / "nodules" / "nodules.json")
     if planted:
-        text.append(nodule_tables(planted))
+        text.append(markdown(describe(planted)))
     about = read(out / "speed.json")
     if about:
         text.append(speed_table(about))
@@ -135,7 +135,7 @@ def figures(rows: Sequence[dict[str, Any]]) -> str:
             gain = f"{of[DEFAULT]['psnr'] - best['psnr']:+.2f} / {of[DEFAULT]['ssim'] - highest:+.4f}"
         name = best["method"] if best is not None else "-"
         body.append([noise, pair(of.get("noisy")), name, pair(best), *others, gain])
-    return "PSNR dB / SSIM\n\n" + markdown(headings, body)
+    return "PSNR dB / SSIM\n\n" + aligned(headings, body)
 
 
 def parts_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -144,7 +144,7 @@ def parts_table(rows: Sequence[dict[str, Any]]) -> str:
     names = [name for name in dict.fromkeys(row["method"] for row in rows) if name.startswith(DEFAULT)] + ["detail"]
     of = {(row["method"], row["noise"]): row for row in rows}
     body = [[name, *(pair(of.get((name, noise))) for noise in noises)] for name in names]
-    return "Parts of the default, PSNR dB / SSIM\n\n" + markdown(["", *noises], body)
+    return "Parts of the default, PSNR dB / SSIM\n\n" + aligned(["", *noises], body)
 
 
 def speed_table(about: dict[str, Any]) -> str:
@@ -163,7 +163,7 @@ def speed_table(about: dict[str, Any]) -> str:
     ]
     size = " x ".join(map(str, about["shape"][::-1]))
     headings = ["method", "noise HU", "s", f"of {PARTS['speed'][0]}", "peak MiB", "phases, s"]
-    return f"{size} voxels, {about['threads']} threads\n\n" + markdown(headings, body)
+    return f"{size} voxels, {about['threads']} threads\n\n" + aligned(headings, body)
 
 
 def pair(row: dict[str, Any] | None) -> str:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from ctgrid.data.simulate import phantom
 from ctgrid.runs.evaluation.samples import open_samples
-from ctgrid.runs.evaluation.table import markdown
+from ctgrid.runs.results.markdown import aligned
 from ctgrid.scan.volume import Volume
 
 NOISE_HU = (25.0, 75.0, 200.0)
@@ -230,14 +230,14 @@ def tables(result: dict[str, Any]) -> str:
         shape = " x ".join(map(str, timing["shape"]))
         rows = [[how, f"{timing[how]['seconds']:.1f}", f"{timing[how]['peak_mib']}"] for how in ("computed", "cached")]
         parts.append(f"{timing['volumes'][0]} + {timing['volumes'][1]} volumes of {shape}, {result['threads']} threads")
-        parts.append(markdown(("features", "seconds", "peak MiB"), rows))
+        parts.append(aligned(("features", "seconds", "peak MiB"), rows))
     if "sensitivity" not in result:
         return "\n\n".join(parts)
     names = list(next(iter(result["sensitivity"].values())))
     rows = [[title, *(f"{one[name][0]:.4g}" for name in names)] for title, one in result["sensitivity"].items()]
-    parts.append(markdown(("real against", *names), rows))
+    parts.append(aligned(("real against", *names), rows))
     rows = [[name, f"{value:.1e}"] for name, value in result["agreement"].items()]
-    parts.append(markdown(("agreement on the same features", "relative difference"), rows))
+    parts.append(aligned(("agreement on the same features", "relative difference"), rows))
     return "\n\n".join(parts)
 
 

@@ -48,7 +48,7 @@ def command(
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.ablation.pictures import draw_ablation
     from ctgrid.runs.ablation.run import RESULTS, run_ablation
-    from ctgrid.runs.ablation.table import markdown
+    from ctgrid.runs.ablation.summary import report as report_of
 
     folder = Path(f"ablation-{Path(name).stem}") if out is None else out
     check_folder(folder)
@@ -76,7 +76,7 @@ def command(
             )
         with record.timed("draw"):
             pictures = draw_ablation(results, folder)
-        report = markdown(results)
+        report = report_of(results)
         with atomic_output(folder / "report.md", overwrite=True) as temporary:
             temporary.write_text(report, encoding="utf-8")
         for path in (folder / RESULTS, folder / "report.md", *pictures):

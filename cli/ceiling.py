@@ -65,6 +65,8 @@ def command(
     """Read, encode, decode, compare."""
     from ctgrid.base.files import check_output
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.runs.results.ceiling import describe as describe_ceiling
+    from ctgrid.runs.results.markdown import markdown
     from ctgrid.scan.ct import require_ct
     from ctgrid.scan.volume import Volume
     from ctgrid.stages.codecs.codec_files import codec_path
@@ -95,25 +97,5 @@ def command(
         record.add_input(source, record=dict(volume.record))
     if out is None:  # nothing is written; the record is what is printed
         record.status, record.ended = "done", datetime.now(UTC)
-    finish(record, as_json, [f"{source}: {describe(volume)}, codec {network.name}", *table(figures), cost(record)])
-
-
-def table(figures: dict[str, Any]) -> list[str]:
-    """Lay the figures out for people."""
-    numbers = figures["slices"]
-    lines = [
-        f"{len(numbers)} slices of {numbers[0]} to {numbers[-1]}, from the feet; PSNR in dB / SSIM, by window in HU"
-    ]
-    names = list(figures["full"]["windows"])
-    shown = {name: figures["full"]["windows"][name]["window_hu"] for name in names}
-    heads = [f"{name.replace('_', ' ')} [{low:g}, {high:g}]" for name, (low, high) in shown.items()]
-    lines.append(f"{'':26}" + "".join(f"{head:>26}" for head in heads) + f"{'bias HU':>10}{'worst slice':>22}")
-    sizes = {"full": figures["size"], "cells": figures["cell"], "grids": figures["cell"]}
-    titles = {"full": "full slices", "cells": "cells, one by one", "grids": "cells in grids"}
-    for kind, title in titles.items():
-        report = figures[kind]
-        cells = [f"{report['windows'][n]['psnr_db']:.2f} / {report['windows'][n]['ssim']:.4f}" for n in names]
-        worst = f"{report['worst_slice']} ({report['worst_psnr_db']:.2f} dB)"
-        row = f"{title + f', {sizes[kind]} px':26}" + "".join(f"{cell:>26}" for cell in cells)
-        lines.append(f"{row}{report['bias_hu']:>10.2f}{worst:>22}")
-    return lines
+    text = markdown(describe_ceiling(figures))
+    finish(record, as_json, [f"{source}: {describe(volume)}, codec {network.name}", "", text, "", cost(record)])

@@ -107,18 +107,19 @@ def denoising(
     """
     from ctgrid.base.record import recorded
     from ctgrid.runs.evaluation.denoising import evaluate_denoising
-    from ctgrid.runs.evaluation.plots import draw_all
-    from ctgrid.runs.evaluation.table import denoising_tables
+    from ctgrid.runs.evaluation.denoising_plots import draw_denoising
+    from ctgrid.runs.results.kinds import describe
+    from ctgrid.runs.results.markdown import markdown
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate denoising", clean, plan, out)
     with recorded(record), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "results.json"):
             results = evaluate_denoising(clean, plan, out, overwrite=overwrite, progress=progress)
-        text = denoising_tables(results.rows)
+        text = markdown(describe(results.content))
         with record.timed("draw"):
             save_text(out / "table.md", text)
-            pictures = draw_all(results.rows, out)
+            pictures = draw_denoising(results.rows, out)
         end(record, clean, [results.path, out / "table.md", *pictures])
     report(record, results.rows, as_json, [text, "", f"{results.path}: {len(results.rows)} cases", cost(record)])
 
@@ -148,15 +149,16 @@ def nodules(
     """
     from ctgrid.base.record import recorded
     from ctgrid.runs.evaluation.nodule_plots import draw_nodules
-    from ctgrid.runs.evaluation.nodule_table import nodule_tables
     from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
+    from ctgrid.runs.results.kinds import describe
+    from ctgrid.runs.results.markdown import markdown
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate nodules", clean, plan, out)
     with recorded(record), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "nodules.json"):
             results = evaluate_nodules(clean, plan, out, overwrite=overwrite, progress=progress)
-        text = nodule_tables(results.rows)
+        text = markdown(describe(results.content))
         with record.timed("draw"):
             save_text(out / "nodules.md", text)
             pictures = draw_nodules(results.rows, out)

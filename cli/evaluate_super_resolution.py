@@ -69,7 +69,9 @@ def command(
     from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.evaluation.super_resolution import check_methods, evaluate_super_resolution
-    from ctgrid.runs.evaluation.super_resolution_report import draw_super_resolution, super_resolution_tables
+    from ctgrid.runs.evaluation.super_resolution_plots import draw_super_resolution
+    from ctgrid.runs.results.kinds import describe
+    from ctgrid.runs.results.markdown import markdown
 
     plan = make_plan(
         methods, slices, seed, refine_steps, size, k, batch_size, through_codec, model, device, dtype, bool(train)
@@ -95,7 +97,7 @@ def command(
                 overwrite=overwrite,
                 progress=progress,
             )
-        text = super_resolution_tables(results.rows)
+        text = markdown(describe(results.content))
         with record.timed("draw"):
             save_text(out / "table.md", text)
             pictures = draw_super_resolution(results.rows, out)

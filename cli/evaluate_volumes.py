@@ -20,6 +20,9 @@ from .progress import progress_bar
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.fidelity.evaluate import Plan
 
+MOST_ROWS = 40
+"""Of a table that is printed; table.md has all."""
+
 SetOption = Annotated[
     Path, typer.Option("--real", metavar="DIR|STORE", help="Real volumes, of other patients than those trained on.")
 ]
@@ -97,7 +100,8 @@ def command(
     from ctgrid.base.files import check_apart, check_output
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.evaluation.fidelity.evaluate import evaluate_volumes
-    from ctgrid.runs.evaluation.fidelity.table import volume_tables
+    from ctgrid.runs.results.kinds import describe
+    from ctgrid.runs.results.markdown import markdown
 
     plan = make_plan(
         protocol, frames, real_frame, measures, detectors, pin, seed, metadata, device, batch_size, no_cache
@@ -115,10 +119,10 @@ def command(
 
         run = {"record": "run.json", "command": record.command, "argv": record.argv, "versions": versions()}
         results = plain({**results, "run": run})
-        text = volume_tables(results)
+        described = describe(results)
         out.mkdir(exist_ok=True)
         save(out / "results.json", json.dumps(results, indent=1))
-        save(out / "table.md", text)
+        save(out / "table.md", markdown(described))
         picture = (results["memorisation"] or {}).get("picture")
         for name in ("results.json", "table.md", *([picture] if picture else [])):
             record.add_output(out / name)
@@ -130,7 +134,7 @@ def command(
         typer.echo(json.dumps({**record.as_dict(), "results": results}))
         return
     summary = f"{out / 'results.json'}: {len(results['measures'])} distances"
-    for line in (text, "", summary, cost(record), wrote(record)):
+    for line in (markdown(described, MOST_ROWS), "", summary, cost(record), wrote(record)):
         typer.echo(line)
 
 

@@ -29,6 +29,12 @@ from ctgrid.methods.denoising.settings import DrawnSettings, Strength
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.methods.training.config import CodecRecipe, VideoRecipe
 from ctgrid.methods.training.video import choose_clips
+from ctgrid.runs.report.html.report import Options, write_report
+from ctgrid.runs.results.chart import Bars
+from ctgrid.runs.results.description import Description, Kind
+from ctgrid.runs.results.kinds import KINDS, describe
+from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.table import Column, Table
 from ctgrid.scan.cases import find_cases
 from ctgrid.scan.formats.format import Format, ToWrite, whole_file
 from ctgrid.scan.formats.kinds import FORMATS, output_kind
@@ -254,3 +260,36 @@ def test_a_layout_of_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     recipe = CodecRecipe(video=VideoRecipe(layout="school"))
     assert [clip.name for clip in choose_clips(recipe, tmp_path)] == ["a", "b"]
     assert [clip.name for clip in choose_clips(recipe, tmp_path, part="test")] == ["c"]
+
+
+def weighed(content: Mapping[str, Any]) -> Description:
+    """Describe weights by name."""
+    columns = [Column("name", "name"), Column("kilograms", "kg", ".1f", "low")]
+    rows = [{"name": name, "kilograms": value} for name, value in content["weights"].items()]
+    return Description("Weights", [Table("What it weighs", columns, rows)], [Bars("Weight, kg", content["weights"])])
+
+
+def test_a_kind_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is found in a run's folder and shown by Markdown and by the page."""
+    run = tmp_path / "run"
+    run.mkdir()
+    record = {"command": "weigh", "status": "done", "outputs": []}
+    (run / "run.json").write_text(json.dumps(record))
+    (run / "weights.json").write_text(json.dumps({"weights": {"lead": 11.34, "water": 1.0}}))
+    out, options = tmp_path / "report.html", Options(title="Weights")
+    write_report([run], out, options)
+    assert "What it weighs" not in out.read_text(encoding="utf-8")
+    with pytest.raises(CtgridError, match="no results of nodules, "):
+        describe({"weights": {"lead": 11.34}})
+
+    kind = Kind(
+        "weights", lambda content: isinstance(content, dict) and "weights" in content, weighed, ("weights.json",)
+    )
+    monkeypatch.setitem(KINDS, "weights", kind)
+    write_report([run], out, options, overwrite=True)
+    page = out.read_text(encoding="utf-8")
+    assert "What it weighs" in page and "<td>11.3</td>" in page and 'aria-label="Weight, kg"' in page
+    text = markdown(describe({"weights": {"lead": 11.34, "water": 1.0}}))
+    assert "| water |" in text and "1.0* |" in text and text in out.with_suffix(".md").read_text(encoding="utf-8")
+    data = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert data["results"][0]["tables"][0]["rows"][0] == {"name": "lead", "kilograms": 11.34}

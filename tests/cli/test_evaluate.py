@@ -46,7 +46,7 @@ def test_denoising(ctgrid: Callable[..., Any], lungs: Path, tmp_path: Path, monk
     assert (out / "table.md").read_text(encoding="utf-8").strip() in result.stdout
     for name in ("curves.png", "run.json", "cases/lungs/gaussian-40/comparison.png"):
         assert (out / name).is_file()
-    monkeypatch.setattr("ctgrid.runs.evaluation.plots.draw_all", lambda rows, out: [])
+    monkeypatch.setattr("ctgrid.runs.evaluation.denoising_plots.draw_denoising", lambda rows, out: [])
     again = ctgrid(*args, "--json")
     record = json.loads(again.stdout)
     assert record["results"] == rows and record["command"] == "evaluate denoising"

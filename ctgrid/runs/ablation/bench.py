@@ -25,7 +25,7 @@ from ctgrid.runs.ablation.data import Volumes, shown_hu
 from ctgrid.runs.ablation.measures import Reference, held_out_loss
 from ctgrid.runs.ablation.samples import first_stage, joints, sample_volumes, through_codec
 from ctgrid.runs.ablation.spec import Ablation, Variant, grid_of
-from ctgrid.runs.ablation.table import reference_row, summary_of
+from ctgrid.runs.ablation.summary import reference_row, summary_of
 from ctgrid.stages.codecs.codecs import load_codec
 from ctgrid.stages.models.bundle import Bundle
 

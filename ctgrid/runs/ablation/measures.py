@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,38 +23,6 @@ EQUAL_NOISE = 7
 """Last number of the streams of the validation loss: the same examples and noise for every variant and seed."""
 
 LOSS_BATCH = 16
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One column of the report.
-
-    Attributes:
-        key: in results.json.
-        title: of the column.
-        better: ``lower``, ``higher``, or ``real`` where the held-out patients' value is the aim.
-        digits: behind the point.
-        meaning: one line.
-    """
-
-    key: str
-    title: str
-    better: str
-    digits: int
-    meaning: str
-
-
-MEASURES = (
-    Measure("fd", "FD", "lower", 2, "Fréchet distance of ctgrid-features of slices to those of held-out patients"),
-    Measure("kd", "KD", "lower", 3, "unbiased kernel distance (polynomial MMD²) of the same features"),
-    Measure(
-        "z_spearman", "z order", "higher", 3, "rank correlation of heights read from slices with the slices' order"
-    ),
-    Measure("step_hu", "slice step, HU", "real", 1, "mean |difference| of neighbouring slices"),
-    Measure("step_wasserstein_hu", "steps apart, HU", "lower", 1, "Wasserstein-1 of slice steps to held-out patients'"),
-    Measure("seam", "seam", "real", 3, "slice step where two grids join over all other steps; 1 is seamless"),
-    Measure("loss", "held-out loss", "lower", 4, "diffusion loss on held-out patients, equal examples and noise"),
-)
 
 
 class Reference:
@@ -110,7 +77,7 @@ class Reference:
             joints: see :func:`ctgrid.runs.ablation.samples.joints`.
 
         Returns:
-            All of :data:`MEASURES` but the loss; ``seam`` is None without joints.
+            All of :data:`ctgrid.runs.results.ablation.MEASURES` but the loss; ``seam`` is None without joints.
         """
         from scipy.stats import wasserstein_distance
 

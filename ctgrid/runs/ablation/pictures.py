@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctgrid.runs.ablation.measures import MEASURES, Measure
 from ctgrid.runs.evaluation.plots import new_figure, save_figure
 from ctgrid.runs.report.drawing import windowed, write_text
+from ctgrid.runs.results.ablation import MEASURES, Measure
 from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ import numpy as np
 
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.plots import PANEL_INCHES, new_figure, save_figure, show
+from ctgrid.runs.results.nodules import VISIBLE
+from ctgrid.runs.results.rows import grouped
 from ctgrid.scan.windows import NODULE_WINDOW_HU
-
-VISIBLE = (6.0, 200.0)
-"""Nodules of this diameter in mm and contrast in HU, or more, must not be lost."""
 
 ROWS = ("clean", "noisy", "denoised")
 
@@ -29,12 +28,13 @@ def draw_nodules(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
         The files written.
     """
     paths = []
-    for volume, noise in dict.fromkeys((row["volume"], row["noise"]) for row in rows):
+    for those in grouped(rows, "volume", "noise"):
+        volume, noise = those[0]["volume"], those[0]["noise"]
         folder = case_folder(out, volume, noise)
         panels = []
-        for row in rows:
+        for row in those:
             path = folder / f"{row['method']}.nodules.npz"
-            if (row["volume"], row["noise"]) != (volume, noise) or not path.exists():
+            if not path.exists():
                 continue
             with np.load(path) as file:
                 crops, false = file["crops"], bool(file["false"])
@@ -52,7 +52,7 @@ def draw_nodules(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
     return paths
 
 
-def places(row: dict[str, Any], count: int, false: bool) -> list[tuple[int, str]]:
+def places(row: Mapping[str, Any], count: int, false: bool) -> list[tuple[int, str]]:
     """Return which crops to show of one method, with a line about each."""
     nodules = row["nodules"]
 

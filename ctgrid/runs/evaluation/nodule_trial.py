@@ -19,6 +19,7 @@ from ctgrid.runs.evaluation.nodules import Nodule, contrast_of, place_nodules, p
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.results import Results, case_hash
 from ctgrid.runs.evaluation.slices import subvolume
+from ctgrid.runs.results.nodules import mean_recovered
 from ctgrid.scan.volume import Volume
 
 PROTOCOL = "nodules@1"
@@ -151,15 +152,6 @@ def measure_nodule(found: np.ndarray, field: Field, nodule: Nodule) -> dict[str,
         "measured_hu": round(wanted, 1),
         "recovered": round(left / wanted, 4) if wanted > 0 else None,
     }
-
-
-def mean_recovered(rows: Sequence[dict[str, Any]], diameter_mm: float, contrast_hu: float) -> float | None:
-    """Return the mean share of contrast recovered by nodules of one kind, or None without any."""
-    kind = (diameter_mm, contrast_hu)
-    shares = [
-        r["recovered"] for r in rows if (r["diameter_mm"], r["contrast_hu"]) == kind and r["recovered"] is not None
-    ]
-    return round(float(np.mean(shares)), 4) if shares else None
 
 
 def keep_crops(

@@ -1,8 +1,9 @@
-"""Plots and pictures of a denoising evaluation, drawn from what it kept on disk."""
+"""What evaluations draw from what they kept on disk: figures, single images, methods side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,68 +40,54 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def draw_all(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
-    """Draw the curves, and a picture and the spectra of every case.
+@dataclass(frozen=True)
+class Case:
+    """What is kept of one scan under one condition.
+
+    Attributes:
+        volume: name of the scan.
+        condition: kind and level of noise, or how slices were shrunk.
+        folder: where it lies, and pictures of it go.
+        kept: by method, with what they start from and should be.
+    """
+
+    volume: str
+    condition: str
+    folder: Path
+    kept: dict[str, Kept]
+
+
+def cases_of(
+    rows: Sequence[dict[str, Any]], out: Path, condition: Callable[[dict[str, Any]], str], *others: str
+) -> Iterator[Case]:
+    """Yield what an evaluation kept of every scan and condition, each once.
 
     Args:
-        rows: as in ``results.json``.
+        rows: as in the file of results.
         out: the evaluation's folder.
-
-    Returns:
-        The files written.
+        condition: of a row.
+        others: names of what is kept beside the methods, first.
     """
-    paths = [save_figure(curves(rows), out / "curves.png")]
-    for volume, noise in dict.fromkeys((row["volume"], row["noise"]) for row in rows):
-        methods = [row["method"] for row in rows if (row["volume"], row["noise"]) == (volume, noise)]
-        there = kept_cases(out, volume, noise, ("clean", "noisy", *methods))
-        folder = case_folder(out, volume, noise)
-        if "clean" in there:
-            paths.append(save_figure(comparison(there, f"{volume}, {noise}"), folder / "comparison.png"))
-        if any(len(case.frequency) for case in there.values()):
-            paths.append(save_figure(spectra(there, f"{volume}, {noise}"), folder / "spectra.png"))
-    return paths
+    methods: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        methods.setdefault((row["volume"], condition(row)), []).append(row["method"])
+    for (volume, named), names in methods.items():
+        yield Case(volume, named, case_folder(out, volume, named), kept_cases(out, volume, named, (*others, *names)))
 
 
-def curves(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Draw PSNR and SSIM against the noise, one line for each method; other noise than white is a cross."""
-    figure = new_figure(10, 4.2)
-    axes = figure.subplots(1, 2)
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    for key, label, axis in zip(("psnr", "ssim"), ("PSNR in dB over 2000 HU", "SSIM"), axes, strict=True):
-        for i, method in enumerate(methods):
-            for white in (True, False):
-                chosen = [r for r in rows if r["method"] == method and r["noise"].startswith("gaussian") == white]
-                levels = sorted({r["noise_hu"] for r in chosen})
-                means = [_mean(r[key] for r in chosen if r["noise_hu"] == level) for level in levels]
-                style = {"marker": "o", "markersize": 3} if white else {"marker": "x", "linestyle": "none"}
-                name = method if white or not any(r["noise"].startswith("gaussian") for r in rows) else None
-                if levels:
-                    axis.plot(levels, means, color=f"C{i % 10}", label=name, **style)
-        axis.set_xscale("log")
-        axis.set_xlabel("noise in HU")
-        axis.set_ylabel(label)
-        axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
-    return figure
+def draw_comparison(case: Case, title: str, truth: str) -> list[Path]:
+    """Write ``comparison.png`` of a case, unless its truth was not kept.
+
+    Methods that only other settings measured kept another slice than the truth, the last run's; they are left out.
+    """
+    if truth not in case.kept:
+        return []
+    shown = (case.kept[truth].index, case.kept[truth].hu.shape)
+    alike = {name: one for name, one in case.kept.items() if (one.index, one.hu.shape) == shown}
+    return [save_figure(comparison(alike, title, truth), case.folder / "comparison.png")]
 
 
-def spectra(kept: dict[str, Kept], title: str) -> Figure:
-    """Draw the noise-power spectra of what is left in soft tissue."""
-    figure = new_figure(6, 4.2)
-    axis = figure.subplots()
-    for name, case in kept.items():
-        if len(case.frequency):
-            axis.plot(case.frequency, np.maximum(case.power, 1e-3), label=name)
-    axis.set_yscale("log")
-    axis.set_xlabel("spatial frequency in 1/mm")
-    axis.set_ylabel("noise power in HU² mm²")
-    axis.set_title(title, fontsize=9)
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=7)
-    return figure
-
-
-def comparison(kept: dict[str, Kept], title: str, truth: str = "clean") -> Figure:
+def comparison(kept: dict[str, Kept], title: str, truth: str) -> Figure:
     """Draw one slice: the truth and every method's above, what is off from the truth below.
 
     Args:
@@ -128,8 +115,3 @@ def show(axis: Any, image: np.ndarray, window: tuple[float, float], title: str) 
     axis.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], interpolation="none")
     axis.set_title(title, fontsize=8)
     axis.axis("off")
-
-
-def _mean(values: Any) -> float:
-    numbers = [float(v) for v in values if v is not None]
-    return float(np.mean(numbers)) if numbers else float("nan")

@@ -61,6 +61,11 @@ class Results:
             raise CtgridError(f"{path} holds no results of this evaluation; pass --overwrite to replace it")
         return cls(path, rows, identity, kind)
 
+    @property
+    def content(self) -> Any:
+        """What the file holds."""
+        return self.rows if self.kind is None else {"kind": self.kind, "rows": self.rows}
+
     def find(self, *identity_and_case: Any) -> dict[str, Any] | None:
         """Return a row that needs no computing, or None.
 
@@ -81,8 +86,7 @@ class Results:
         else:
             self.rows.append(row)
         with atomic_output(self.path, overwrite=True) as temporary:
-            written = self.rows if self.kind is None else {"kind": self.kind, "rows": self.rows}
-            temporary.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(self.content, indent=1) + "\n", encoding="utf-8")
 
 
 def case_hash(**facts: Any) -> str:

@@ -21,6 +21,7 @@ from ctgrid.runs.evaluation.results import Results, case_hash
 from ctgrid.runs.evaluation.samples import Sample
 from ctgrid.runs.evaluation.slices import parse_slices
 from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscalers
+from ctgrid.runs.results.super_resolution import SETTING
 from ctgrid.scan.grid import downsample
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.windows import FULL_WINDOW_HU
@@ -32,9 +33,6 @@ PROTOCOL = "super-resolution@1"
 TRUTH = "original"
 QUICK_METHODS = ("bicubic", "lanczos", "back-projection", "stage2", "stage2-projected", "codec")
 """Methods compared where none are named; patch regression joins them where there is something to fit it on."""
-
-SETTING = ("size", "k", "slices", "through_codec")
-"""What rows of one table share; other settings get a table of their own."""
 
 IDENTITY = ("volume", "method", *SETTING)
 

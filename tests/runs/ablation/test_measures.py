@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ctgrid.runs.ablation.measures import MEASURES, Reference, held_out_loss, seam_of, steps_of
+from ctgrid.runs.ablation.measures import Reference, held_out_loss, seam_of, steps_of
 from ctgrid.runs.ablation.spec import Measuring
-from ctgrid.runs.ablation.table import reference_row
+from ctgrid.runs.ablation.summary import reference_row
+from ctgrid.runs.results.ablation import MEASURES
 
 
 def cells(hu: np.ndarray) -> np.ndarray:

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.ablation.measures import MEASURES
 from ctgrid.runs.ablation.pictures import draw_ablation
 from ctgrid.runs.ablation.run import run_ablation
-from ctgrid.runs.ablation.table import markdown, summary_of
+from ctgrid.runs.ablation.summary import report, summary_of
+from ctgrid.runs.results.ablation import MEASURES
 
 pytestmark = pytest.mark.usefixtures("quick_features")
 
@@ -47,9 +47,9 @@ def test_every_variant_and_seed_is_measured(started: Callable[..., Any], tmp_pat
 def test_the_report_and_the_pictures_say_what_was_measured(started: Callable[..., Any], tmp_path: Path) -> None:
     """Every mean stands in the table; every variant has a row of slices."""
     results = started()
-    text = markdown(results)
+    text = report(results)
     for variant in results["variants"]:
-        assert f"| {variant['name']} |" in text and variant["says"] in text
+        assert f"| {variant['name']} " in text and variant["says"] in text
         assert f"{results['summary'][variant['name']]['fd']['mean']:.2f}" in text
     assert "as r1" in text and "Not complete" not in text
     for path in draw_ablation(results, tmp_path / "out"):
@@ -58,7 +58,7 @@ def test_the_report_and_the_pictures_say_what_was_measured(started: Callable[...
     with Image.open(tmp_path / "out" / "samples.png") as sheet:
         assert np.asarray(sheet)[:, 150:].any()
     results["rows"].pop()
-    assert "Not complete" in markdown({**results, "complete": False})
+    assert "Not complete" in report({**results, "complete": False})
 
 
 def test_resuming_keeps_what_is_done(started: Callable[..., Any], tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from ctgrid.metrics import psnr
 from ctgrid.metrics.regions import body_mask, lung_mask
+from ctgrid.runs.evaluation.denoising_plots import draw_denoising
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice, measure_tissues, residual_spectrum
-from ctgrid.runs.evaluation.plots import draw_all
-from ctgrid.runs.evaluation.table import denoising_tables, markdown
+from ctgrid.runs.results.kinds import describe
+from ctgrid.runs.results.markdown import markdown
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +77,10 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_tables() -> None:
-    """One for each noise, the best starred, dashes for what is missing."""
-    text = denoising_tables(rows())
+    """One for each noise, the best starred, no column without a value."""
+    text = markdown(describe(rows()))
     assert text.count("| method") == 2 and "v, low-dose:0.25: 50 HU of noise, 3 slices" in text
-    assert "38.25*" in text and "30.00 " in text and "30.00*" not in text and " - " in text
-    assert markdown(["name", "n"], [["a", "1"], ["bb", "22"]]).splitlines()[1] == "|:-----|----:|"
+    assert "38.25*" in text and "30.00 " in text and "30.00*" not in text and "bias" not in text
 
 
 def test_pictures(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_pictures(tmp_path: Path) -> None:
     for name in ("clean", "noisy", "tv"):
         spectrum = (np.linspace(0.1, 0.7, 9), np.full(9, 400.0)) if name != "clean" else None
         keep_case(tmp_path, "v", "gaussian:50", name, np.arange(3), hu, spectrum)
-    paths = draw_all(rows(), tmp_path)
+    paths = draw_denoising(rows(), tmp_path)
     names = [p.relative_to(tmp_path).as_posix() for p in paths]
     case = "cases/v/gaussian-50"
     assert names == ["curves.png", f"{case}/comparison.png", f"{case}/spectra.png"]

@@ -17,10 +17,11 @@ from ctgrid.methods.denoising.result import DenoiseResult
 from ctgrid.runs.evaluation.denoising import Evaluation
 from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
 from ctgrid.runs.evaluation.nodule_plots import draw_nodules, places
-from ctgrid.runs.evaluation.nodule_table import nodule_tables
 from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 from ctgrid.runs.evaluation.nodules import DIAMETERS_MM, Nodule, contrast_of, place_nodules, plant
 from ctgrid.runs.evaluation.noise import Noise
+from ctgrid.runs.results.kinds import describe
+from ctgrid.runs.results.markdown import markdown
 from ctgrid.scan.volume import Volume
 
 SPACING = (2.5, 1.5, 1.5)
@@ -132,7 +133,7 @@ def test_the_trial(results: tuple[list[dict[str, Any]], Path]) -> None:
     assert large[0] == pytest.approx(1.0, abs=0.2) and large[2] < 0.4 < large[1]
     assert noisy["false_per_litre"] == 0 and blur["false_structures"] >= 1
     assert all({"diameter_mm", "contrast_hu", "centre_zyx", "recovered"} <= set(n) for n in tv["nodules"])
-    table = nodule_tables(rows)
+    table = markdown(describe(rows))
     assert "| blur" in table and "10 mm 200 HU" in table and "chest, gaussian:20" in table
     (picture,) = draw_nodules(rows, out)
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000

@@ -1,13 +1,14 @@
-"""Charts as SVG that follows the page's colours: lines over an axis, and bars."""
+"""Draw charts as SVG that follows the page's colours."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctgrid.runs.report.html.markup import Markup, element, join, text
-from ctgrid.runs.report.html.table import is_number
+from ctgrid.runs.results.chart import Bars, Chart, Lines
+from ctgrid.runs.results.table import is_number
 
 WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 48
@@ -16,91 +17,64 @@ COLOURS = 8
 MOST_TICKS = 6
 
 
-@dataclass(frozen=True)
-class Lines:
-    """Series of points over a common axis.
-
-    Attributes:
-        title: above the chart.
-        x_label: with the unit.
-        y_label: with the unit.
-        series: points (x, y) by name; anything but finite numbers is left out.
-        log_x: whether x is spread by its logarithm.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    series: Mapping[str, Sequence[tuple[float, float]]]
-    log_x: bool = False
-
-    def html(self) -> Markup | None:
-        """Return the figure, or None where there is no point to draw."""
-        clean = {
-            name: sorted((x, y) for x, y in points if _drawable(x, self.log_x) and _drawable(y))
-            for name, points in self.series.items()
-        }
-        clean = {name: points for name, points in clean.items() if points}
-        if not clean:
-            return None
-        xs = [math.log10(x) if self.log_x else x for points in clean.values() for x, _ in points]
-        ys = [y for points in clean.values() for _, y in points]
-        across = _Scale.of(xs, LEFT, WIDTH - RIGHT)
-        up = _Scale.of(ys, HEIGHT - BOTTOM, TOP)
-        x_ticks = sorted({x for points in clean.values() for x, _ in points}) if self.log_x else _ticks(xs)
-        if len(x_ticks) > 9:
-            x_ticks = x_ticks[:: math.ceil(len(x_ticks) / 9)]
-        parts: list[Markup] = []
-        for y in _ticks(ys):
-            parts.append(_line(LEFT, up(y), WIDTH - RIGHT, up(y)))
-            parts.append(_label(LEFT - 7, up(y) + 4, _short(y), "end"))
-        for x in x_ticks:
-            at = across(math.log10(x) if self.log_x else x)
-            parts.append(_label(at, HEIGHT - BOTTOM + 18, _short(x), "middle"))
-        parts.append(_label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, self.x_label, "middle"))
-        for i, points in enumerate(clean.values()):
-            colour = f"var(--series-{i % COLOURS})"
-            placed = [(across(math.log10(x) if self.log_x else x), up(y)) for x, y in points]
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-            parts.append(element("polyline", points=path, fill="none", stroke=colour, stroke_width=2))
-            if len(placed) <= 40:
-                parts += [element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, fill=colour) for x, y in placed]
-        return _figure(f"{self.title} ({self.y_label})", HEIGHT, parts, list(clean))
+def chart_html(chart: Chart) -> Markup | None:
+    """Return a chart as a figure, or None where there is nothing to draw."""
+    return _lines(chart) if isinstance(chart, Lines) else _bars(chart)
 
 
-@dataclass(frozen=True)
-class Bars:
-    """One bar for each name.
+def _lines(chart: Lines) -> Markup | None:
+    clean = {
+        name: sorted((x, y) for x, y in points if _drawable(x, chart.log_x) and _drawable(y))
+        for name, points in chart.series.items()
+    }
+    clean = {name: points for name, points in clean.items() if points}
+    if not clean:
+        return None
+    xs = [math.log10(x) if chart.log_x else x for points in clean.values() for x, _ in points]
+    ys = [y for points in clean.values() for _, y in points]
+    across = _Scale.of(xs, LEFT, WIDTH - RIGHT)
+    up = _Scale.of(ys, HEIGHT - BOTTOM, TOP)
+    x_ticks = sorted({x for points in clean.values() for x, _ in points}) if chart.log_x else _ticks(xs)
+    if len(x_ticks) > 9:
+        x_ticks = x_ticks[:: math.ceil(len(x_ticks) / 9)]
+    parts: list[Markup] = []
+    for y in _ticks(ys):
+        parts.append(_line(LEFT, up(y), WIDTH - RIGHT, up(y)))
+        parts.append(_label(LEFT - 7, up(y) + 4, _short(y), "end"))
+    for x in x_ticks:
+        at = across(math.log10(x) if chart.log_x else x)
+        parts.append(_label(at, HEIGHT - BOTTOM + 18, _short(x), "middle"))
+    parts.append(_label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, chart.x_label, "middle"))
+    for i, points in enumerate(clean.values()):
+        colour = f"var(--series-{i % COLOURS})"
+        placed = [(across(math.log10(x) if chart.log_x else x), up(y)) for x, y in points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        parts.append(element("polyline", points=path, fill="none", stroke=colour, stroke_width=2))
+        if len(placed) <= 40:
+            parts += [element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, fill=colour) for x, y in placed]
+    return _figure(f"{chart.title} ({chart.y_label})", HEIGHT, parts, list(clean))
 
-    Attributes:
-        title: above the chart, with the unit.
-        values: by name; anything but finite numbers is left out.
-    """
 
-    title: str
-    values: Mapping[str, float]
-
-    def html(self) -> Markup | None:
-        """Return the figure, or None where there is nothing to draw."""
-        clean = {name: value for name, value in self.values.items() if _drawable(value)}
-        if not clean:
-            return None
-        low, high = min(0.0, *clean.values()), max(0.0, *clean.values())
-        across = _Scale.of([low, high], BAR_LABEL, WIDTH - 64)
-        height = BAR_HEIGHT * len(clean) + 8
-        parts = []
-        for i, (name, value) in enumerate(clean.items()):
-            top, start, end = 4 + i * BAR_HEIGHT, *sorted((across(0), across(value)))
-            shown = name if len(name) <= 26 else name[:25] + "…"
-            parts.append(_label(BAR_LABEL - 8, top + 17, shown, "end"))
-            parts.append(
-                element(
-                    "rect", x=f"{start:.1f}", y=top + 3, width=f"{max(end - start, 1):.1f}", height=BAR_HEIGHT - 7,
-                    rx=3, fill="var(--series-0)",
-                )
-            )  # fmt: skip
-            parts.append(_label(end + 6, top + 17, _short(value), "start", "value"))
-        return _figure(self.title, height, parts, [])
+def _bars(chart: Bars) -> Markup | None:
+    clean = {name: value for name, value in chart.values.items() if _drawable(value)}
+    if not clean:
+        return None
+    low, high = min(0.0, *clean.values()), max(0.0, *clean.values())
+    across = _Scale.of([low, high], BAR_LABEL, WIDTH - 64)
+    height = BAR_HEIGHT * len(clean) + 8
+    parts = []
+    for i, (name, value) in enumerate(clean.items()):
+        top, start, end = 4 + i * BAR_HEIGHT, *sorted((across(0), across(value)))
+        shown = name if len(name) <= 26 else name[:25] + "…"
+        parts.append(_label(BAR_LABEL - 8, top + 17, shown, "end"))
+        parts.append(
+            element(
+                "rect", x=f"{start:.1f}", y=top + 3, width=f"{max(end - start, 1):.1f}", height=BAR_HEIGHT - 7,
+                rx=3, fill="var(--series-0)",
+            )
+        )  # fmt: skip
+        parts.append(_label(end + 6, top + 17, _short(value), "start", "value"))
+    return _figure(chart.title, height, parts, [])
 
 
 @dataclass(frozen=True)

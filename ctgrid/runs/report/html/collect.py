@@ -14,10 +14,10 @@ from ctgrid.data.store.store import is_store
 from ctgrid.runs.report.given import RECORD, Given
 from ctgrid.runs.report.html.found import Found, Run, Shown, some
 from ctgrid.runs.report.html.pairs import as_typed, denoised, output_of, paired, paths
-from ctgrid.runs.report.html.results import is_run, read_json, read_results
+from ctgrid.runs.results.files import is_run, read_json, read_results
+from ctgrid.runs.results.kinds import result_files
 from ctgrid.scan.formats.kinds import readable, writable
 
-RESULTS = ("results.json", "nodules.json")
 PICTURES = (".png",)
 
 
@@ -72,7 +72,7 @@ def _add_run(found: Found, run: Run) -> None:
     """Add a run with everything it left behind that is still there."""
     if not found.add_run(run):
         return
-    for name in RESULTS:
+    for name in result_files():
         path = run.path.parent / name
         if path.is_file():
             _or_note(found, _add_results, path)
@@ -153,7 +153,7 @@ def _add_folder(found: Found, path: Path) -> None:
         found.add_volume(Shown(case.name, case.path))
     if not (cases or inside.runs or inside.results or inside.stores):
         raise CtgridError(
-            f"{path} holds nothing to report: no {RECORD} of a run, no {' or '.join(RESULTS)}, no store, no scan"
+            f"{path} holds nothing to report: no {RECORD} of a run, no {' or '.join(result_files())}, no store, no scan"
         )
 
 
@@ -169,7 +169,7 @@ def _search(found: Found, top: Path) -> _Inside:
                 continue
             except CtgridError as error:
                 found.notes.append(f"Left out: {error}")
-        inside.results += [here / name for name in RESULTS if name in files]
+        inside.results += [here / name for name in result_files() if name in files]
         kept = []
         for name in sorted(name for name in folders if not name.startswith(".")):
             if is_store(here / name):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ctgrid.runs.report.html.chart import chart_html
 from ctgrid.runs.report.html.found import MOST_NAMES, Run
 from ctgrid.runs.report.html.markup import Markup, element, join
 from ctgrid.runs.report.html.page import Part, page, part
 from ctgrid.runs.report.html.pictures import Pictures
-from ctgrid.runs.report.html.published import published, published_tables
-from ctgrid.runs.report.html.result_charts import Chart, result_charts
-from ctgrid.runs.report.html.result_tables import result_tables
-from ctgrid.runs.report.html.results import Results
-from ctgrid.runs.report.html.run_view import record_view, run_tables, training_chart
-from ctgrid.runs.report.html.table import Table
+from ctgrid.runs.report.html.run_view import describe_runs, record_view
+from ctgrid.runs.report.html.table import table_html
 from ctgrid.runs.report.html.viewer import Scene, viewer
+from ctgrid.runs.results.description import Description
+from ctgrid.runs.results.files import ResultsFile
+from ctgrid.runs.results.markdown import markdown, table_markdown
+from ctgrid.runs.results.published import published, published_tables
+from ctgrid.runs.results.table import Table
 
 
 @dataclass(frozen=True)
@@ -37,29 +39,25 @@ class Content:
     title: str
     facts: Sequence[str]
     scenes: Sequence[Scene]
-    results: Sequence[Results]
+    results: Sequence[ResultsFile]
     runs: Sequence[Run]
     pictures: Pictures
     notes: list[str]
     left_out: Sequence[str] = field(default_factory=list)
 
-    def groups(self) -> list[tuple[str, str, list[Table], list[Chart]]]:
-        """Return title, kind, tables and charts of every file of results and of what runs tell of themselves."""
-        groups: list[tuple[str, str, list[Table], list[Chart]]] = [
-            (f"{one.title}: {one.path}", one.evaluation, result_tables(one), result_charts(one)) for one in self.results
-        ]
-        groups += [(title, kind, [table], []) for title, kind, table in run_tables(self.runs)]
-        curves: list[Chart] = [chart for run in self.runs if (chart := training_chart(run)) is not None]
-        return groups + ([("Training", "train", [], curves)] if curves else [])
+    def described(self) -> list[Description]:
+        """Return what every file of results tells, and what runs tell of themselves."""
+        files = [replace(one.description, title=f"{one.description.title}: {one.path}") for one in self.results]
+        return [*files, *describe_runs(self.runs)]
 
     def html(self) -> str:
         """Return the page."""
-        groups = self.groups()
+        described = self.described()
         parts: list[Part] = []
         if self.scenes:
             parts.append(part("volumes", "Volumes", viewer(self.scenes)))
-        if groups:
-            parts.append(part("results", "Results", *(_group(*group) for group in groups), lead=_LEAD))
+        if described:
+            parts.append(part("results", "Results", *(_group(one) for one in described), lead=_LEAD))
         parts.append(_published_part())
         if self.pictures.embedded:
             parts.append(part("pictures", "Pictures of the runs", self.pictures.html()))
@@ -83,16 +81,16 @@ class Content:
         if self.scenes:
             lines += ["", "## Volumes", ""]
             lines += [f"- {_plain(scene.name)}: {_size(scene)}" for scene in self.scenes]
-        groups = self.groups()
-        if groups:
+        described = self.described()
+        if described:
             lines += ["", "## Results"]
-        for title, kind, tables, _ in groups:
-            lines += ["", f"### {_plain(title)}"]
-            for table in (*tables, *published_tables(kind)):
-                lines += ["", table.markdown()]
+        for one in described:
+            lines += ["", f"### {_plain(one.title)}"]
+            beside = published_tables(one.beside, protocol=one.protocol) if one.beside else []
+            lines += [f"\n{text}" for text in (markdown(one), *map(table_markdown, beside)) if text]
         lines += ["", "## Published figures", "", _paper()]
         for table in published_tables():
-            lines += ["", table.markdown()]
+            lines += ["", table_markdown(table)]
         lines += ["", *(f"- {s.name}: {s.where}" for s in published().sources.values())]
         if self.runs:
             lines += ["", "## Runs", ""]
@@ -113,8 +111,13 @@ class Content:
             "facts": list(self.facts),
             "volumes": [scene.facts() for scene in self.scenes],
             "results": [
-                {"title": title, "kind": kind, "tables": [table.as_dict() for table in tables]}
-                for title, kind, tables, _ in self.groups()
+                {
+                    "title": one.title,
+                    "kind": one.beside,
+                    "notes": list(one.notes),
+                    "tables": [table.as_dict() for table in one.tables],
+                }
+                for one in self.described()
             ],
             "published": published().model_dump(),
             "runs": [{"path": str(run.path), "record": run.record} for run in self.runs],
@@ -129,17 +132,32 @@ _LEAD = (
 )
 
 
-def _group(title: str, kind: str, tables: Sequence[Table], charts: Sequence[Chart]) -> Markup:
-    """Return one file's charts and tables, published ones beside them; below, those whose words take all the width."""
-    drawn = [figure for chart in charts if (figure := chart.html()) is not None]
-    sides = (tables, published_tables(kind))
+def _group(described: Description) -> Markup:
+    """Return charts and tables, published ones beside them; below, those whose words take all the width."""
+    drawn = [figure for chart in described.charts if (figure := chart_html(chart)) is not None]
+    beside, protocol = described.beside, described.protocol
+    sides = (described.tables, published_tables(beside, ct=True, protocol=protocol) if beside else [])
     narrow = [[table for table in side if not table.wide] for side in sides]
-    columns = [element("div", *(table.html() for table in side)) for side in narrow if side]
+    columns = [element("div", *map(table_html, side)) for side in narrow if side]
     return join(
-        element("h3", title),
+        element("h3", described.title),
+        *(element("p", note, class_="note") for note in described.notes),
         element("div", *drawn, class_="charts") if drawn else None,
         element("div", *columns, class_="beside compared" if len(columns) > 1 else None),
-        *(table.html() for side in sides for table in side if table.wide),
+        *(table_html(table) for side in sides for table in side if table.wide),
+        _folded(published_tables(beside, ct=False, protocol=protocol) if beside else []),
+    )
+
+
+def _folded(tables: Sequence[Table]) -> Markup | None:
+    """Return published figures of other data sets, shown only where somebody asks for them."""
+    if not tables:
+        return None
+    return element(
+        "details",
+        element("summary", f"Published figures of other data sets: {len(tables)} table{'s' * (len(tables) > 1)}"),
+        element("div", *map(table_html, tables), class_="beside"),
+        data_testid="other-data",
     )
 
 
@@ -148,7 +166,8 @@ def _published_part() -> Part:
     return part(
         "published",
         "Published figures",
-        element("div", *(table.html() for table in published_tables()), class_="beside"),
+        element("div", *map(table_html, published_tables(ct=True)), class_="beside"),
+        _folded(published_tables(ct=False)),
         element("h3", "Where the numbers were read"),
         element("ul", *sources, class_="note"),
         lead=_paper(),
@@ -156,15 +175,14 @@ def _published_part() -> Part:
 
 
 def _where(where: str) -> Markup:
-    return element("a", where, href=where, rel="noreferrer") if where.startswith("https://") else element("span", where)
+    return element("a", where, href=where, rel="noreferrer")
 
 
 def _paper() -> str:
     paper = published().paper
     return (
-        f"{paper.authors}: {paper.title}, {paper.venue}. Only numbers that were read in one of the sources named are "
-        "printed; what the paper reports but no source here quotes is marked “not at hand”, a dash is a dash of the "
-        "source."
+        f"{paper.authors}: {paper.title}, {paper.venue}. Numbers as printed; a dash is a dash of the source, or what "
+        "it does not give. Where the paper contradicts itself, both numbers stand."
     )
 
 

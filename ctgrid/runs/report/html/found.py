@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctgrid.runs.report.given import Given
-from ctgrid.runs.report.html.results import Results
+from ctgrid.runs.results.files import ResultsFile
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume
@@ -77,7 +77,7 @@ class Found:
     """
 
     runs: list[Run] = field(default_factory=list)
-    results: list[Results] = field(default_factory=list)
+    results: list[ResultsFile] = field(default_factory=list)
     volumes: list[Shown] = field(default_factory=list)
     pictures: list[Path] = field(default_factory=list)
     stores: list[Path] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Found:
         """Add a run; False where it is there already."""
         return self._add("run", run.path, self.runs, run)
 
-    def add_results(self, results: Results) -> bool:
+    def add_results(self, results: ResultsFile) -> bool:
         """Add a file of results; False where it is there already."""
         return self._add("results", results.path, self.results, results)
 

@@ -10,7 +10,7 @@ from typing import Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.runs.report.given import RECORD, Given
 from ctgrid.runs.report.html.found import Run, Shown
-from ctgrid.runs.report.html.results import is_run, read_json
+from ctgrid.runs.results.files import is_run, read_json
 
 
 def paired(volumes: Iterable[Shown], inputs: Sequence[Path], given: Given) -> list[Shown]:

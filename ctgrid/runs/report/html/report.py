@@ -15,11 +15,12 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import plain, version_of
 from ctgrid.runs.report.given import RECORD
 from ctgrid.runs.report.html.block import MAX_SIDE
-from ctgrid.runs.report.html.collect import RESULTS, collect
+from ctgrid.runs.report.html.collect import collect
 from ctgrid.runs.report.html.content import Content
 from ctgrid.runs.report.html.found import Found, Shown, some
 from ctgrid.runs.report.html.pictures import embed_pictures
 from ctgrid.runs.report.html.scenes import choose, make_scenes
+from ctgrid.runs.results.kinds import result_files
 
 MAX_VOLUMES = 8
 
@@ -146,7 +147,7 @@ def gather(
 def default_title(inputs: Sequence[Path]) -> str:
     """Return a title made of the inputs' names."""
     resolved = [path.resolve() for path in inputs]
-    names = [path.parent.name if path.name in (RECORD, *RESULTS) else path.name for path in resolved]
+    names = [path.parent.name if path.name in (RECORD, *result_files()) else path.name for path in resolved]
     return f"Report: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ctgrid.runs.report.html.chart import Lines
 from ctgrid.runs.report.html.found import Run
 from ctgrid.runs.report.html.markup import Markup, element, join
-from ctgrid.runs.report.html.table import Column, Table, is_number
+from ctgrid.runs.results.chart import Lines
+from ctgrid.runs.results.description import Description
+from ctgrid.runs.results.kinds import kind_of
+from ctgrid.runs.results.table import Column, Table, is_number
 
 MOST_ITEMS = 12
 MOST_POINTS = 200
@@ -18,13 +21,20 @@ LOG = "log.jsonl"
 _FIRST = ("command", "status", "argv", "seed", "started", "seconds", "peak_memory_mib")
 
 
-def run_tables(runs: Sequence[Run]) -> list[tuple[str, str, Table]]:
-    """Return what runs report of themselves: a title, the kind of published figures to put beside it, a table."""
+def describe_runs(runs: Sequence[Run]) -> list[Description]:
+    """Return what runs report of themselves, and results that stand in their records alone."""
     made = [
-        ("Synthesis runs", "synthesize", _synthesised(runs)),
-        ("Denoising runs", "denoising", _denoised(runs)),
+        Description("Synthesis runs", [_synthesised(runs)], beside="synthesize"),
+        Description("Denoising runs", [_denoised(runs)], beside="denoising"),
     ]
-    return [one for one in made if one[2].rows]
+    told = [one for one in made if one.tables[0].rows]
+    for run in runs:
+        kind = kind_of(run.record.get("results"))
+        if kind is not None and not kind.files:
+            described = kind.describe(run.record["results"])
+            told.append(replace(described, title=f"{described.title}: {run.path}"))
+    curves = [chart for run in runs if (chart := training_chart(run)) is not None]
+    return told + ([Description("Training", [], curves, beside="train")] if curves else [])
 
 
 def _synthesised(runs: Sequence[Run]) -> Table:

@@ -13,8 +13,8 @@ from ctgrid import Volume
 from ctgrid.runs.report.html.block import embed
 from ctgrid.runs.report.html.content import Content
 from ctgrid.runs.report.html.pictures import Pictures
-from ctgrid.runs.report.html.results import read_results
 from ctgrid.runs.report.html.viewer import Scene
+from ctgrid.runs.results.files import read_results
 
 SIZES = {"desktop": (1280, 900), "phone": (375, 812)}
 

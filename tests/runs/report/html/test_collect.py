@@ -73,7 +73,7 @@ def test_results_are_found_alone_and_in_folders(samples: dict[str, Any], tmp_pat
     (tmp_path / "results.json").write_text(json.dumps(samples["denoising"]))
     (tmp_path / "nodules.json").write_text(json.dumps(samples["nodules"]))
     found = collect([tmp_path / "results.json", tmp_path])
-    assert [one.kind for one in found.results] == ["denoising", "nodules"] and not found.volumes
+    assert [one.kind.name for one in found.results] == ["denoising", "nodules"] and not found.volumes
 
 
 def test_folder_of_volumes(chest_volume: Volume, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctgrid.runs.evaluation.fidelity.table import volume_tables
+from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.volumes import describe
 
 DETECTOR = {"name": "i3d_torchscript", "sha256": "ab" * 32}
 ROW: dict[str, Any] = {"measure": "FVD", "frames": 16, "value": 123.456789, "confidence": None, "detector": DETECTOR}
 RESULTS: dict[str, Any] = {
-    "protocol": {"id": "stylegan-v@1", "sha256": "cd" * 32},
+    "protocol": {"name": "stylegan-v", "version": 1, "id": "stylegan-v@1", "sha256": "cd" * 32},
     "volumes": {"real": [{}] * 3, "fake": [{}] * 2},
     "measures": [
         {**ROW, "n_real": 3, "n_fake": 2},
@@ -30,22 +31,23 @@ RESULTS: dict[str, Any] = {
             "notes": ["scan covers 98 mm"],
         },
     },
-    "memorisation": {"verdict": "no sign"},
+    "memorisation": {"verdict": "no sign", "reference": "test-to-train"},
 }
 
 
 def test_every_figure_stands_in_the_table() -> None:
-    text = volume_tables(RESULTS)
+    text = markdown(describe(RESULTS))
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    assert text.startswith("protocol stylegan-v@1 (cdcdcdcdcdcd), 3 real and 2 generated volumes")
-    assert ["FVD", "16", "123.46", "-", "3", "2", "i3d_torchscript abababab"] in lines
-    assert ["KVD", "16", "123.46", "-0.5 … 2.25", "3", "2", "i3d_torchscript abababab"] in lines
-    assert ["steps", "HU", "7.5", "8.25", "-"] in lines
-    assert ["streaks", "share", "0.5 … 0.7", "0.6", "0.96", "OUTSIDE", "16% / -"] in lines
-    assert ["flicker_framed", "-", "-", "-", "-", "-", "- / -"] in lines and "note: scan covers 98 mm" in text
-    assert text.endswith("memorisation: no sign")
+    assert text.startswith("3 real and 2 generated volumes.")
+    assert "Protocol: stylegan-v@1, sha256 cdcdcdcdcdcd…" in text
+    assert ["FVD", "16", "123.46", "3", "2", "i3d_torchscript, abababababab…"] in lines
+    assert ["KVD", "16", "123.46 (-0.5 … 2.25)", "3", "2", "i3d_torchscript, abababababab…"] in lines
+    assert ["steps", "7.5", "8.25", "HU"] in lines  # columns that nothing is known for are left out
+    assert ["streaks", "0.5", "0.6", "0.7", "0.96", "outside", "16%", "share"] in lines
+    assert ["flicker_framed", "–", "–", "–", "–", "–", "–", ""] in lines and "scan covers 98 mm" in text
+    assert text.endswith("Verdict: no sign; reference: test-to-train.")
 
 
 def test_parts_that_were_not_measured_are_left_out() -> None:
-    text = volume_tables({**RESULTS, "measures": [], "ct": None, "memorisation": None})
-    assert len(text.splitlines()) == 1
+    described = describe({**RESULTS, "measures": [], "ct": None, "memorisation": None})
+    assert not described.tables and described.notes == ["3 real and 2 generated volumes."]

@@ -1,0 +1,76 @@
+"""Read files of results and run records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.runs.results.description import Description, Kind
+from ctgrid.runs.results.kinds import kind_of
+
+LIMIT_BYTES = 64_000_000
+
+
+@dataclass(frozen=True)
+class ResultsFile:
+    """What one file of results holds.
+
+    Attributes:
+        path: the file.
+        kind: of the results.
+        content: the whole file.
+    """
+
+    path: Path
+    kind: Kind
+    content: Any
+
+    @cached_property
+    def description(self) -> Description:
+        """What they tell."""
+        return self.kind.describe(self.content)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        CtgridError: It cannot be read, is too large for a report, or is no JSON.
+    """
+    try:
+        if path.stat().st_size > LIMIT_BYTES:
+            raise CtgridError(f"{path} is larger than {LIMIT_BYTES // 10**6} MB; that is no file of results")
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    except OSError as error:
+        raise CtgridError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CtgridError(f"{path} holds no results: it is not JSON ({type(error).__name__})") from error
+
+
+def is_run(content: Any) -> bool:
+    """Tell whether JSON is a run record, as every command writes it."""
+    return isinstance(content, dict) and {"command", "status", "outputs"} <= set(content)
+
+
+def read_results(path: Path, content: Any = None) -> ResultsFile:
+    """Recognise the results in a file.
+
+    Args:
+        path: the file, for messages and titles.
+        content: what it holds, where it was read already.
+
+    Raises:
+        CtgridError: It is none of ``ctgrid evaluate``'s.
+    """
+    content = read_json(path) if content is None else content
+    kind = kind_of(content)
+    if kind is None:
+        raise CtgridError(
+            f"{path} holds no results that a report knows; give the results.json or nodules.json of ctgrid evaluate, "
+            "a run folder, or volumes"
+        )
+    return ResultsFile(path, kind, content)
