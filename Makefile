@@ -3,15 +3,16 @@
 PYTHON ?= python3
 SEED ?= 5
 SLICES ?= 201
+EXTRAS ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: help install demo test lint audit docs wheel-smoke release clean
 
 help:
-	@echo "make demo         make the environment, synthesise a chest CT with the embedded model into demo/"
-	@echo "make test         make the environment with the test extras, run the whole test suite"
-	@echo "make install      make the environment alone ($(VENV))"
+	@echo "make demo         make the environment without extras, synthesise a chest CT with the embedded model into demo/"
+	@echo "make test         make the environment with all extras and the tests' own, run the whole test suite"
+	@echo "make install      make the environment with all extras ($(VENV)); make install EXTRAS=train,video for some"
 	@echo "make lint         ruff check, ruff format --check, mypy, codespell"
 	@echo "make docs         build the documentation site into build/docs, and build/ctgrid-docs.zip of it"
 	@echo "make audit        ask for known weaknesses of the pinned packages (needs a network; reports, never fails)"
@@ -21,32 +22,34 @@ help:
 
 # The stamps are made last, so an interrupted installation is taken up again; they are older than pyproject.toml
 # or constraints.txt when something has to be installed anew.
-install: $(VENV)/.installed
+install: $(VENV)/.installed-$(EXTRAS)
 	@echo "ready: $(BIN)/ctgrid"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(call make_venv)
-	@echo "installing ctgrid and its dependencies into $(VENV) (minutes at the first time)"
-	@$(BIN)/python .ci/install.py -e .
-	@touch $@
+	$(call install_ctgrid,.)
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt
-	$(call make_venv)
-	@echo "installing ctgrid with its test extras into $(VENV) (minutes at the first time)"
-	@$(BIN)/python .ci/install.py -e '.[test,dev]'
-	@touch $(VENV)/.installed $@
+	$(call install_ctgrid,.[test$(,)dev])
+	@touch $(VENV)/.installed-all
 
-# Tools that neither use nor tests need are installed by what wants them.
-$(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/.installed
-	@$(BIN)/python .ci/install.py -e '.[$*]'
-	@touch $@
+# Extras, and tools that neither use nor tests need, which are installed by what wants them.
+$(VENV)/.installed-%: pyproject.toml constraints.txt
+	$(call install_ctgrid,.[$*])
+
+, := ,
+define install_ctgrid
+	$(call make_venv)
+	@echo "installing ctgrid ($(1)) and what it needs into $(VENV) (minutes at the first time)"
+	@$(BIN)/python .ci/install.py -e '$(1)'
+	@touch $(VENV)/.installed $@
+endef
 
 define make_venv
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("ctgrid needs Python 3.11 or newer; choose one: make PYTHON=python3.12")'
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 endef
 
-demo: install
+demo: $(VENV)/.installed
 	@mkdir -p demo
 	$(BIN)/ctgrid synthesize --slices $(SLICES) --seed $(SEED) --out demo/volume.nii.gz --overwrite
 	@echo "volume: demo/volume.nii.gz   picture: demo/volume.png   record: demo/run.json"

@@ -44,6 +44,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Train, sample, measure, draw, record."""
+    from ctgrid.base.extras import require
     from ctgrid.base.files import atomic_output
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.ablation.pictures import draw_ablation
@@ -52,6 +53,7 @@ def command(
 
     folder = Path(f"ablation-{Path(name).stem}") if out is None else out
     check_folder(folder)
+    require("matplotlib")
     overrides: dict[str, Any] = dict(parse_change(text) for text in changes or [])
     record = RunRecord("ablation", folder / "run.json", ctx.obj)
     record.settings = {"name": name, "data": data, "split": split, "max_steps": max_steps, "seeds": seeds}

@@ -209,6 +209,7 @@ def begin(ctx: typer.Context, command: str, clean: Sequence[Path], plan: Evaluat
     """Check what can be checked, make the folder, and return the run's record."""
     from dataclasses import asdict
 
+    from ctgrid.base.extras import require
     from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord
     from ctgrid.runs.evaluation.denoising import check_inputs
@@ -216,6 +217,7 @@ def begin(ctx: typer.Context, command: str, clean: Sequence[Path], plan: Evaluat
     check_inputs(clean, plan)
     check_folder(out)
     check_apart(out, clean)
+    require("matplotlib")
     record = RunRecord(command, out / "run.json", ctx.obj, plan.seed)
     record.settings = {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
     return record

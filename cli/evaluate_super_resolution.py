@@ -66,6 +66,7 @@ def command(
     """
     from dataclasses import asdict
 
+    from ctgrid.base.extras import require
     from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.evaluation.super_resolution import check_methods, evaluate_super_resolution
@@ -84,6 +85,7 @@ def command(
     inputs = [*real, *(train or [])]
     check_folder(out)
     check_apart(out, inputs)
+    require("matplotlib")
     record = RunRecord("evaluate super-resolution", out / "run.json", ctx.find_root().obj, seed)
     record.settings = {**asdict(plan), "size": full_size, "k": factor}
     with recorded(record), progress_bar() as progress:

@@ -37,6 +37,18 @@ def _shared_folder(name: str) -> Path:
     return folder
 
 
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what puts packages out of reach for the rest of a test, as ``without("zarr", "av")``."""
+    import sys
+
+    def hide(*packages: str) -> None:
+        for name in {*packages, *(loaded for loaded in sys.modules if loaded.partition(".")[0] in packages)}:
+            monkeypatch.setitem(sys.modules, name, None)
+
+    return hide
+
+
 @pytest.fixture(scope="session")
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Start Python code in a process of its own, without seconds of imports: ``forked(code, *arguments).wait()``."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -81,3 +83,21 @@ def test_the_cpu_index_helps_on_linux_without_a_driver(
     probe = script.subprocess.CompletedProcess([], reachable)
     monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: probe)
     assert script.cpu_index_helps() is expected
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+@pytest.mark.parametrize(
+    ("goal", "asked"),
+    [
+        (("demo",), "."),
+        (("install",), ".[all]"),
+        (("install", "EXTRAS=train,video"), ".[train,video]"),
+        (("test",), ".[test,dev]"),
+    ],
+)
+def test_make_installs_what_a_goal_needs(goal: tuple[str, ...], asked: str) -> None:
+    """A demo needs no extra; what pytest brings along needs all of them (``test`` does, see pyproject.toml)."""
+    dry = subprocess.run(
+        ["make", "--dry-run", "--always-make", *goal], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.findall(r"install\.py -e (\S+)", dry.stdout) == [f"'{asked}'"]

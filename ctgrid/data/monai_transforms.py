@@ -18,12 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from monai.config import KeysCollection
-from monai.data import MetaTensor
-from monai.transforms import InvertibleTransform, MapTransform, RandomizableTransform
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.data.degrade import NOISE_LEVELS, degrade, draw_degradation, enlarge
 from ctgrid.data.grids import draw_plan
 from ctgrid.scan.grid import downsample, to_grid
@@ -31,6 +29,11 @@ from ctgrid.scan.hu.metadata import MetadataTable
 from ctgrid.scan.hu.modes import HuMode
 from ctgrid.scan.protocols.canonical import CanonicalRecord, from_canonical, to_canonical
 from ctgrid.scan.volume import Volume
+
+require("monai")
+from monai.config import KeysCollection  # noqa: E402
+from monai.data import MetaTensor  # noqa: E402
+from monai.transforms import InvertibleTransform, MapTransform, RandomizableTransform  # noqa: E402
 
 RECORD = "ctgrid_record"
 """Key in a MetaTensor's meta: the volume's record as JSON text."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.record import version_of
 from ctgrid.data.store.one import Job, prepare_case
 from ctgrid.data.store.report import Row
@@ -72,10 +73,8 @@ def run_jobs(
 
 def _pump(client: Client, jobs: Iterator[Job], work: Callable[[Job], Row]) -> Iterator[Row]:
     """Keep a few jobs for each thread in flight, whatever the number of jobs."""
-    from distributed import as_completed
-
     running: dict[str, tuple[Job, Future]] = {}
-    finished = as_completed(loop=client.loop, raise_errors=False)
+    finished = require("distributed").as_completed(loop=client.loop, raise_errors=False)
 
     def submit(count: int) -> None:
         for job in islice(jobs, max(0, count)):
@@ -110,8 +109,6 @@ def _row_of(future: Future, job: Job) -> Row:
     Raises:
         CtgridError: The store cannot be written, or the cluster is gone.
     """
-    from distributed import KilledWorker
-
     if future.status == "finished":
         return future.result()
     if future.status != "error":
@@ -119,7 +116,7 @@ def _row_of(future: Future, job: Job) -> Row:
     error = future.exception()
     if isinstance(error, CtgridError):
         raise error
-    if isinstance(error, KilledWorker):
+    if isinstance(error, require("distributed").KilledWorker):
         reason = f"its worker process died {error.allowed_failures + 1} times (killed, or out of memory)"
     else:
         reason = " ".join(f"unexpected {type(error).__name__}: {error}".split())
@@ -131,52 +128,46 @@ def _cluster_there() -> Iterator[None]:
     """Say in one line that the cluster went away, however the client noticed it."""
     from asyncio import CancelledError
 
-    from distributed.client import ClosedClientError
-    from distributed.comm import CommClosedError
-
+    client, comm = require("distributed.client"), require("distributed.comm")
     try:
         yield
-    except (CancelledError, ClosedClientError, CommClosedError, TimeoutError) as error:
+    except (CancelledError, client.ClosedClientError, comm.CommClosedError, TimeoutError) as error:
         raise CtgridError(_GONE) from error
 
 
 @contextmanager
 def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     """Yield a client of the cluster; one made here ends with the block."""
-    import dask.config
-    from distributed import Client, LocalCluster
-    from distributed.system import MEMORY_LIMIT
-
+    settings, distributed = require("dask.config"), require("distributed")
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(_CONFIG))
+        stack.enter_context(settings.set(_CONFIG))
         stack.enter_context(_quiet())
         if scheduler is not None:
             try:
-                client = Client(scheduler, timeout=_REACH_S, set_as_default=False)
+                client = distributed.Client(scheduler, timeout=_REACH_S, set_as_default=False)
             except (OSError, ValueError, TypeError, ImportError) as error:
                 raise CtgridError(f"cannot reach the Dask scheduler {scheduler}: {error}") from error
         else:
             with _interrupts_ignored():
-                cluster = LocalCluster(
+                cluster = distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=None,
                     worker_dashboard_address=None,
-                    memory_limit=MEMORY_LIMIT,
+                    memory_limit=require("distributed.system").MEMORY_LIMIT,
                     silence_logs=logging.CRITICAL,
                 )
             stack.enter_context(cluster)
-            client = Client(cluster, set_as_default=False)
+            client = distributed.Client(cluster, set_as_default=False)
             _calm_workers(client)
         yield stack.enter_context(client)
 
 
 def _calm_workers(client: Client) -> None:
     """Let workers, restarted ones too, leave Ctrl-C to this process and say nothing on the terminal."""
-    from distributed import WorkerPlugin
 
-    class Calm(WorkerPlugin):
+    class Calm(require("distributed").WorkerPlugin):  # type: ignore[misc]
         def setup(self, worker: object) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             logging.disable(logging.WARNING)
@@ -204,12 +195,10 @@ def _check_workers(client: Client, store: Path) -> None:
     Raises:
         CtgridError: One does not.
     """
-    from distributed.scheduler import KilledWorker
-
     mine = version_of("ctgrid")
     try:
         answers: dict[str, Any] = client.run(_probe, str(store))
-    except (ImportError, AttributeError, OSError, KilledWorker) as error:
+    except (ImportError, AttributeError, OSError, require("distributed").KilledWorker) as error:
         raise CtgridError(f"the Dask workers cannot run ctgrid {mine}: {error}; install it there") from error
     for worker, (version, sees) in sorted(answers.items()):
         if version != mine:

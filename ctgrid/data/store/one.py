@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.errors import CtgridError, one_line
+from ctgrid.base.extras import require
 from ctgrid.base.record import peak_memory_mib, plain
 from ctgrid.data.store.report import Row
 from ctgrid.data.store.store import Store, StoreSettings
@@ -158,8 +159,8 @@ def few_threads(count: int | None) -> Iterator[None]:
         yield
         return
     import torch
-    from numcodecs import blosc
 
+    blosc = require("numcodecs.blosc")
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     blosc_before = blosc.set_nthreads(count)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.files import check_apart
 from ctgrid.base.locks import held
 from ctgrid.base.progress import Progress, silent
@@ -62,6 +63,8 @@ def prepare(
         CtgridError: No scans, a store of other settings or in use, a scan that failed where ``strict``, or
             more than half of the scans failed (what is ready stays).
     """
+    for package in ("zarr", "distributed") if workers > 1 or scheduler is not None else ("zarr",):
+        require(package)
     out = Path(os.path.abspath(out))  # noqa: PTH100 (workers may have another working folder)
     progress("looking for scans", 0, 1)
     cases = find_cases(inputs)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.data.store.names import NODE
 
 _CRC = 4  # bytes of a checksum, behind every chunk and behind the index
@@ -98,8 +99,7 @@ class Shard:
         Raises:
             CtgridError: A number outside, or a chunk whose checksum is wrong.
         """
-        from numcodecs import blosc
-
+        blosc = require("numcodecs.blosc")
         wanted = [int(row) for row in rows]
         if wanted and not 0 <= min(wanted) <= max(wanted) < self.shape[0]:
             raise CtgridError(
@@ -150,6 +150,5 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 def _sound(chunk: bytes) -> bool:
     """Tell whether the checksum at the end of some bytes is theirs."""
-    import google_crc32c
-
-    return len(chunk) >= _CRC and google_crc32c.value(chunk[:-_CRC]) == int.from_bytes(chunk[-_CRC:], "little")
+    checksum = require("google_crc32c").value
+    return len(chunk) >= _CRC and checksum(chunk[:-_CRC]) == int.from_bytes(chunk[-_CRC:], "little")

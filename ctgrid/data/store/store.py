@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.data.store.names import NODE, is_volume_name
 from ctgrid.data.store.settings import StoreSettings
 
@@ -234,8 +235,7 @@ class StoredVolume:
         return put_back(hu, self.record)
 
     def _open(self, name: str) -> zarr.Array:
-        import zarr
-
+        zarr = require("zarr")
         path = self.path / name
         if not path.joinpath(*_SHARD).is_file():  # Zarr would read it as empty slices
             raise CtgridError(f"{path} is incomplete; remove {self.path} and prepare it again")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.locks import held
 from ctgrid.data.store.names import is_volume_name
 
@@ -39,8 +40,7 @@ def create_root(path: Path, attributes: Mapping[str, Any]) -> None:
     Raises:
         CtgridError: The path is taken, its parent is missing, or it cannot be written.
     """
-    import zarr
-
+    zarr = require("zarr")
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise CtgridError(f"{path} exists and is not an empty folder; choose another name for the store")
     if not path.parent.is_dir():
@@ -165,9 +165,7 @@ def _put(group: Path, target: Path) -> bool:
 
 
 def _write_group(group: Path, slices: np.ndarray, coarse: np.ndarray, record: Mapping[str, Any]) -> None:
-    import zarr
-
-    root = zarr.create_group(group, zarr_format=3, attributes=dict(record))
+    root = require("zarr").create_group(group, zarr_format=3, attributes=dict(record))
     for name, array in (("slices", slices), ("coarse", coarse)):
         write_shard(root, name, array, fill_value=_FILL, dimension_names=_AXES, attributes={"units": "HU"})
 
@@ -191,15 +189,14 @@ def write_shard(
         dimension_names: Of the axes.
         attributes: Of the array.
     """
-    from zarr.codecs import BloscCodec, Crc32cCodec
-
+    codecs = require("zarr.codecs")
     target = group.create_array(
         name,
         shape=array.shape,
         dtype=array.dtype,
         chunks=(1, *array.shape[1:]),
         shards=array.shape,
-        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()],
+        compressors=[codecs.BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), codecs.Crc32cCodec()],
         fill_value=fill_value,
         attributes=attributes,
         dimension_names=dimension_names,

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.data.video.layouts import FRAME_SUFFIXES, natural
 
 CLIPS_REMEMBERED = 4096
@@ -177,7 +178,7 @@ def _times(path: Path, size: int, changed: int) -> tuple[int, ...]:
 
 def _opened(path: Path) -> Any:
     """Open a container that has a video stream."""
-    import av
+    av = require("av")
 
     try:
         container = av.open(str(path))
@@ -192,7 +193,7 @@ def _opened(path: Path) -> Any:
 
 def _failures() -> tuple[type[BaseException], ...]:
     """Return what PyAV raises for bad files."""
-    import av
+    av = require("av")
 
     return (OSError, ValueError, LookupError, av.FFmpegError)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output, check_output, full_suffix
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webp")
@@ -102,6 +103,8 @@ def check_movie(path: str | Path, *, fps: float = 16.0, overwrite: bool = False)
         raise CtgridError(f"cannot write {path}: a movie must end in {' or '.join(VIDEO_SUFFIXES)}")
     if not 0 < fps <= MOST_FPS:
         raise CtgridError(f"fps must lie above 0 and at most {MOST_FPS}, got {fps:g}")
+    if full_suffix(path) == ".mp4":
+        require("av")
     return check_output(path, overwrite)
 
 
@@ -133,7 +136,7 @@ class _Mp4:
     """H.264, or MPEG-4 part 2 where x264 is missing; one thread, so that equal frames give equal bytes."""
 
     def __init__(self, path: Path, fps: float, height: int, width: int) -> None:
-        import av
+        av = require("av")
 
         self.shape = (height + height % 2, width + width % 2)
         self._pad = ((0, height % 2), (0, width % 2), (0, 0))
@@ -148,7 +151,7 @@ class _Mp4:
         self._stream.pix_fmt = "yuv420p"
 
     def add(self, frame: np.ndarray) -> None:
-        import av
+        av = require("av")
 
         even = np.pad(frame, self._pad, mode="edge")
         self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))

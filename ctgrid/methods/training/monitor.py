@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
 from ctgrid.methods.training.config import Monitor
 
@@ -36,6 +37,7 @@ class Journal:
         self.writer: Any = None
         self.service: Any = None
         if monitor is not None and monitor.tensorboard:
+            require("tensorboard")
             from torch.utils.tensorboard.writer import SummaryWriter
 
             self.writer = SummaryWriter(str(out / TENSORBOARD), purge_step=first + 1)

@@ -12,6 +12,7 @@ from typing import Any
 from ctgrid.base.devices import choose_device
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.record import peak_memory_mib
 from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.methods.training.empty import empty_task
@@ -86,7 +87,7 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
     if device.type == "cuda" or flops_per_second is not None:
         memory["runtime"] = CUDA_CONTEXT_GB
     else:
-        import accelerate  # noqa: F401  # what a run has in memory besides its tensors
+        require("accelerate")  # what a run has in memory besides its tensors
 
         memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9
     seconds, basis = None, f"{flops_per_second or 0:.3g} operations per second, as given"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ctgrid.base.devices import choose_device
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output, check_apart
 from ctgrid.base.precision import recipe_dtype
 from ctgrid.base.progress import Progress, silent, unheard
@@ -124,6 +125,8 @@ def train(
     recipe = load_config(config, kind, changes)
     if max_steps is not None and max_steps > recipe.optimisation.steps:
         recipe = load_config(config, kind, {**changes, "optimisation.steps": max_steps})
+    for package in ("accelerate", "tensorboard") if recipe.monitor.tensorboard else ("accelerate",):
+        require(package)
     out = Path(out)
     recipe = settled(recipe, choose_device(), out if resume else None)
     selection = Selection(Path(data), recipe.exclude, split, fraction, metadata=tuple(Path(p) for p in metadata))

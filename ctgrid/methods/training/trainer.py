@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ctgrid.base.devices import check_compiler, choose_device
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.methods.training.average import Average
 from ctgrid.methods.training.batches import Batches
 from ctgrid.methods.training.checkpoints import Checkpoints
@@ -48,6 +49,7 @@ class Trainer:
             out: the run's folder; must exist.
             start: puts weights into the fresh network, before anything is averaged.
         """
+        require("accelerate")
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
         from accelerate.utils import set_seed

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.training.config import TrainConfig
@@ -53,6 +54,7 @@ def run_ablation(
     recipes = {variant.name: ablation.recipe(variant, overrides) for variant in ablation.variants}
     check_alike(ablation, recipes)
     first = next(iter(recipes.values()))
+    require("accelerate")
     volumes = read_volumes(data, first, split, progress)
     bench = Bench.open(ablation, first, volumes, out, max_steps, progress)
     rows = read_rows(out) if resume else []

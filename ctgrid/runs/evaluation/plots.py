@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
 from ctgrid.runs.evaluation.keep import Kept, case_folder, kept_cases
 from ctgrid.scan.windows import CHEST_WINDOW_HU, FULL_WINDOW_HU
@@ -32,6 +33,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure that needs no display."""
+    require("matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, reason_of
 
 PATIENCE = timedelta(days=30)
 """How long a process that is done waits for the others, whose volumes may be many more."""
@@ -66,13 +66,21 @@ class Ranks:
         return f"cuda:{self.local % found}" if found else name
 
     def connect(self) -> None:
-        """Meet the other processes; to be called before long work, so that a launch that cannot work ends early."""
+        """Meet the other processes; to be called before long work, so that a launch that cannot work ends early.
+
+        Raises:
+            CtgridError: where the environment does not say how.
+        """
         if self.count == 1:
             return
-        from accelerate import PartialState
+        from torch import distributed
 
         # words between processes, never tensors: gloo, on any machine
-        _patiently(lambda: PartialState(cpu=True, timeout=PATIENCE))
+        try:
+            _patiently(lambda: distributed.init_process_group("gloo", timeout=PATIENCE))
+        except ValueError as error:
+            line = f"cannot meet the other processes ({reason_of(error)}); start them with torchrun"
+            raise CtgridError(line) from error
 
     def gather(self, value: dict[str, Any]) -> list[dict[str, Any]]:
         """Wait for all processes and return what each hands in, in their order.

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
 from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
@@ -207,8 +208,6 @@ def _fitting(latents: StoredLatents, keep: str) -> State:
 
 def _write(store: Path, latents: StoredLatents, codec: Codec, keep: str, compute: torch.dtype) -> None:
     """Encode and write the latents of one volume, complete or not at all."""
-    import zarr
-
     from ctgrid.data.store.write import workspace, write_shard
 
     source = Shard.open(latents.volume.folder / latents.of).digest()
@@ -223,7 +222,7 @@ def _write(store: Path, latents: StoredLatents, codec: Codec, keep: str, compute
     target = latents.folder
     try:
         with workspace(store) as folder:
-            group = zarr.create_group(folder / "new", zarr_format=3, attributes=attributes)
+            group = require("zarr").create_group(folder / "new", zarr_format=3, attributes=attributes)
             for name, array in (("mean", mean), ("log_variance", log_variance)):
                 # no latent is NaN, so that no slice is left out of its shard
                 write_shard(group, name, array, fill_value=float("nan"), dimension_names=("z", "channel", "y", "x"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.extras import require
 from ctgrid.base.progress import Progress, silent
 from ctgrid.runs.evaluation.fidelity.detectors import Detector, detectors_folder
 from ctgrid.runs.evaluation.fidelity.distances import distance_rows
@@ -150,6 +151,8 @@ def evaluate_volumes(
     sets, left_out = plan.feature_sets()
     if train is None and MEMORISATION in plan.measures:
         raise CtgridError("memorisation is judged against the volumes that were trained on: name them with --train")
+    if train is not None and plan.wants(MEMORISATION):
+        require("matplotlib")
     cache, protocol = FeatureCache(plan.cache), plan.loaded.protocol
     with phase("list"):
         table = MetadataTable.read_all(plan.metadata)
