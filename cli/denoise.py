@@ -16,7 +16,7 @@ from .output import cost, finish, warn
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ctgrid.runs.denoising.jobs import Plan
+    from ctgrid.runs.denoising.jobs import DenoisingPlan
 
 
 @with_options
@@ -75,7 +75,7 @@ def _volumes(ctx: typer.Context, sources: list[Path], out: Path | None, request:
 
     total, number = 0, 0
 
-    def told(plan: Plan) -> None:
+    def told(plan: DenoisingPlan) -> None:
         nonlocal total
         total = len(plan.jobs)
         if plan.earlier and not as_json:

@@ -18,7 +18,7 @@ from .output import cost, wrote
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ctgrid.runs.evaluation.fidelity.evaluate import Plan
+    from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
 
 MOST_ROWS = 40
 """Of a table that is printed; table.md has all."""
@@ -150,7 +150,7 @@ def make_plan(
     device: str,
     batch_size: int | None,
     no_cache: bool,
-) -> Plan:
+) -> FidelityPlan:
     """Turn options into a plan.
 
     Raises:
@@ -158,7 +158,7 @@ def make_plan(
         typer.BadParameter: where an option cannot be read, or asks for what there is not.
     """
     from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
-    from ctgrid.runs.evaluation.fidelity.evaluate import Plan
+    from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
     from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
     from ctgrid.runs.evaluation.fidelity.statistics import cache_folder
 
@@ -166,7 +166,7 @@ def make_plan(
         raise CtgridError(f"{detectors} is not a folder; --detectors names the folder of the TorchScript files")
     loaded = load_protocol(protocol)
     try:
-        return Plan(
+        return FidelityPlan(
             loaded=loaded,
             frames=parse_frames(frames),
             real_frame=real_frame,
@@ -200,7 +200,7 @@ def parse_frames(text: str | None) -> tuple[int, ...]:
     return lengths
 
 
-def settings_of(plan: Plan, real: Path, fake: Path, train: Path | None) -> dict[str, Any]:
+def settings_of(plan: FidelityPlan, real: Path, fake: Path, train: Path | None) -> dict[str, Any]:
     """Return what the run record says was asked for."""
     return {
         "real": real,

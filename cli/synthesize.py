@@ -140,7 +140,7 @@ def command(
         from ctgrid.base.lean import import_diffusers
 
         import_diffusers()
-        from ctgrid.base.manifest import Manifest
+        from ctgrid.base.journal import Journal
         from ctgrid.runs.synthesis.ranks import Ranks
         from ctgrid.runs.synthesis.series import Series, Target
 
@@ -164,7 +164,7 @@ def command(
     targets = [Target(i, seed + i, path, picture_path(path) if picture else None) for i, path in enumerate(paths)]
     series = Series(
         [target for target in targets if ranks.mine(target.number)],
-        Manifest(folder / "manifest.jsonl") if many else None,
+        Journal(folder / "manifest.jsonl") if many else None,
         overwrite,
     )
     series.check()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import Full, Queue
 from types import TracebackType
 
-Job = Callable[[], None]
+Errand = Callable[[], None]
 _PATIENCE_S = 10.0
 
 
@@ -20,11 +20,11 @@ class Background:
 
     def __init__(self, depth: int = 4) -> None:
         """Keep at most ``depth`` jobs waiting."""
-        self._jobs: Queue[Job | None] = Queue(depth)
+        self._jobs: Queue[Errand | None] = Queue(depth)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="ctgrid-writer", daemon=True)
 
-    def put(self, job: Job) -> None:
+    def put(self, job: Errand) -> None:
         """Hand a job over; wait where too many are waiting already.
 
         Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.metrics.numbers import as_float64
 
-Window = Literal["uniform", "gaussian"]
+SsimWindow = Literal["uniform", "gaussian"]
 
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five scales of MS-SSIM (Wang et al. 2003), from fine to coarse."""
@@ -39,7 +39,7 @@ def psnr(a: np.ndarray, b: np.ndarray, data_range: float) -> float:
     return float("inf") if error == 0 else float(10 * np.log10(data_range**2 / error))
 
 
-def ssim(a: np.ndarray, b: np.ndarray, data_range: float, window: Window = "uniform") -> float:
+def ssim(a: np.ndarray, b: np.ndarray, data_range: float, window: SsimWindow = "uniform") -> float:
     """Return the structural similarity (Wang et al. 2004), slices averaged.
 
     Black must be 0 for the comparison of means to be what its authors meant: give HU plus 1000 for a window that
@@ -57,8 +57,8 @@ def ssim(a: np.ndarray, b: np.ndarray, data_range: float, window: Window = "unif
     from skimage.metrics import structural_similarity
 
     a, b = _checked(a, b, data_range)
-    if window not in get_args(Window):
-        raise CtgridError(f"window must be one of {', '.join(get_args(Window))}, got {window!r}")
+    if window not in get_args(SsimWindow):
+        raise CtgridError(f"window must be one of {', '.join(get_args(SsimWindow))}, got {window!r}")
     gaussian = {"gaussian_weights": True, "sigma": MS_SIGMA, "use_sample_covariance": False}
     settings = gaussian if window == "gaussian" else {}
     side = 2 * MS_REACH + 1 if window == "gaussian" else 7

@@ -10,7 +10,7 @@ from ctgrid.scan.hu.modes import HuMode
 
 Hu = Annotated[HuMode, Setting("How stored values become HU; auto decides by evidence.")]
 Metadata = Annotated[tuple[Path, ...], Setting("Table with VolumeName, RescaleSlope, ...; repeatable.", metavar="CSV")]
-Series = Annotated[
+SeriesUid = Annotated[
     str | None,
     Setting("DICOM series: number in ctgrid info, UID or its ending; else the largest.", metavar="N|UID"),
 ]

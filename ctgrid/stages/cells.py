@@ -20,7 +20,7 @@ from ctgrid.stages.diffusion.schedule import LINEAR, Spacing
 from ctgrid.stages.models.bundle import Bundle
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.stacked import on_grids
-from ctgrid.stages.schedules import HELPER, Plan, Window
+from ctgrid.stages.schedules import HELPER, PlannedGrid, SamplingPlan
 from ctgrid.stages.slice_noise import slice_noise
 
 COARSE, REFINE = 1, 2
@@ -54,7 +54,7 @@ def z_of(position: Tensor, slices: int, reach: int) -> Tensor:
 
 def sample_cells(
     bundle: Bundle,
-    plan: Plan,
+    plan: SamplingPlan,
     slices: int,
     *,
     seeds: Sequence[int],
@@ -127,7 +127,7 @@ def sample_cells(
     return cells[:, :slices], spent
 
 
-def _known(bundle: Bundle, windows: list[Window], cells: list[Tensor]) -> Known | None:
+def _known(bundle: Bundle, windows: list[PlannedGrid], cells: list[Tensor]) -> Known | None:
     """Return the cells that earlier passes made, for each window those of its volume; None where there are none."""
     mask = torch.from_numpy(np.stack([window.known for window in windows]))
     if not mask.any():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,7 @@ HELPER = -1
 
 
 @dataclass(frozen=True)
-class Window:
+class PlannedGrid:
     """One grid of a plan.
 
     Attributes:
@@ -32,10 +33,34 @@ class Window:
     known: np.ndarray
 
 
-Plan = list[list[Window]]
+SamplingPlan = list[list[PlannedGrid]]
+
+Order = Literal["hierarchical", "autoregressive"]
 
 
-def hierarchical(slices: int, k: int = 4) -> Plan:
+def plan_grids(
+    order: Order, slices: int, k: int = 4, *, control_rows: int = 1, interpolate: bool = False, mend: bool = True
+) -> SamplingPlan:
+    """Plan the grids of a volume: what synthesis samples, and what ablations and measures look at.
+
+    Args:
+        order: ``hierarchical`` makes keyframes, fills the gaps and mends; ``autoregressive`` extends grid by grid.
+        slices: N, slices to make.
+        k: cells along a grid's side.
+        control_rows: see :func:`autoregressive`.
+        interpolate: likewise.
+        mend: sample slices around the joints of ``hierarchical`` anew, see :func:`mending`. What measures how well
+            grids join goes without: mended joints would hide what differs.
+
+    Raises:
+        CtgridError: for less than one slice, or control rows that do not fit K.
+    """
+    if order == "hierarchical":
+        return [*hierarchical(slices, k), *(mending(slices, k) if mend else [])]
+    return autoregressive(slices, k, control_rows, interpolate)
+
+
+def hierarchical(slices: int, k: int = 4) -> SamplingPlan:
     """Plan keyframes over the whole volume first, then every gap between them (DESIGN §4).
 
     Each level holds at most K² - 1 slices between two of the level above, so that one grid fills a gap:
@@ -64,12 +89,13 @@ def hierarchical(slices: int, k: int = 4) -> Plan:
             inside = slice(first, first + cells)
             place = np.arange(first, first + cells)
             wanted = made[inside] | ((place > start) & (place < end))
-            windows.append(Window(below[inside].astype(float), np.where(wanted, below[inside], HELPER), made[inside]))
+            target = np.where(wanted, below[inside], HELPER)
+            windows.append(PlannedGrid(below[inside].astype(float), target, made[inside]))
         plan.append(windows)
     return [windows for windows in plan if windows]
 
 
-def mending(slices: int, k: int = 4) -> Plan:
+def mending(slices: int, k: int = 4) -> SamplingPlan:
     """Plan two more passes that sample slices around keyframes anew, then around the middles of the gaps.
 
     Keyframes are made without their neighbours, and gaps without each other: what lies beside a keyframe differs
@@ -92,16 +118,16 @@ def mending(slices: int, k: int = 4) -> Plan:
     if reach < 1:
         return []
 
-    def around(centre: int) -> Window:
+    def around(centre: int) -> PlannedGrid:
         first = min(max(centre - cells // 2, 0), slices - cells)
         number = np.arange(first, first + cells)
-        return Window(number.astype(float), number, np.abs(number - centre) > reach)
+        return PlannedGrid(number.astype(float), number, np.abs(number - centre) > reach)
 
     middles = (keyframes[1:] + keyframes[:-1]) // 2
     return [[around(int(centre)) for centre in centres] for centres in (keyframes, middles)]
 
 
-def autoregressive(slices: int, k: int = 4, control_rows: int = 1, interpolate: bool = False) -> Plan:
+def autoregressive(slices: int, k: int = 4, control_rows: int = 1, interpolate: bool = False) -> SamplingPlan:
     """Plan one grid after another, each beginning with the last rows of the one before (Algorithm 1).
 
     n passes after the first give K² + n K (K - r) slices; those beyond ``slices`` are left out. With
@@ -124,17 +150,17 @@ def autoregressive(slices: int, k: int = 4, control_rows: int = 1, interpolate: 
     apart = k - 1 if interpolate else 1  # rows from one made row to the next
     rows = max(1, -(-(slices - k) // (k * apart)) + 1)  # made rows that the slices ask for
     wanted = slices if not interpolate else (rows - 1) * k * apart + k  # the last fillings need a row behind them
-    plan: Plan = []
+    plan: SamplingPlan = []
     first = 0
     while not plan or first + control_rows < rows:
         number = np.add.outer((first + np.arange(k)) * k * apart, np.arange(k)).ravel()
         known = np.arange(k * k) < (k * control_rows if first else 0)
-        plan.append([Window(number.astype(float), np.where(number < wanted, number, HELPER), known)])
+        plan.append([PlannedGrid(number.astype(float), np.where(number < wanted, number, HELPER), known)])
         first += k - control_rows
     if interpolate and k > 2:
         number = np.arange(k * k)
         ends = (number < k) | (number >= k * k - k)
-        plan.append([Window(n.astype(float), n, ends) for n in (number + i * k * apart for i in range(rows - 1))])
+        plan.append([PlannedGrid(n.astype(float), n, ends) for n in (number + i * k * apart for i in range(rows - 1))])
     return [windows for windows in plan if windows]
 
 
@@ -148,7 +174,7 @@ def _levels(slices: int, cells: int) -> list[np.ndarray]:
     return levels
 
 
-def _opening(numbers: np.ndarray, cells: int) -> Window:
+def _opening(numbers: np.ndarray, cells: int) -> PlannedGrid:
     """Return the first grid: all its slices at once, with helper cells between them where they are too few."""
     position = numbers.astype(float)
     if len(position) == 1:
@@ -157,7 +183,7 @@ def _opening(numbers: np.ndarray, cells: int) -> Window:
         gap = int(np.argmax(np.diff(position)))
         position = np.insert(position, gap + 1, (position[gap] + position[gap + 1]) / 2)
     target = np.where(np.isin(position, numbers), position, HELPER).astype(int)
-    return Window(position, target, np.zeros(cells, dtype=bool))
+    return PlannedGrid(position, target, np.zeros(cells, dtype=bool))
 
 
 def _check(slices: int) -> None:

@@ -18,9 +18,9 @@ for sampler in SAMPLERS.values():
 """
 
 DENOISING = """
-from ctgrid.runs.denoising.bench import Bench
+from ctgrid.runs.denoising.bench import CaseBench
 from ctgrid.runs.denoising.settings import Request
-bench = Bench(Request())
+bench = CaseBench(Request())
 bench.identity, bench.method
 """
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.stages.schedules import HELPER, Plan, autoregressive, hierarchical, mending
+from ctgrid.methods.synthesis.settings import Settings
+from ctgrid.runs.ablation.spec import Sampling
+from ctgrid.stages.schedules import HELPER, SamplingPlan, autoregressive, hierarchical, mending, plan_grids
 
 SLICES = [1, 2, 3, 5, 15, 16, 17, 50, 128, 201, 226, 227, 256, 1024]
 
 
-def check(plan: Plan, slices: int, k: int, beyond: bool = False) -> None:
+def check(plan: SamplingPlan, slices: int, k: int, beyond: bool = False) -> None:
     """Assert what every plan promises; ``beyond`` allows slices behind the last, made to fill in before them."""
     made: set[int] = set()
     for windows in plan:
@@ -49,6 +51,22 @@ def test_hierarchical_makes_every_slice_once(slices: int, k: int) -> None:
         unknown = np.flatnonzero((window.target != HELPER) & ~window.known)
         assert window.known[unknown[0] - 1] and window.known[unknown[-1] + 1]
         assert (np.diff(unknown) == 1).all()
+
+
+def described(plan: SamplingPlan) -> list[list[tuple[list[float], list[int], list[bool]]]]:
+    """Return a plan as lists, which compare."""
+    return [[(g.position.tolist(), g.target.tolist(), g.known.tolist()) for g in grids] for grids in plan]
+
+
+@pytest.mark.parametrize("slices", [1, 20, 201])
+def test_synthesis_and_ablation_plan_alike_but_for_the_mending(slices: int) -> None:
+    """Both orders; what compares joints leaves them as they are."""
+    made = described(plan_grids("hierarchical", slices))
+    bare = described(Sampling(schedule="hierarchical").plan(slices, 4))
+    assert made == described(Settings(slices=slices, schedule="hierarchical").plan(4))
+    assert bare == described(hierarchical(slices)) and made == bare + described(mending(slices))
+    rolling = Settings(slices=slices, schedule="autoregressive", control_rows=2)
+    assert described(rolling.plan(4)) == described(Sampling(control_rows=2).plan(slices, 4))
 
 
 def test_hierarchical_needs_two_passes_for_a_chest() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.record import version_of
-from ctgrid.data.store.one import Job, prepare_case
+from ctgrid.data.store.one import StoreJob, prepare_case
 from ctgrid.data.store.report import Row
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ _CONFIG = {
 
 
 def run_jobs(
-    jobs: Iterable[Job],
+    jobs: Iterable[StoreJob],
     workers: int = 1,
     scheduler: str | None = None,
-    work: Callable[[Job], Row] = prepare_case,
+    work: Callable[[StoreJob], Row] = prepare_case,
 ) -> Generator[Row, None, None]:
     """Yield the row of each job as it is finished; closing the iterator early drops what is not.
 
@@ -71,9 +71,9 @@ def run_jobs(
         yield from _pump(client, chain(first, jobs), work)
 
 
-def _pump(client: Client, jobs: Iterator[Job], work: Callable[[Job], Row]) -> Iterator[Row]:
+def _pump(client: Client, jobs: Iterator[StoreJob], work: Callable[[StoreJob], Row]) -> Iterator[Row]:
     """Keep a few jobs for each thread in flight, whatever the number of jobs."""
-    running: dict[str, tuple[Job, Future]] = {}
+    running: dict[str, tuple[StoreJob, Future]] = {}
     finished = require("distributed").as_completed(loop=client.loop, raise_errors=False)
 
     def submit(count: int) -> None:
@@ -103,7 +103,7 @@ def _window(client: Client) -> int:
     return max(_LEAST_WINDOW, _PER_THREAD * threads)
 
 
-def _row_of(future: Future, job: Job) -> Row:
+def _row_of(future: Future, job: StoreJob) -> Row:
     """Return a job's row; where its worker died too often, that is the reason.
 
     Raises:

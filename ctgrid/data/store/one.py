@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class StoreJob:
     """All that a worker needs to know about one scan.
 
     Attributes:
@@ -44,7 +44,7 @@ class Job:
     threads: int | None = None
 
 
-def prepare_case(job: Job) -> Row:
+def prepare_case(job: StoreJob) -> Row:
     """Prepare a scan and say what became of it.
 
     Args:
@@ -78,7 +78,7 @@ def prepare_case(job: Job) -> Row:
     return row
 
 
-def _prepare(job: Job) -> Row:
+def _prepare(job: StoreJob) -> Row:
     """Return what the report shall say beyond name and input."""
     path, name = job.case.path, job.case.name
     there = Store(job.store, job.settings)

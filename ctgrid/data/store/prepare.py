@@ -15,7 +15,7 @@ from ctgrid.base.files import check_apart
 from ctgrid.base.locks import held
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.cluster import run_jobs
-from ctgrid.data.store.one import Job
+from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.report import Report, Row, read_report, report_path
 from ctgrid.data.store.store import Store, StoreSettings, is_store
 from ctgrid.data.store.write import remove_stale
@@ -91,7 +91,7 @@ def prepare(
             note(row)
         workers = min(workers, len(plan.open)) or 1
         threads = None if workers == 1 and scheduler is None else 1
-        jobs = (Job(case, out, settings, _row_for(case, table), overwrite, threads) for case in plan.open)
+        jobs = (StoreJob(case, out, settings, _row_for(case, table), overwrite, threads) for case in plan.open)
         with Report(report_path(out), plan.kept) as report:
             if plan.open:
                 with closing(run_jobs(jobs, workers, scheduler)) as results:

@@ -10,7 +10,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.stages.diffusion.samplers import find_sampler
 from ctgrid.stages.diffusion.schedule import Spacing
 from ctgrid.stages.models.bundle import Bundle
-from ctgrid.stages.schedules import Plan, autoregressive, hierarchical, mending
+from ctgrid.stages.schedules import SamplingPlan, plan_grids
 
 SAMPLER = "dpm++"
 STEPS = 20
@@ -166,7 +166,7 @@ class Settings:
         """Likewise for a slice in stage 2."""
         return {"steps": self.refine_steps, "sampler": self.refine_sampler, "spacing": self.refine_spacing}
 
-    def plan(self, k: int) -> Plan:
+    def plan(self, k: int) -> SamplingPlan:
         """Return the grids to sample, of resolved settings.
 
         Args:
@@ -175,9 +175,9 @@ class Settings:
         Raises:
             CtgridError: for control rows outside 1 ... K-1.
         """
-        if self.schedule == "hierarchical":
-            return [*hierarchical(self.slices, k), *mending(self.slices, k)]
-        return autoregressive(self.slices, k, self.control_rows or CONTROL_ROWS, self.interpolate)
+        assert self.schedule != "auto", "settings are resolved before anything is made"
+        rows = self.control_rows or CONTROL_ROWS
+        return plan_grids(self.schedule, self.slices, k, control_rows=rows, interpolate=self.interpolate)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values, infinity as a word."""

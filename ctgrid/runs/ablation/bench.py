@@ -34,7 +34,7 @@ SAMPLE_SEEDS = 1000
 
 
 @dataclass(frozen=True)
-class Bench:
+class VariantBench:
     """All that the variants of an ablation share.
 
     Attributes:
@@ -68,7 +68,7 @@ class Bench:
         out: Path,
         max_steps: int | None,
         progress: Progress,
-    ) -> Bench:
+    ) -> VariantBench:
         """Make the folders, and show the real volumes as samples are shown."""
         from ctgrid.runs.evaluation.fidelity.features import EmbeddedFeatures
 

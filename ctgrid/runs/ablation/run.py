@@ -11,7 +11,7 @@ from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.training.config import TrainConfig
-from ctgrid.runs.ablation.bench import Bench
+from ctgrid.runs.ablation.bench import VariantBench
 from ctgrid.runs.ablation.data import read_volumes
 from ctgrid.runs.ablation.spec import Ablation, grid_of, load_ablation
 
@@ -56,7 +56,7 @@ def run_ablation(
     first = next(iter(recipes.values()))
     require("accelerate")
     volumes = read_volumes(data, first, split, progress)
-    bench = Bench.open(ablation, first, volumes, out, max_steps, progress)
+    bench = VariantBench.open(ablation, first, volumes, out, max_steps, progress)
     rows = read_rows(out) if resume else []
     done: list[dict[str, Any]] = []
     for seed in range(ablation.seeds if seeds is None else seeds):

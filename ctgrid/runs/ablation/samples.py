@@ -18,7 +18,7 @@ from ctgrid.stages.cells import decode_cells, encode_cells, sample_cells
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.latents.ahead import coarse_volumes
 from ctgrid.stages.models.bundle import Bundle, StageFacts, load_stage
-from ctgrid.stages.schedules import HELPER, Plan
+from ctgrid.stages.schedules import HELPER, SamplingPlan
 from ctgrid.stages.weights.own import moved
 
 DECODED = 16
@@ -91,7 +91,7 @@ def through_codec(bundle: Bundle, volumes: Sequence[VolumeSlices], side_px: int)
     return np.stack(passed)
 
 
-def joints(plan: Plan, slices: int) -> list[int]:
+def joints(plan: SamplingPlan, slices: int) -> list[int]:
     """Return the steps between slices that different grids made; step i lies between slices i and i + 1."""
     maker = np.zeros(slices, dtype=int)
     for number, window in enumerate(window for windows in plan for window in windows):

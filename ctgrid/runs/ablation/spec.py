@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.training.config import GridRecipe, TrainConfig, load_config
-from ctgrid.stages.schedules import Plan, autoregressive, hierarchical
+from ctgrid.stages.schedules import Order, SamplingPlan, plan_grids
 
 
 class _Frozen(BaseModel):
@@ -21,21 +21,19 @@ class _Frozen(BaseModel):
 class Sampling(_Frozen):
     """How coarse volumes are sampled from stage 1."""
 
-    schedule: Literal["autoregressive", "hierarchical"] = "autoregressive"
+    schedule: Order = "autoregressive"
     control_rows: int | None = Field(None, gt=0, description="rows carried over; None takes half of a grid")
     steps: int = Field(12, gt=0, description="network calls per grid, DPM-Solver++")
     samples: int = Field(6, gt=0, description="volumes per seed")
     batch_size: int = Field(8, gt=0, description="grids at once")
 
-    def plan(self, slices: int, k: int) -> Plan:
+    def plan(self, slices: int, k: int) -> SamplingPlan:
         """Return the grids of a volume, pass by pass.
 
         Raises:
             CtgridError: for control rows that do not fit K.
         """
-        if self.schedule == "hierarchical":
-            return hierarchical(slices, k)
-        return autoregressive(slices, k, self.control_rows or k // 2)
+        return plan_grids(self.schedule, slices, k, control_rows=self.control_rows or k // 2, mend=False)
 
 
 class Measuring(_Frozen):

@@ -24,7 +24,7 @@ Entry = dict[str, Any]
 DONE, FAILED, KEPT = "done", "failed", "kept"
 
 
-class Bench:
+class CaseBench:
     """A method that is loaded when the first good case asks for it, once."""
 
     def __init__(self, request: Request) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import check_folder
-from ctgrid.base.manifest import Manifest
+from ctgrid.base.journal import Journal
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint, plain
-from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, Bench, Entry
-from ctgrid.runs.denoising.jobs import JOURNAL, Job, Plan, check_job, template_of
+from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, CaseBench, Entry
+from ctgrid.runs.denoising.jobs import JOURNAL, DenoisingPlan, Job, check_job, template_of
 from ctgrid.runs.denoising.settings import Request
 from ctgrid.runs.report.picture import save_comparison
 from ctgrid.scan.noise import estimate_noise_per_slice, summary_of
@@ -24,10 +24,10 @@ from ctgrid.scan.volume import Volume, fitting_dtype
 
 
 def denoise_cases(
-    plan: Plan,
+    plan: DenoisingPlan,
     request: Request,
     *,
-    bench: Bench | None = None,
+    bench: CaseBench | None = None,
     on_case: Callable[[Entry], None] = lambda entry: None,
     progress: Progress = silent,
 ) -> list[Entry]:
@@ -47,11 +47,11 @@ def denoise_cases(
         CtgridError: before any work where outputs are in the way; where every case failed; with ``strict``, or for a
             single case, where one failed.
     """
-    bench = bench or Bench(request)
-    journals = {folder: Manifest(folder / JOURNAL) for folder in plan.folders} if plan.many else {}
+    bench = bench or CaseBench(request)
+    journals = {folder: Journal(folder / JOURNAL) for folder in plan.folders} if plan.many else {}
     kept = _check_outputs(plan, bench, journals)
     entries: list[Entry] = []
-    waiting: list[tuple[Manifest, Entry]] = []  # failures before anything succeeded leave nothing behind
+    waiting: list[tuple[Journal, Entry]] = []  # failures before anything succeeded leave nothing behind
     for number, job in enumerate(plan.jobs):
         entry = kept.get(job.out)
         if entry is None:
@@ -75,7 +75,7 @@ def denoise_cases(
     return entries
 
 
-def _check_outputs(plan: Plan, bench: Bench, journals: Mapping[Path, Manifest]) -> dict[Path, Entry]:
+def _check_outputs(plan: DenoisingPlan, bench: CaseBench, journals: Mapping[Path, Journal]) -> dict[Path, Entry]:
     """Return the entries of results that are kept; refuse what is in the way."""
     request = bench.request
     kept: dict[Path, Entry] = {}
@@ -101,7 +101,7 @@ def _check_outputs(plan: Plan, bench: Bench, journals: Mapping[Path, Manifest]) 
     return kept
 
 
-def _is_done(job: Job, entry: Entry, bench: Bench) -> bool:
+def _is_done(job: Job, entry: Entry, bench: CaseBench) -> bool:
     """Tell whether an entry is of this input and these settings, and its outputs are there, whole."""
     if entry.get("status") != DONE or entry.get("request") != plain(bench.identity):
         return False
@@ -116,7 +116,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(name) == other.get(name) for name in ("bytes", "sha256"))
 
 
-def _tried(job: Job, bench: Bench, plan: Plan, progress: Progress) -> Entry:
+def _tried(job: Job, bench: CaseBench, plan: DenoisingPlan, progress: Progress) -> Entry:
     """Denoise one of several cases; return its entry, also where that failed."""
     started = time.perf_counter()
     try:
@@ -136,7 +136,7 @@ def _tried(job: Job, bench: Bench, plan: Plan, progress: Progress) -> Entry:
         }
 
 
-def denoise_case(job: Job, bench: Bench, *, many: bool = False, progress: Progress = silent) -> Entry:
+def denoise_case(job: Job, bench: CaseBench, *, many: bool = False, progress: Progress = silent) -> Entry:
     """Denoise one case and write all that is wanted of it, the volume last.
 
     Args:

@@ -43,7 +43,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DenoisingPlan:
     """All cases of one call.
 
     Attributes:
@@ -65,7 +65,7 @@ class Plan:
 
 def plan_jobs(
     inputs: Sequence[Path], out: Path | None = None, *, residual: Path | None = None, picture: bool = True
-) -> Plan:
+) -> DenoisingPlan:
     """Decide what goes where.
 
     A name with a volume's suffix takes one scan. Any other name is a folder: of one DICOM series where one is given
@@ -141,7 +141,7 @@ def _by_input(inputs: Sequence[Path], cases: Sequence[Case]) -> list[tuple[Path,
     return groups
 
 
-def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | None, picture: bool) -> Plan:
+def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | None, picture: bool) -> DenoisingPlan:
     """Return the plan of several inputs, the results of each beside it."""
     _check_residual_folder(residual)
     jobs: list[Job] = []
@@ -150,10 +150,10 @@ def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | Non
     if residual is not None:
         rests = {case.path: _residual(case, residual) for case in named(c for _, cases in groups for c in cases)}
         jobs = [replace(job, residual=rests[job.source]) for job in jobs]
-    return Plan(jobs, many=True)
+    return DenoisingPlan(jobs, many=True)
 
 
-def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> Plan:
+def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> DenoisingPlan:
     """Return the plan of scans that go into one file or folder."""
     suffix = full_suffix(out)
     is_file = suffix in writable() and not out.is_dir()
@@ -168,7 +168,8 @@ def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture:
     if is_file or one_series:
         if residual is not None and full_suffix(residual) not in writable():
             raise CtgridError(f"cannot write {residual}: a residual must end in {' or '.join(writable())}")
-        return Plan([Job(cases[0].path, out, residual, out.with_name(stem_of(out) + PICTURE) if picture else None)])
+        picture_path = out.with_name(stem_of(out) + PICTURE) if picture else None
+        return DenoisingPlan([Job(cases[0].path, out, residual, picture_path)])
     _check_residual_folder(residual)
     jobs = [
         Job(
@@ -179,7 +180,7 @@ def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture:
         )
         for case in named(cases)
     ]
-    return Plan(jobs, many=True)
+    return DenoisingPlan(jobs, many=True)
 
 
 def _check_residual_folder(residual: Path | None) -> None:

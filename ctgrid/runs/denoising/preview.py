@@ -10,11 +10,11 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint
 from ctgrid.methods.denoising.methods import find_method
 from ctgrid.methods.denoising.result import noise_of
-from ctgrid.runs.denoising.bench import DONE, Bench, Entry
+from ctgrid.runs.denoising.bench import DONE, CaseBench, Entry
 from ctgrid.runs.report.picture import save_comparison, shown_slices
 
 
-def preview(source: Path, path: Path, bench: Bench, progress: Progress = silent) -> Entry:
+def preview(source: Path, path: Path, bench: CaseBench, progress: Progress = silent) -> Entry:
     """Denoise a few axial slices of a scan and draw them before and after; nothing else is written.
 
     Args:

@@ -11,9 +11,9 @@ from ctgrid.base.files import check_apart, check_output, check_suffix
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.settings import gather, recorded_settings, spelled_out
-from ctgrid.runs.denoising.bench import Bench, Entry
+from ctgrid.runs.denoising.bench import CaseBench, Entry
 from ctgrid.runs.denoising.cases import denoise_cases
-from ctgrid.runs.denoising.jobs import Plan, plan_jobs
+from ctgrid.runs.denoising.jobs import DenoisingPlan, plan_jobs
 from ctgrid.runs.denoising.preview import preview
 from ctgrid.runs.denoising.settings import Request
 
@@ -27,7 +27,7 @@ def denoise_scans(
     request: Request | None = None,
     *,
     argv: Sequence[str] = (),
-    on_plan: Callable[[Plan], None] = lambda plan: None,
+    on_plan: Callable[[DenoisingPlan], None] = lambda plan: None,
     on_case: Callable[[Entry], None] = lambda entry: None,
     progress: Progress = silent,
     **changes: Any,
@@ -50,7 +50,7 @@ def denoise_scans(
     Raises:
         CtgridError: as :func:`ctgrid.runs.denoising.cases.denoise_cases`.
     """
-    bench = Bench(gather(Request, changes, request or Request()))
+    bench = CaseBench(gather(Request, changes, request or Request()))
     asked = bench.request
     record = _record(bench, argv)
     target = None if out is None else Path(out)
@@ -98,7 +98,7 @@ def preview_denoising(
         CtgridError: where the scan cannot be read, denoised or drawn.
     """
     source, path = Path(source), Path(picture)
-    bench = Bench(gather(Request, changes, request or Request()))
+    bench = CaseBench(gather(Request, changes, request or Request()))
     record = _record(bench, argv)
     check_suffix(path, (".png",), "a preview")
     check_apart(path, [source])
@@ -124,19 +124,19 @@ def _listed(sources: Paths) -> list[Path]:
     return [Path(source) for source in given]
 
 
-def _place(plan: Plan) -> Path:
+def _place(plan: DenoisingPlan) -> Path:
     """Return where the record lies: in the first folder of results that is there."""
     return next((f for f in plan.folders if f.exists()), plan.folders[0]) / "run.json"
 
 
-def _record(bench: Bench, argv: Sequence[str]) -> RunRecord:
+def _record(bench: CaseBench, argv: Sequence[str]) -> RunRecord:
     request = bench.request
     record = RunRecord("denoise", Path("run.json"), list(argv), request.settings.get("seed", 0))
     record.settings = {**recorded_settings(request), "method": request.name, "method_asked": request.method}
     return record
 
 
-def _note(record: RunRecord, entries: Sequence[Entry], bench: Bench) -> None:
+def _note(record: RunRecord, entries: Sequence[Entry], bench: CaseBench) -> None:
     """Put what was done into the run record."""
     done = [entry for entry in entries if entry["status"] == "done"]
     record.model = bench.describe()

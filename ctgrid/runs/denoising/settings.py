@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from ctgrid.base.settings import Checked, Fields, Setting
 from ctgrid.base.usual import Overwrite
 from ctgrid.methods.denoising.settings import GridDetailSettings, Loading, Strength, read_strength
-from ctgrid.scan.reading import Hu, Metadata, Series
+from ctgrid.scan.reading import Hu, Metadata, SeriesUid
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Request(Checked):
     loading: Loading = field(default_factory=Loading)
     hu: Hu = "auto"
     metadata: Metadata = ()
-    series: Series = None
+    series: SeriesUid = None
     strict: Annotated[bool, Setting("Stop at the first scan that fails.")] = False
     resume: Annotated[bool, Setting("Keep results in the folder made from the same input and settings.")] = False
     overwrite: Overwrite = False

@@ -80,7 +80,7 @@ class Evaluation:
 
 
 @dataclass
-class Bench:
+class MethodBench:
     """Methods that were loaded, each once."""
 
     loading: Loading
@@ -155,7 +155,7 @@ def evaluate_denoising(
     """
     names = check_inputs(clean, plan)
     results = Results.open(out / "results.json", overwrite)
-    bench = Bench(plan.loading)
+    bench = MethodBench(plan.loading)
     total = len(clean) * len(plan.noises) * len(plan.methods)
     done = 0
     for path, name in zip(clean, names, strict=True):
@@ -231,7 +231,7 @@ def run_cases(
     noise: Noise,
     missing: Sequence[tuple[str, str]],
     plan: Evaluation,
-    bench: Bench,
+    bench: MethodBench,
     out: Path,
     progress: Progress,
 ) -> Iterator[dict[str, Any]]:
@@ -311,7 +311,7 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
     return names
 
 
-def hash_of(plan: Evaluation, source: str, noise: Noise, method: str, bench: Bench) -> str:
+def hash_of(plan: Evaluation, source: str, noise: Noise, method: str, bench: MethodBench) -> str:
     """Return the hash of what determines a case: protocol, scan, slices, noise, method and what it was told."""
     facts: dict[str, Any] = {"protocol": PROTOCOL, "source": source, "hu": plan.hu, "slices": plan.slices}
     facts |= {"seed": plan.seed, "noise": str(noise), "method": method}

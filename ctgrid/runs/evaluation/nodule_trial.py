@@ -12,7 +12,7 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
-from ctgrid.runs.evaluation.denoising import NOISY, Bench, CleanScan, Evaluation, check_inputs, hash_of
+from ctgrid.runs.evaluation.denoising import NOISY, CleanScan, Evaluation, MethodBench, check_inputs, hash_of
 from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.nodules import Nodule, contrast_of, place_nodules, plant
@@ -83,7 +83,7 @@ def evaluate_nodules(
     """
     names = check_inputs(clean, plan)
     results = Results.open(out / "nodules.json", overwrite)
-    bench = Bench(plan.loading)
+    bench = MethodBench(plan.loading)
     total = len(clean) * len(plan.noises) * len(plan.methods)
     done = 0
     for path, name in zip(clean, names, strict=True):
@@ -107,7 +107,7 @@ def evaluate_nodules(
 
 
 def run_trials(
-    field: Field, noise: Noise, missing: Sequence[tuple[str, str]], plan: Evaluation, bench: Bench, out: Path
+    field: Field, noise: Noise, missing: Sequence[tuple[str, str]], plan: Evaluation, bench: MethodBench, out: Path
 ) -> Iterator[dict[str, Any]]:
     """Yield one row for each method that is missing, with crops kept for the pictures."""
     planted, spacing = field.volume.hu, field.volume.spacing_mm

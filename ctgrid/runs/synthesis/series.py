@@ -15,7 +15,7 @@ import numpy as np
 from ctgrid.base.background import Background
 from ctgrid.base.devices import Arrival
 from ctgrid.base.files import check_output
-from ctgrid.base.manifest import Manifest, in_the_way, is_done, unlisted
+from ctgrid.base.journal import Journal, in_the_way, is_done, unlisted
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint
 from ctgrid.methods.synthesis.settings import Settings
@@ -69,7 +69,7 @@ class Series:
     """
 
     targets: Sequence[Target]
-    manifest: Manifest | None = None
+    manifest: Journal | None = None
     overwrite: bool = False
     _entries: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ import pytest
 from ctgrid import CtgridError
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.cluster import run_jobs
-from ctgrid.data.store.one import Job
+from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.report import read_report, tally
 from ctgrid.scan.cases import Case
@@ -23,15 +23,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, small: StoreSettings) -> Callable[..., Iterator[Job]]:
+def jobs(tmp_path: Path, small: StoreSettings) -> Callable[..., Iterator[StoreJob]]:
     """Return a maker of jobs by name, for work that looks at nothing else."""
-    return lambda *names: (Job(Case(tmp_path / name, name), tmp_path, small) for name in names)
+    return lambda *names: (StoreJob(Case(tmp_path / name, name), tmp_path, small) for name in names)
 
 
-def test_one_worker_works_in_this_process_and_only_as_asked(jobs: Callable[..., Iterator[Job]]) -> None:
+def test_one_worker_works_in_this_process_and_only_as_asked(jobs: Callable[..., Iterator[StoreJob]]) -> None:
     begun: list[str] = []
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: StoreJob) -> dict[str, Any]:
         begun.append(job.case.name)
         return {"pid": os.getpid()}
 
@@ -41,7 +41,7 @@ def test_one_worker_works_in_this_process_and_only_as_asked(jobs: Callable[..., 
     assert begun == ["a"]
 
 
-def test_no_scheduler_is_said(jobs: Callable[..., Iterator[Job]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_scheduler_is_said(jobs: Callable[..., Iterator[StoreJob]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctgrid.data.store.cluster._REACH_S", 0.2)
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
         with pytest.raises(CtgridError, match="cannot reach the Dask scheduler"):
@@ -72,11 +72,11 @@ def test_a_worker_killed_midway_loses_and_doubles_nothing(
 
 @pytest.mark.slow
 def test_a_cluster_that_is_there_is_used_and_a_scan_that_kills_is_given_up(
-    scans: Callable[..., Path], tmp_path: Path, small: StoreSettings, jobs: Callable[..., Iterator[Job]]
+    scans: Callable[..., Path], tmp_path: Path, small: StoreSettings, jobs: Callable[..., Iterator[StoreJob]]
 ) -> None:
     from distributed import LocalCluster
 
-    def deadly(job: Job) -> dict[str, Any]:
+    def deadly(job: StoreJob) -> dict[str, Any]:
         import os
 
         if job.case.name == "deadly":

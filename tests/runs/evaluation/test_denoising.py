@@ -16,7 +16,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate.collection import write_stored, write_table
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.metrics import psnr, ssim
-from ctgrid.runs.evaluation.denoising import Bench, Evaluation, evaluate_denoising
+from ctgrid.runs.evaluation.denoising import Evaluation, MethodBench, evaluate_denoising
 from ctgrid.runs.evaluation.keep import kept_case
 from ctgrid.runs.evaluation.noise import Noise, clipped
 from ctgrid.scan.volume import Volume
@@ -28,13 +28,13 @@ PLAN = Evaluation(noises=(Noise("gaussian", 60.0),), methods=("noisy", "tv"), sl
 def count(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that every run of a method is noted in."""
     calls: list[str] = []
-    real = Bench.timed
+    real = MethodBench.timed
 
-    def timed(self: Bench, name: str, *rest: Any) -> Any:
+    def timed(self: MethodBench, name: str, *rest: Any) -> Any:
         calls.append(name)
         return real(self, name, *rest)
 
-    monkeypatch.setattr(Bench, "timed", timed)
+    monkeypatch.setattr(MethodBench, "timed", timed)
     return calls
 
 

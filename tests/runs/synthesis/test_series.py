@@ -18,8 +18,8 @@ from typer.testing import CliRunner, Result
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
+from ctgrid.base.journal import Journal
 from ctgrid.base.locks import lock
-from ctgrid.base.manifest import Manifest
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.runs.report.picture import contact_sheet
@@ -143,7 +143,7 @@ def test_manifest_and_resume(synthesize: Callable[..., Result], tmp_path: Path) 
     out = tmp_path / "many"
     result = synthesize("--count", 3, "--seed", 5, "--out", out)
     assert (result.exit_code, result.stderr) == (0, "")
-    entries = Manifest(out / "manifest.jsonl").entries()
+    entries = Journal(out / "manifest.jsonl").entries()
     assert [e["seed"] for e in entries.values()] == [5, 6, 7]
     for name, entry in entries.items():
         assert (entry["sha256"], entry["bytes"]) == (sha256_of(out / name), (out / name).stat().st_size)
@@ -166,7 +166,7 @@ def test_manifest_and_resume(synthesize: Callable[..., Result], tmp_path: Path) 
         ).max()
         <= 1
     )
-    assert set(Manifest(out / "manifest.jsonl").entries()) == {f"volume_000{i}.nii.gz" for i in range(4)}
+    assert set(Journal(out / "manifest.jsonl").entries()) == {f"volume_000{i}.nii.gz" for i in range(4)}
 
 
 def read_gz(data: bytes, folder: Path) -> np.ndarray:
@@ -231,7 +231,7 @@ def test_a_full_disk(suffix: str, synthesize: Callable[..., Result], tmp_path: P
 
 def test_a_disk_that_fills_up_while_listing(tmp_path: Path) -> None:
     """The list keeps whole lines only."""
-    manifest = Manifest(tmp_path / "manifest.jsonl")
+    manifest = Journal(tmp_path / "manifest.jsonl")
     manifest.append({"file": "a", "seed": 1})
     size = manifest.path.stat().st_size
     with small_files(size + 5), pytest.raises(CtgridError, match=r"cannot write .*manifest"):
@@ -368,7 +368,7 @@ def test_two_processes(synthesize: Callable[..., Result], tiny_model: Path, tmp_
     assert record["results"]["made"] == 5
     assert [part["made"] for part in record["results"]["processes"]] == [3, 2]
     assert [o["seed"] for o in record["outputs"]] == [0, 1, 2, 3, 4]
-    assert len(Manifest(out / "manifest.jsonl").entries()) == 5
+    assert len(Journal(out / "manifest.jsonl").entries()) == 5
     assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in (tmp_path / "one").iterdir())
     for path in out.glob("*.nii.gz"):
         alone = Volume.read(tmp_path / "one" / path.name).hu.astype(int)

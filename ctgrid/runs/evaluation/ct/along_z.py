@@ -121,11 +121,12 @@ def known_joints(slices: int, k: int = 4) -> dict[str, list[int]]:
         ``grids``: between grids of K² slices laid side by side; ``keyframes``: on both sides of the slices that the
         hierarchical schedule makes first. Empty lists where one grid holds the volume.
     """
-    from ctgrid.stages.schedules import hierarchical
+    from ctgrid.stages.schedules import plan_grids
 
     if slices <= k * k:
         return {"grids": [], "keyframes": []}
-    fillings: Sequence[np.ndarray] = [window.target[window.known] for window in hierarchical(slices, k)[-1]]
+    filled = plan_grids("hierarchical", slices, k, mend=False)[-1]
+    fillings: Sequence[np.ndarray] = [grid.target[grid.known] for grid in filled]
     keyframes = np.unique(np.concatenate(fillings)).tolist()
     return {
         "grids": list(range(k * k - 1, slices - 1, k * k)),

@@ -7,7 +7,7 @@ import torch
 
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.fidelity.protocol import Window
+from ctgrid.runs.evaluation.fidelity.protocol import GrayWindow
 
 
 def clip_indices(
@@ -60,7 +60,7 @@ def clip_indices(
     return starts[:, None] + steps
 
 
-def to_uint8(hu: np.ndarray, window: Window) -> np.ndarray:
+def to_uint8(hu: np.ndarray, window: GrayWindow) -> np.ndarray:
     """Map HU to 0 … 255.
 
     Args:

@@ -27,7 +27,7 @@ MEASURES = (FVD, FID, NAME, CT, MEMORISATION)
 
 
 @dataclass(frozen=True)
-class Plan:
+class FidelityPlan:
     """How volumes are evaluated.
 
     Attributes:
@@ -124,7 +124,7 @@ class Plan:
 def evaluate_volumes(
     real: Path,
     fake: Path,
-    plan: Plan,
+    plan: FidelityPlan,
     out: Path,
     train: Path | None = None,
     progress: Progress = silent,

@@ -38,7 +38,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Window(_Part):
+class GrayWindow(_Part):
     """How HU become uint8.
 
     Attributes:
@@ -52,7 +52,7 @@ class Window(_Part):
     rounding: Literal["floor-127.5x-plus-128", "floor-127.5x-plus-127.5"]
 
     @model_validator(mode="after")
-    def _in_order(self) -> Window:
+    def _in_order(self) -> GrayWindow:
         low, high = FULL_WINDOW_HU
         if not low <= self.low_hu < self.high_hu <= high:
             raise ValueError(
@@ -118,7 +118,7 @@ class Protocol(_Part):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: int = Field(ge=1)
-    window: Window
+    window: GrayWindow
     channels: Literal[1, 3]
     resolution: int = Field(ge=8, le=4096)
     slice_order: Literal["feet-to-head", "head-to-feet"]

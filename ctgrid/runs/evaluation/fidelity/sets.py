@@ -12,7 +12,7 @@ import numpy as np
 from ctgrid.runs.evaluation.fidelity.clips import clip_indices, to_uint8
 from ctgrid.runs.evaluation.fidelity.detectors import Detector, clip_features, frame_features
 from ctgrid.runs.evaluation.fidelity.features import NAME, EmbeddedFeatures
-from ctgrid.runs.evaluation.fidelity.protocol import Protocol, Window
+from ctgrid.runs.evaluation.fidelity.protocol import GrayWindow, Protocol
 
 Role = Literal["real", "fake"]
 
@@ -25,7 +25,7 @@ class View:
         digest: the volume's content hash.
     """
 
-    def __init__(self, hu: np.ndarray, digest: str, window: Window, order: str) -> None:
+    def __init__(self, hu: np.ndarray, digest: str, window: GrayWindow, order: str) -> None:
         """Take slices feet to head; ``order`` is the protocol's."""
         self.hu = hu if order == "feet-to-head" else np.ascontiguousarray(hu[::-1])
         self.digest = digest

@@ -22,7 +22,7 @@ from ctgrid.scan.formats.dicom.header import Frame, Header, read_header
 from ctgrid.scan.formats.dicom.padding import PADDED_HU
 from ctgrid.scan.formats.dicom.passes import zipped
 from ctgrid.scan.formats.dicom.pixels import Decoded, decode
-from ctgrid.scan.formats.dicom.series import Series, choose, group, listing, why_passed_over
+from ctgrid.scan.formats.dicom.series import DicomSeries, choose, group, listing, why_passed_over
 from ctgrid.scan.formats.stored import MARK, StoredScan
 from ctgrid.scan.geometry import check_affine
 
@@ -58,7 +58,7 @@ def read_dicom(path: Path, series: str | None = None, others: Collection[str] = 
             raise CtgridError(f"{error} (other series: {listing(rest)})") from error
 
 
-def _read(chosen: Series, where: str, details: dict[str, Any]) -> StoredScan:
+def _read(chosen: DicomSeries, where: str, details: dict[str, Any]) -> StoredScan:
     headers = {header.frames[0].file: header for header in chosen.headers if header.frames}
     one_size([(header.rows, header.columns) for header in chosen.headers if header.frames], where)
     ordered = stack(chosen.frames, where)
@@ -82,7 +82,7 @@ def _read(chosen: Series, where: str, details: dict[str, Any]) -> StoredScan:
     return StoredScan(values, affine, "dicom", details=details, applied=applied)
 
 
-def _notes(chosen: Series, details: dict[str, Any], told: _Told, voxels: int) -> list[str]:
+def _notes(chosen: DicomSeries, details: dict[str, Any], told: _Told, voxels: int) -> list[str]:
     """Say what was mended or left out, and what is not the same throughout."""
     notes = []
     if told.dropped:
@@ -102,7 +102,7 @@ def _notes(chosen: Series, details: dict[str, Any], told: _Told, voxels: int) ->
     return notes if differs is None else [*notes, differs]
 
 
-def _warnings(chosen: Series, told: _Told, values: np.ndarray) -> list[str]:
+def _warnings(chosen: DicomSeries, told: _Told, values: np.ndarray) -> list[str]:
     """Say what was decided on weak evidence."""
     warnings = []
     if chosen.odd:
@@ -195,7 +195,7 @@ def _position(frame: Frame) -> str:
     return "(" + ", ".join(f"{value:.1f}" for value in frame.position or ()) + ") mm"
 
 
-def _record(chosen: Series, others: list[Series], asked: bool) -> dict[str, Any]:
+def _record(chosen: DicomSeries, others: list[DicomSeries], asked: bool) -> dict[str, Any]:
     """Return what a record says about the series, nothing of the patient."""
     header = chosen.headers[0]
     details: dict[str, Any] = {

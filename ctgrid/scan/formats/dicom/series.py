@@ -17,7 +17,7 @@ _LISTED = 6
 
 
 @dataclass(frozen=True)
-class Series:
+class DicomSeries:
     """The files of one volume: one SeriesInstanceUID, patient, study, frame of reference and pass.
 
     Attributes:
@@ -77,7 +77,7 @@ class Series:
         return f"{self.number} ({self.headers[0].modality}, {count}{more})"
 
 
-def group(headers: Sequence[Header]) -> list[Series]:
+def group(headers: Sequence[Header]) -> list[DicomSeries]:
     """Sort files into volumes, ordered by SeriesNumber and UID.
 
     Args:
@@ -91,14 +91,14 @@ def group(headers: Sequence[Header]) -> list[Series]:
         number = item[1][0].facts.get("series_number", "")
         return float(number) if number.lstrip("+-").isdigit() else float("inf"), item[0]
 
-    found: list[Series] = []
+    found: list[DicomSeries] = []
     for _, members in sorted(by_uid.items(), key=order):
         for owner in owners(members):
             found += _volumes(owner, len(found) + 1)
     return found
 
 
-def _volumes(owner: Part, number: int) -> list[Series]:
+def _volumes(owner: Part, number: int) -> list[DicomSeries]:
     """List the volumes of one owner, one for each pass; what is no slice counts with the first."""
     slices = [header for header in owner.headers if not is_stray(header)]
     kept = slices or list(owner.headers)
@@ -106,8 +106,8 @@ def _volumes(owner: Part, number: int) -> list[Series]:
     unlike = {id(header) for header in odd}
     parts = passes(Part(tuple(header for header in kept if id(header) not in unlike), owner.label))
     left_out = len(owner.headers) - len(kept)
-    first = Series(number, parts[0].headers, left_out, _reason(parts[0].headers), tuple(odd), parts[0].label)
-    others = [Series(number + i, p.headers, 0, _reason(p.headers), (), p.label) for i, p in enumerate(parts)]
+    first = DicomSeries(number, parts[0].headers, left_out, _reason(parts[0].headers), tuple(odd), parts[0].label)
+    others = [DicomSeries(number + i, p.headers, 0, _reason(p.headers), (), p.label) for i, p in enumerate(parts)]
     return [first, *others[1:]]
 
 
@@ -130,7 +130,7 @@ def _reason(headers: Sequence[Header]) -> str | None:
     return problem if n == len(problems) else f"{problem}, in {n} of {len(problems)} slices"
 
 
-def choose(series: Sequence[Series], wanted: str | None, where: Path) -> Series:
+def choose(series: Sequence[DicomSeries], wanted: str | None, where: Path) -> DicomSeries:
     """Return the series that was asked for, or the largest axial CT.
 
     Args:
@@ -165,7 +165,7 @@ def choose(series: Sequence[Series], wanted: str | None, where: Path) -> Series:
     return best
 
 
-def listing(series: Sequence[Series]) -> str:
+def listing(series: Sequence[DicomSeries]) -> str:
     """Name series in one line.
 
     Args:
@@ -175,7 +175,7 @@ def listing(series: Sequence[Series]) -> str:
     return names + (f" and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
 
 
-def why_passed_over(series: Series, chosen: Series, asked: bool) -> str:
+def why_passed_over(series: DicomSeries, chosen: DicomSeries, asked: bool) -> str:
     """Say why a series is not the chosen one.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.fidelity.clips import clip_indices, to_uint8
-from ctgrid.runs.evaluation.fidelity.protocol import Window
+from ctgrid.runs.evaluation.fidelity.protocol import GrayWindow
 
 DIGESTS = [f"{i:064x}"[::-1] for i in range(1, 400)]
 
@@ -61,12 +61,12 @@ def test_uint8_is_the_published_codes_map_of_generated_frames() -> None:
     hu = np.arange(-1000, 1001, dtype=np.int16)
     x = torch.from_numpy(hu).double() / 1000
     expected = (x * 127.5 + 128).add(1e-9).clamp(0, 255).to(torch.uint8).numpy()  # but for rounding of x itself
-    found = to_uint8(hu, Window(low_hu=-1000, high_hu=1000, rounding="floor-127.5x-plus-128"))
+    found = to_uint8(hu, GrayWindow(low_hu=-1000, high_hu=1000, rounding="floor-127.5x-plus-128"))
     np.testing.assert_array_equal(found, expected)
     assert (found[0], found[1000], found[-1]) == (0, 128, 255)
-    assert to_uint8(np.array([400]), Window(low_hu=-1000, high_hu=1000, rounding="floor-127.5x-plus-128"))[0] == 179
+    assert to_uint8(np.array([400]), GrayWindow(low_hu=-1000, high_hu=1000, rounding="floor-127.5x-plus-128"))[0] == 179
 
 
 def test_windows_clip_and_may_truncate() -> None:
-    lung = Window(low_hu=-1000, high_hu=0, rounding="floor-127.5x-plus-127.5")
+    lung = GrayWindow(low_hu=-1000, high_hu=0, rounding="floor-127.5x-plus-127.5")
     np.testing.assert_array_equal(to_uint8(np.array([-2000, -1000, -500, -1, 0, 9]), lung), [0, 0, 127, 254, 255, 255])

@@ -12,7 +12,7 @@ import scipy.linalg
 import torch
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.fidelity.evaluate import Plan, evaluate_volumes
+from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan, evaluate_volumes
 from ctgrid.runs.evaluation.fidelity.features import NAME
 from ctgrid.runs.evaluation.fidelity.protocol import LoadedProtocol
 from ctgrid.scan.volume import Volume
@@ -29,7 +29,7 @@ def test_fid_and_fvd_are_those_of_the_protocol_done_by_hand(
 ) -> None:
     """Whole volumes as clips, so that no offset is drawn; every step written out independently."""
     real, fake = volumes(range(5)), volumes(range(5, 9), noise_hu=60.0)
-    plan = Plan(protocol(), frames=(12,), measures=("fvd", "fid"), detectors=detectors)
+    plan = FidelityPlan(protocol(), frames=(12,), measures=("fvd", "fid"), detectors=detectors)
     found = evaluate_volumes(real, fake, plan, tmp_path)
 
     def by_hand(folder: Path, file: str, clip: bool, **kwargs: bool) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_detectors_order_sets_as_they_should(
 ) -> None:
     """Other patients < noise at three levels; shuffled slices are noticed by clips and not by slices."""
     ours = protocol({"fake_offset": "random"})
-    real, plan = volumes(range(6)), Plan(ours, (8,), ("fvd", "fid"), detectors, cache=tmp_path / "cache")
+    real, plan = volumes(range(6)), FidelityPlan(ours, (8,), ("fvd", "fid"), detectors, cache=tmp_path / "cache")
     sets = [volumes(range(6, 12), noise_hu=s) for s in (0.0, 60.0, 150.0, 400.0)]
     found = [values(evaluate_volumes(real, other, plan, tmp_path)) for other in sets]
     row = [one["FVD", 8] for one in found]
@@ -81,7 +81,7 @@ def test_embedded_features_order_sets_as_they_should(
     volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path
 ) -> None:
     """As above: few and small volumes, as the encoder takes its time."""
-    real, plan = volumes(range(4), slices=6), Plan(protocol(), (5,), (NAME,), cache=tmp_path / "cache")
+    real, plan = volumes(range(4), slices=6), FidelityPlan(protocol(), (5,), (NAME,), cache=tmp_path / "cache")
     slices, clips = (f"FD ({NAME}, slices)", None), (f"FD ({NAME}, clips of 5)", 5)
     sets = [volumes(range(4, 8), noise_hu=s, slices=6) for s in (0.0, 100.0, 400.0)]
     found = [values(evaluate_volumes(real, other, plan, tmp_path)) for other in sets]
@@ -97,36 +97,36 @@ def test_without_detectors_nothing_is_called_fid_or_fvd(
     volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "home"))
-    plan = Plan(protocol(), frames=(4,), measures=())
+    plan = FidelityPlan(protocol(), frames=(4,), measures=())
     sets, left_out = plan.feature_sets()
     names = [name for one in sets for name in (one.distance, one.kernel)]
     assert names == [f"{k} ({NAME}, {what})" for what in ("slices", "clips of 4") for k in ("FD", "KD")]
     assert [text.split(":")[0] for text in left_out] == ["FID", "FVD"]
     with pytest.raises(CtgridError, match=r"no detector i3d_torchscript\.pt"):
-        Plan(protocol(), measures=("fvd",)).feature_sets()
+        FidelityPlan(protocol(), measures=("fvd",)).feature_sets()
     with pytest.raises(CtgridError, match="holds neither detector"):
-        Plan(protocol(), measures=(), detectors=tmp_path).feature_sets()
+        FidelityPlan(protocol(), measures=(), detectors=tmp_path).feature_sets()
 
 
 def test_short_volumes_are_looped_or_refused(
     volumes: Maker, protocol: Callable[..., LoadedProtocol], detectors: Path, tmp_path: Path
 ) -> None:
     real, fake = volumes(range(3)), volumes(range(3, 5), slices=7)
-    looped = evaluate_volumes(real, fake, Plan(protocol(), (12,), ("fvd",), detectors), tmp_path)["measures"][0]
+    looped = evaluate_volumes(real, fake, FidelityPlan(protocol(), (12,), ("fvd",), detectors), tmp_path)["measures"][0]
     assert "2 fake volumes have too few slices for 12 frames: looped" in looped["warnings"]
     assert (looped["n_real"], looped["n_fake"]) == (3, 2)
     discard = protocol({"too_short": "discard"})
     with pytest.raises(CtgridError, match="needs 2 clips of fake volumes, got 0"):
-        evaluate_volumes(real, fake, Plan(discard, (12,), ("fvd",), detectors), tmp_path)
+        evaluate_volumes(real, fake, FidelityPlan(discard, (12,), ("fvd",), detectors), tmp_path)
     refuse = protocol({"too_short": "refuse"})
     with pytest.raises(CtgridError, match="7 slices, a clip needs 12"):
-        evaluate_volumes(real, fake, Plan(refuse, (12,), ("fvd",), detectors), tmp_path)
+        evaluate_volumes(real, fake, FidelityPlan(refuse, (12,), ("fvd",), detectors), tmp_path)
 
 
 def test_bad_input_is_said(
     volumes: Maker, protocol: Callable[..., LoadedProtocol], detectors: Path, tmp_path: Path
 ) -> None:
-    plan = Plan(protocol(), (4,), ("fid",), detectors)
+    plan = FidelityPlan(protocol(), (4,), ("fid",), detectors)
     real = volumes(range(2))
     with pytest.raises(CtgridError, match="holds 1 volume; --fake needs at least 2"):
         evaluate_volumes(real, volumes(range(1)), plan, tmp_path)
@@ -134,13 +134,13 @@ def test_bad_input_is_said(
     assert both["warnings"] == ["2 volumes are in both sets, such as p00: distances are too small"]
     assert values(both)["FID", None] == pytest.approx(0, abs=1e-9)
     with pytest.raises(CtgridError, match="measure 'lpips' is unknown"):
-        Plan(protocol(), measures=("lpips",))
+        FidelityPlan(protocol(), measures=("lpips",))
     with pytest.raises(CtgridError, match="2 to 10000 frames"):
-        Plan(protocol(), frames=(1,))
+        FidelityPlan(protocol(), frames=(1,))
     with pytest.raises(CtgridError, match=r"pinned for vgg\.pt"):
-        Plan(protocol(), pins={"vgg.pt": "0" * 64})
+        FidelityPlan(protocol(), pins={"vgg.pt": "0" * 64})
     with pytest.raises(CtgridError, match="--train"):
-        evaluate_volumes(real, real, Plan(protocol(), measures=("memorisation",)), tmp_path)
+        evaluate_volumes(real, real, FidelityPlan(protocol(), measures=("memorisation",)), tmp_path)
 
 
 def test_real_scans_are_brought_to_the_frame_of_generated_ones(
@@ -151,8 +151,8 @@ def test_real_scans_are_brought_to_the_frame_of_generated_ones(
     (real / "short.nii.gz").write_bytes((fake / "p02.nii.gz").read_bytes())
     common: dict[str, Any] = {"frames": (4,), "measures": (NAME,), "cache": tmp_path / "cache"}
     with_ct = {**common, "measures": (NAME, "ct")}
-    plain = evaluate_volumes(real, fake, Plan(protocol(), **common), tmp_path)
-    framed = evaluate_volumes(real, fake, Plan(protocol(), real_frame="generatect", **with_ct), tmp_path)
+    plain = evaluate_volumes(real, fake, FidelityPlan(protocol(), **common), tmp_path)
+    framed = evaluate_volumes(real, fake, FidelityPlan(protocol(), real_frame="generatect", **with_ct), tmp_path)
     assert (plain["real_frame"], framed["real_frame"]) == ("own", "generatect")
     assert plain["left_out"] == [] and "has 12 slices" in framed["left_out"][0]
     assert [volume["name"] for volume in framed["volumes"]["real"]] == ["p00", "p01"]
@@ -160,6 +160,6 @@ def test_real_scans_are_brought_to_the_frame_of_generated_ones(
     assert {row["measure"]: row["n_real"] for row in plain["measures"]}[name] == 212
     assert {row["measure"]: row["n_real"] for row in framed["measures"]}[name] == 402
     assert [row["slices"] for row in framed["ct"]["volumes"]["real"]] == [201, 201]
-    keyed = evaluate_volumes(real, fake, Plan(protocol(real_frame="generatect"), **common), tmp_path)
+    keyed = evaluate_volumes(real, fake, FidelityPlan(protocol(real_frame="generatect"), **common), tmp_path)
     assert keyed["real_frame"] == keyed["protocol"]["settings"]["real_frame"] == "generatect"
     assert values(keyed) == values(framed)

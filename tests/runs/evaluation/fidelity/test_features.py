@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate import phantom
 from ctgrid.metrics import frechet_distance
-from ctgrid.runs.evaluation.fidelity.evaluate import Plan
+from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
 from ctgrid.runs.evaluation.fidelity.features import EmbeddedFeatures, slice_features
 from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
 
@@ -40,8 +40,8 @@ def test_slices_do_not_depend_on_their_batch(embedded: EmbeddedFeatures, hu: np.
 def test_a_plans_batch_size_is_the_features_own() -> None:
     """Smaller batches are asked for where memory is short."""
     loaded = load_protocol("stylegan-v@1")
-    assert Plan(loaded=loaded, device="cpu", batch_size=3).embedded.batch_size == 3
-    assert Plan(loaded=loaded, device="cpu").embedded.batch_size == 8
+    assert FidelityPlan(loaded=loaded, device="cpu", batch_size=3).embedded.batch_size == 3
+    assert FidelityPlan(loaded=loaded, device="cpu").embedded.batch_size == 8
 
 
 def test_noise_moves_features_the_more_the_stronger_it_is(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from ctgrid.base.locks import lock
 Entry = dict[str, Any]
 
 
-class Manifest:
+class Journal:
     """``manifest.jsonl``: one JSON object per volume, appended when the volume is complete.
 
     Processes may append at once. A line that was cut short by a kill or a full disk is no line, and a volume's
