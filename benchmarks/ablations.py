@@ -1,4 +1,4 @@
-"""Write docs/ablations.md from what `ctgrid ablation` measured; an ablation without results is called unmeasured.
+"""Write docs/measured/ablations.md from what `ctgrid ablation` measured; an ablation without results is called unmeasured.
 
 python benchmarks/ablations.py runs/ablations
 
@@ -10,8 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
+
+import machine
 
 from ctgrid.runs.ablation.spec import load_ablation
 from ctgrid.runs.ablation.summary import report
@@ -19,19 +22,9 @@ from ctgrid.runs.ablation.summary import report
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NAMES = ("positions", "k", "control-rows", "data-fraction", "naive")
 
-HEAD = """# Ablations
+HEAD = """# Measured: ablations
 
-The paper's ablations, each one command: it trains every variant on the same patients, samples coarse volumes with
-equal noise, and measures them against patients that no variant was trained on.
-
-```bash
-ctgrid ablation positions --data ../shared/data/ct/train --out runs/ablations/positions
-```
-
-An ablation is a YAML file in `configs/ablations`: a base recipe (`ablation-stage1`), variants as changes of its keys,
-how samples are drawn and how they are measured; `ctgrid ablation my.yaml` runs one of your own. Trainings that were
-stopped go on with `--resume`; `--seeds`, `--max-steps` and `--set KEY=VALUE` change all variants alike. The folder gets
-`results.json`, `report.md`, `measures.png`, `samples.png` (the first sample of each variant, unchosen) and `run.json`.
+*The paper's [ablations](../ablations.md), small. Measured {today} on {machine}.*
 
 ## How far to trust these figures
 
@@ -65,16 +58,16 @@ def section(name: str, folder: Path) -> str:
     cost = f"Training and sampling took {seconds / 60:.0f} minutes in all, with other work beside"
     memory = record.get("peak_memory_mib", {}).get("process")
     cost += f"; {memory / 1024:.1f} GiB." if memory else "."
-    return f"{report(results)}\n{cost}\n\n![{results['title']}: a dot for each training]({chart})\n"
+    return f"{report(results)}\n{cost}\n\n![{results['title']}: a dot for each training](../{chart})\n"
 
 
 def main() -> None:
     """Parse arguments and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, default=DOCS / "ablations.md")
+    parser.add_argument("--out", type=Path, default=DOCS / "measured/ablations.md")
     arguments = parser.parse_args()
-    parts = [HEAD, *(section(name, arguments.folder / name) for name in NAMES)]
+    parts = [HEAD.format(today=date.today(), machine=machine.line()), *(section(name, arguments.folder / name) for name in NAMES)]
     arguments.out.write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -144,7 +144,7 @@ def on_a_phantom(seed: int = 3) -> tuple[dict[str, Any], np.ndarray]:
 
 
 def draw(folder: Path, curves: dict[str, tuple[np.ndarray, np.ndarray]], volumes: np.ndarray) -> None:
-    """Write the two figures of docs/simulate.md."""
+    """Write the two figures of docs/simulate.md and docs/measured/low-dose.md."""
     import matplotlib
 
     matplotlib.use("Agg")
