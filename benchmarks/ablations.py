@@ -67,7 +67,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=DOCS / "measured/ablations.md")
     arguments = parser.parse_args()
-    parts = [HEAD.format(today=date.today(), machine=machine.line()), *(section(name, arguments.folder / name) for name in NAMES)]
+    parts = [
+        HEAD.format(today=date.today(), machine=machine.line()),
+        *(section(name, arguments.folder / name) for name in NAMES),
+    ]
     arguments.out.write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -51,7 +51,7 @@ class Loading(Checked):
 
 @dataclass(frozen=True)
 class Diffusion(Checked):
-    """How a scan goes through both stages; docs/denoising.md has the figures that chose the defaults.
+    """How a scan goes through both stages; docs/measured/denoising.md has the figures that chose the defaults.
 
     Attributes:
         steps: stage 1 network calls that a full reverse process would have; the part below the start is run, one

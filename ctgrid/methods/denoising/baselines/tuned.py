@@ -3,7 +3,7 @@
 By ``benchmarks/tune_baselines.py`` on three slices of ``rider_0117`` (RIDER Pilot, the lung bases) with white
 noise of 50, 100, 200 and 400 HU, for the highest PSNR; the patch-based filter on the middle of one slice. The test
 volume had no part in it. In between, the set tuned at the nearest noise by ratio is used: what is named by
-multiples of the noise follows it. docs/evaluation.md has the scores.
+multiples of the noise follows it. docs/measured/filters.md has the scores.
 """
 
 from __future__ import annotations
