@@ -1,4 +1,4 @@
-"""Write docs/measured/ablations.md from what `ctgrid ablation` measured; an ablation without results is called unmeasured.
+"""Write docs/measured/ablations.md from what `ctgrid ablation` measured; one without results is called unmeasured.
 
 python benchmarks/ablations.py runs/ablations
 
