@@ -68,8 +68,9 @@ docs: $(VENV)/.installed-docs
 	@cd build && rm -f ctgrid-docs.zip && ../$(BIN)/python -m zipfile -c ctgrid-docs.zip docs
 	@echo "site: build/docs/index.html   to carry away: build/ctgrid-docs.zip"
 
-audit: $(VENV)/.installed-release
-	-$(BIN)/pip-audit --progress-spinner off -r constraints.txt --disable-pip --no-deps
+audit: # its needs include pip itself, so it has an environment of its own
+	-$(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install -qq pip-audit && \
+	    .venv-audit/bin/pip-audit --progress-spinner off --disable-pip --no-deps -r constraints.txt
 
 release: $(VENV)/.installed-release
 	rm -rf dist
