@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     help="Synthesise and denoise chest CT volumes with grid-image diffusion transformers.",
-    epilog="Exit codes: 0 done, 1 bad input or failure, 2 wrong usage, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 bad input or failure, 2 wrong usage, 129 hung up, 130 interrupted, 143 terminated.",
 )
 
 

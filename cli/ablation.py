@@ -58,7 +58,7 @@ def command(
     record = RunRecord("ablation", folder / "run.json", ctx.obj)
     record.settings = {"name": name, "data": data, "split": split, "max_steps": max_steps, "seeds": seeds}
     record.settings |= {"overrides": overrides, "resume": resume}
-    with recorded(record), progress_bar() as bar:
+    with recorded(record, owns=[folder]), progress_bar() as bar:
 
         def progress(phase: str, done: int, total: int) -> None:
             record.worth_keeping = record.worth_keeping or "training" in phase  # checkpoints lie there

@@ -61,7 +61,7 @@ def command(
     check_writable(out, overwrite)
     record = RunRecord("convert", out.parent / "run.json", ctx.obj)
     record.settings = {"dtype": dtype, "hu": hu, "metadata": metadata, "series": series, "overwrite": overwrite}
-    with recorded(record, out):
+    with recorded(record, out, owns=[out] if kind == "dicom" else (), replaces=True):
         table = MetadataTable.read_all(metadata)
         with record.timed("read"):
             volume = Volume.read(source, hu=hu, metadata=table, series=series)

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from ctgrid.base.causes import DISK, out_of_memory, system_error
+from ctgrid.base.documents import legible
 from ctgrid.base.errors import CtgridError, CtgridWarning, one_line, printable
+from ctgrid.base.interrupt import Stopped, signals_stop
 
-FAILURE, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+_LESS = {
+    "train": "--set optimisation.batch_size=…, the recipe's size or crop",
+    "prepare": "--workers, or --size",
+    "latents": "nothing here, but free memory",
+    "synthesize": "--batch-size, --size or --slices",
+    "denoise": "--batch-size",
+    "report": "--max-side or --max-volumes",
+}
+"""By command: what to lower where memory is too little."""
 UsageError: Any = typer.BadParameter.__base__  # public under this name only in click, which typer may vendor
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: what a cluster sends before it ends a job; cleaned up after as after Ctrl-C."""
-
-
 class OneLineGroup(TyperGroup):
-    """A group of commands whose every failure is one line on stderr: usage 2, input 1, Ctrl-C 130."""
+    """A group of commands whose every failure is one line on stderr: usage 2, input 1, signals 129, 130, 143."""
 
     def main(self, args: Any = None, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
         """Run the command line and exit.
@@ -36,6 +42,9 @@ class OneLineGroup(TyperGroup):
         The arguments as typed are kept as the context's ``obj`` for the run record.
         """
         argv = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal's encoding has no words for
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             code = super().main(args=argv, standalone_mode=False, obj=argv, **extra)
         except UsageError as error:
@@ -51,40 +60,45 @@ class OneLineGroup(TyperGroup):
         """Run a command with its failures caught and the libraries' chatter off."""
         if os.environ.get("CTGRID_DEBUG"):
             return super().invoke(ctx)
-        with one_line_failures(), quiet_libraries(), sigterm_interrupts():
+        with one_line_failures(ctx.invoked_subcommand), quiet_libraries(), signals_stop():
             return super().invoke(ctx)
 
 
 def say(message: str) -> None:
     """Print a message on stderr as exactly one line."""
-    line = printable(one_line(message))
+    line = printable(one_line(legible(message)))
     typer.echo(line if line.startswith(("ctgrid ", "ctgrid:")) else f"ctgrid: {line}", err=True)
 
 
 @contextmanager
-def one_line_failures() -> Iterator[None]:
+def one_line_failures(command: str | None = None) -> Iterator[None]:
     """Turn every exception that is not the command line's own into one line and ``typer.Exit``."""
     try:
         yield
     except (typer.Exit, typer.Abort, UsageError):
         raise
     except BaseException as error:
-        message, code = explain(error)
+        message, code = explain(error, command)
         if message:
             say(message)
         raise typer.Exit(code) from None
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """Return the line to print (perhaps none) and the exit code for an exception."""
-    if isinstance(error, Terminated):
-        return "terminated", TERMINATED
+def explain(error: BaseException, command: str | None = None) -> tuple[str, int]:
+    """Return the line to print (perhaps none) and the exit code for an exception of a command."""
+    if isinstance(error, Stopped):
+        return error.word, error.code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     if isinstance(error, CtgridError):
         return str(error), FAILURE
-    if is_out_of_memory(error):
-        return "not enough memory; try a smaller --batch-size, or --size where there is one", FAILURE
+    if out_of_memory(error):
+        said = str(error) if type(error) is MemoryError and str(error).startswith("not enough memory") else ""
+        less = _LESS.get(command or "", "--batch-size, or --size where there is one")
+        return f"{said or 'not enough memory'}; lower {less}", FAILURE
+    refused = system_error(error)
+    if not isinstance(error, OSError) and refused is not None and refused.errno in DISK:
+        error = refused
     if isinstance(error, OSError):
         if error.errno == errno.EPIPE:
             _drop_stdout()
@@ -103,13 +117,6 @@ def _folder_is_gone() -> bool:
     except FileNotFoundError:
         return True
     return False
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Recognise Python's, CUDA's and torch's CPU allocator's way to say it, without importing torch."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
 
 
 @contextmanager
@@ -132,23 +139,6 @@ def quiet_libraries() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-@contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _drop_stdout() -> None:

@@ -113,7 +113,7 @@ def denoising(
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate denoising", clean, plan, out)
-    with recorded(record), progress_bar() as progress:
+    with recorded(record, owns=[out]), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "results.json"):
             results = evaluate_denoising(clean, plan, out, overwrite=overwrite, progress=progress)
         text = markdown(describe(results.content))
@@ -155,7 +155,7 @@ def nodules(
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate nodules", clean, plan, out)
-    with recorded(record), progress_bar() as progress:
+    with recorded(record, owns=[out]), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "nodules.json"):
             results = evaluate_nodules(clean, plan, out, overwrite=overwrite, progress=progress)
         text = markdown(describe(results.content))

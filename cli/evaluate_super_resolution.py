@@ -88,7 +88,7 @@ def command(
     require("matplotlib")
     record = RunRecord("evaluate super-resolution", out / "run.json", ctx.find_root().obj, seed)
     record.settings = {**asdict(plan), "size": full_size, "k": factor}
-    with recorded(record), progress_bar() as progress:
+    with recorded(record, owns=[out]), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "results.json"):
             volumes = opened(real, full_size, progress)
             results = evaluate_super_resolution(

@@ -113,9 +113,10 @@ def command(
             check_output(out / name, overwrite)
     record = RunRecord("evaluate volumes", out / "run.json", ctx.obj, seed)
     record.settings = settings_of(plan, real, fake, train)
-    with recorded(record), progress_bar() as progress:
+    with recorded(record, owns=[out]), progress_bar() as progress:
         results = evaluate_volumes(real, fake, plan, out, train, progress, record.timed)
-        from ctgrid.base.record import plain, versions
+        from ctgrid.base.documents import plain
+        from ctgrid.base.record import versions
 
         run = {"record": "run.json", "command": record.command, "argv": record.argv, "versions": versions()}
         results = plain({**results, "run": run})

@@ -60,7 +60,7 @@ def command(
     record.settings = {"store": store, "volumes": volumes, "split": split, "fraction": fraction, "stride": stride}
     record.settings |= {"window_hu": window, "workers": workers, "overwrite": overwrite}
     names = volumes or select_volumes(opened.names(), split, fraction)
-    with recorded(record), progress_bar() as bar:
+    with recorded(record, owns=[out]), progress_bar() as bar:
 
         def progress(phase: str, done: int, total: int) -> None:
             record.worth_keeping = True  # pictures lie there

@@ -24,7 +24,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read, describe, print."""
-    from ctgrid.base.record import plain
+    from ctgrid.base.documents import plain
 
     description = plain(_describe(source, metadata, series))
     warn(source, description.get("warnings", []))

@@ -64,7 +64,7 @@ def command(
         "clear": clear,
         "device": device,
     }
-    with recorded(record), progress_bar() as bar:
+    with recorded(record, owns=[folder]), progress_bar() as bar:
 
         def progress(phase: str, done: int, total: int) -> None:
             record.worth_keeping = record.worth_keeping or done > 0

@@ -51,7 +51,7 @@ def pack(
     check_folder(out)
     record = RunRecord("model pack", out / "run.json", ctx.find_root().obj)
     record.settings = {"codec": codec, "stage1": stage1, "stage2": stage2, "detail": detail, "half": half}
-    with recorded(record):
+    with recorded(record, owns=[out]):
         from ctgrid.stages.models.bundle import load_bundle, pack, part_folder
 
         with record.timed("pack"):

@@ -50,7 +50,7 @@ def command(
     options |= {"k": k, "half": half, "overwrite": overwrite, "stage": int(stage) if stage else None}
     record = RunRecord("model convert", out / "run.json", ctx.find_root().obj)
     record.settings = {"source": source, **options}
-    with recorded(record):
+    with recorded(record, owns=[out], replaces=True):
         from ctgrid.stages.models.sources import resolve_model
         from ctgrid.stages.weights.convert import convert
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .errors import say
 from .options import JsonOption, OfflineOption
 from .progress import progress_bar
 
@@ -25,7 +26,7 @@ def list_command(as_json: JsonOption = False, offline: OfflineOption = False) ->
     from ctgrid.stages.models.catalogue import Catalogue
     from ctgrid.stages.models.sources import list_models
 
-    catalogue, models = Catalogue(), list_models()
+    catalogue, models = Catalogue(), list_models(lambda problem: say(f"warning: {problem}"))
     interrupted = catalogue.interrupted()
     if as_json:
         typer.echo(json.dumps({"home": str(catalogue.home), "models": models, "interrupted": interrupted}))

@@ -47,11 +47,11 @@ def command(
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.report.html.report import Options, check_outputs, write_report
 
-    check_outputs(out, overwrite)
+    outputs = check_outputs(out, overwrite)
     options = Options(title, max_side, max_volumes, hu)
     record = RunRecord("report", out.with_name(f"{out.stem}.report.run.json"), ctx.obj)
     record.settings = {"title": title, "max_side": max_side, "max_volumes": max_volumes, "hu": hu}
-    with recorded(record), progress_bar() as progress:
+    with recorded(record, *outputs), progress_bar() as progress:
         with record.timed("report"):
             written = write_report(sources, out, options, overwrite, progress)
         for path in dict.fromkeys(written.found.files()):

@@ -105,7 +105,7 @@ def phantom_command(
     record.settings = {"count": count, "size": size, "slices": slices, "spacing_mm": voxel, "noise": noise}
     record.settings["ct_rate"] = ct_rate
     lines, kept = [], 0
-    with recorded(record), progress_bar() as bar:
+    with recorded(record, owns=[folder] if numbered else ()), progress_bar() as bar:
         for i, path in enumerate(targets):
             progress = titled(bar, f"phantom {i + 1}/{count}") if count > 1 else bar
             facts = {"seed": seed + i, "shape": shape, "spacing_mm": voxel}
@@ -191,7 +191,8 @@ def low_dose_command(
     settings = {"geometry": geometry, "photons": photons, "electronic_noise": electronic_noise, "mode": mode}
     record = RunRecord("simulate low-dose", out.parent / "run.json", ctx.find_root().obj, seed)
     record.settings = {"dose": dose, "hu": hu, "metadata": metadata, "series": series, "cutoff": cutoff, **settings}
-    with recorded(record, out), progress_bar() as progress:
+    owns = [out] if kind == "dicom" else []
+    with recorded(record, out, owns=owns, replaces=True), progress_bar() as progress:
         progress("reading", 0, 1)
         with record.timed("read"):
             table = MetadataTable.read_all(metadata)

@@ -170,7 +170,7 @@ def command(
     series.check()
     loading["device"] = ranks.device(device)
     record.settings = {"count": len(paths), **settings.as_dict(), **loading, "max_memory": max_memory}
-    with recorded(record) if ranks.first else nullcontext(record):
+    with recorded(record, owns=[folder] if many else ()) if ranks.first else nullcontext(record):
         lines = synthesize(series, settings, limit, loading, ranks, record)
     if ranks.first:
         finish(record, as_json, [*lines, cost(record)])

@@ -36,7 +36,9 @@ def command(
     ] = None,
     metadata: MetadataOption = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="Instead of the recipe's steps.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**32 - 1, help="Instead of the recipe's seed.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's newest checkpoint.")] = False,
     split: Annotated[
         str | None,
@@ -55,6 +57,7 @@ def command(
 ) -> None:
     """Train, record."""
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.runs.synthesis.ranks import Ranks
 
     overrides = dict(parse_change(text) for text in changes or [])
     overrides |= {f"{kind}.video.gray": True} if gray else {}
@@ -64,7 +67,8 @@ def command(
     record = RunRecord("train", out / "run.json", ctx.obj, seed)
     record.settings = {"kind": kind, "config": config, "data": data, "resume": resume, "overrides": overrides}
     record.settings |= {"split": split, "fraction": fraction, "metadata": metadata}
-    with recorded(record), progress_bar() as bar:
+    first = Ranks.here().first  # of several processes one holds the lock for all
+    with recorded(record, owns=[out] if first else ()), progress_bar() as bar:
 
         def progress(phase: str, done: int, total: int) -> None:
             record.worth_keeping = record.worth_keeping or phase == "training"  # the run holds checkpoints
@@ -110,5 +114,5 @@ def parse_change(text: str) -> tuple[str, Any]:
         raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
     try:
         return key, yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise typer.BadParameter(f"{text!r}: the value is not YAML", param_hint="--set") from None

@@ -58,7 +58,7 @@ def synthesize_video(
     record = RunRecord("synthesize", targets[0].parent / "run.json", argv, seed)
     record.settings = {"as": "video", "frames": frames, "fps": fps, "count": count, **settings, **loading}
     lines, flickers = [], []
-    with recorded(record), progress_bar() as bar:
+    with recorded(record, owns=[targets[0].parent] if count > 1 else ()), progress_bar() as bar:
         bar("loading the model", 0, 1)
         with record.timed("load"):
             from ctgrid.methods.synthesis.video import VideoPipeline

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -40,6 +41,28 @@ def choose_device(name: str = "auto") -> torch.device:
             f"device {name!r}: no GPU of an Apple processor that PyTorch can use is here; use --device cpu or auto"
         )
     return device
+
+
+@contextmanager
+def repeatable(wanted: bool = True) -> Iterator[None]:
+    """Compute so that the bytes do not depend on how many cores there are: one thread, and no kernel that varies.
+
+    Sums over several threads are added up in another order than over one, and differ in the last bits.
+
+    Args:
+        wanted: False leaves all as it is.
+    """
+    if not wanted:
+        yield
+        return
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
 
 
 def wait_for(device: torch.device) -> None:

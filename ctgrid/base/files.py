@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ctgrid.base.causes import DISK, out_of_memory, system_error
+from ctgrid.base.durable import settle, sync
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.remains import hidden_name, remove_remains
 
 _DOUBLE_SUFFIXES = (".nii.gz",)
 
@@ -141,20 +144,147 @@ def atomic_output(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
     Raises:
         CtgridError: As :func:`check_output`, or the system refuses to write (a full disk, say).
     """
-    path = check_output(path, overwrite)
-    suffix = full_suffix(path)
-    stem = path.name[: len(path.name) - len(suffix)]
-    temporary = path.with_name(f".{stem[:80]}-{secrets.token_hex(6)}{path.name[len(stem) :]}")
-    try:
+    with atomic_outputs([path], overwrite) as (temporary,):
         yield temporary
-        if not temporary.exists():
-            raise CtgridError(f"cannot write {path}: nothing was written")
-        check_output(path, overwrite)
-        temporary.replace(path)
-    except OSError as error:
-        raise CtgridError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def atomic_outputs(paths: Sequence[str | os.PathLike[str]], overwrite: bool = False) -> Iterator[list[Path]]:
+    """Yield a temporary path beside each of several files that belong together; all get their names, or none does.
+
+    What is renamed is on the disk by then, with the rights that the user's umask gives.
+
+    Args:
+        paths: The files to be written, that which stands for all last.
+        overwrite: Whether files that are already there may be replaced.
+
+    Raises:
+        CtgridError: As :func:`atomic_output`.
+    """
+    targets = [check_output(path, overwrite) for path in paths]
+    temporaries = [hidden_name(path, full_suffix(path)) for path in targets]
+    kept: list[tuple[Path, Path | None]] = []  # what has its name by now, and what had it before
+    at = targets[0]
+    try:
+        for path in targets:
+            remove_remains(path, full_suffix(path))
+        yield temporaries
+        for at, temporary in zip(targets, temporaries, strict=True):
+            if not temporary.exists():
+                raise CtgridError(f"cannot write {at}: nothing was written")
+            settle(temporary)
+        for at, temporary in zip(targets, temporaries, strict=True):
+            check_output(at, overwrite)
+            before = None
+            if len(targets) > 1 and at.exists():
+                before = hidden_name(at, full_suffix(at))
+                os.link(at, before)
+            kept.append((at, before))
+            temporary.replace(at)
+        for folder in {path.parent for path in targets}:
+            sync(folder)
+    except BaseException as error:
+        for path, before in kept:
+            with suppress(OSError):
+                if before is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    before.replace(path)
+        if isinstance(error, Exception):
+            raise refused(at, error) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in (*temporaries, *(before for _, before in kept if before is not None)):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new temporary folder, and give it the name of ``folder`` on success, in place of what has that name.
+
+    When the body fails, ``folder`` is as before. A kill between the two renames that replace a folder leaves the
+    earlier one under a hidden name, from which :func:`recover_folder` takes it back, here at the next attempt.
+
+    Args:
+        folder: The folder to be; its parent is there.
+
+    Raises:
+        CtgridError: The system refuses to write.
+    """
+    recover_folder(folder)
+    temporary = _new_name(folder)
+    try:
+        temporary.mkdir()
+        yield temporary
+        settle(temporary)
+        replace_folder(temporary, folder)
+    except Exception as error:
+        raise refused(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Give a complete folder the place of another, which is removed after.
+
+    Args:
+        new: The complete folder, on the same file system.
+        folder: The place; see :func:`recover_folder`.
+
+    Raises:
+        OSError: The system refuses, with what was there in its place.
+    """
+    before = _old_name(folder)
+    if folder.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        folder.rename(before)
+    try:
+        new.rename(folder)
+    except OSError:
+        if before.exists():
+            before.rename(folder)
+        raise
+    sync(folder.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Put right what a kill inside :func:`atomic_folder` left of a folder.
+
+    Args:
+        folder: As it was given there; only one process at a time works on it.
+    """
+    shutil.rmtree(_new_name(folder), ignore_errors=True)
+    before = _old_name(folder)
+    if before.is_dir() and not folder.exists():
+        before.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def refused(path: Path, error: Exception) -> Exception:
+    """Return what to raise where a file could not be written: the system's reason, where an exception came from one.
+
+    Args:
+        path: The file.
+        error: What its writer raised.
+    """
+    if isinstance(error, CtgridError) or out_of_memory(error):
+        return error
+    cause = system_error(error)
+    if isinstance(error, OSError):
+        cause = cause or error
+    elif cause is None or cause.errno not in DISK:
+        return error
+    other = cause.filename is not None and Path(os.fsdecode(cause.filename)).parent != path.parent
+    return CtgridError(f"cannot write {path}: {cause.strerror or cause}{f' ({cause.filename})' if other else ''}")
+
+
+def _new_name(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name[:200]}.new")
+
+
+def _old_name(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name[:200]}.old")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

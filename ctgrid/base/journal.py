@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import as_json, name_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
 from ctgrid.base.locks import lock
@@ -41,8 +42,8 @@ class Journal:
         for line in lines:
             try:
                 entry = json.loads(line)
-                entries[str(entry["file"])] = entry
-            except (ValueError, KeyError, TypeError):
+                entries[name_of(str(entry["file"]))] = dict(entry)
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
         return entries
 
@@ -52,7 +53,7 @@ class Journal:
         Raises:
             CtgridError: where the system refuses to write.
         """
-        line = json.dumps(entry).encode() + b"\n"
+        line = as_json(entry).encode() + b"\n"
         try:
             with self.path.open("ab+", buffering=0) as stream:
                 lock(stream, wait=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,8 +17,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import as_json, plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, sha256_of
+from ctgrid.base.locks import owned
+from ctgrid.base.present import Present
 
 PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
 
@@ -96,7 +97,7 @@ class RunRecord:
         self._peak = peak_memory_mib()  # what is printed later is what was written
         move_aside(self.path)
         with atomic_output(self.path, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(as_json(self.as_dict(), 2) + "\n", encoding="utf-8")
         self.written = True
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,31 +127,42 @@ class RunRecord:
 
 
 @contextmanager
-def recorded(record: RunRecord, output: Path | None = None) -> Iterator[RunRecord]:
+def recorded(
+    record: RunRecord, *outputs: Path, owns: Sequence[Path] = (), replaces: bool = False
+) -> Iterator[RunRecord]:
     """Write ``record`` when the block ends; after a failure only if the run left something behind.
 
     Args:
         record: The run's; refused before any work where it cannot be written.
-        output: The one file or folder that the run makes. Where it was not there before, and the record cannot be
-            written after all, it is removed again: all or nothing.
+        outputs: The files or the folder that the run makes. Those that were not there before are removed again where
+            the record cannot be written after all: all or nothing.
+        owns: Folders that no other command may write into meanwhile. They must still be there at the end.
+        replaces: Whether the run puts new folders in the place of those.
 
     Raises:
-        CtgridError: The record cannot be written.
+        CtgridError: The record cannot be written, or another command works in a folder.
     """
     check_place(record.path)
-    new = output is not None and not output.exists()
-    try:
-        yield record
-    except BaseException as error:
-        if record.worth_keeping:
-            record.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
-        raise
-    try:
-        record.end("done")
-    except BaseException:
-        if output is not None and new:
-            _remove(output)
-        raise
+    new = [output for output in outputs if not output.exists()]
+    with ExitStack() as stack:
+        for folder in dict.fromkeys(Path(os.path.abspath(folder)) for folder in owns):  # noqa: PTH100
+            stack.enter_context(owned(folder, record.command))
+        watched = [] if replaces else [stack.enter_context(Present(folder)) for folder in owns]
+        try:
+            yield record
+            for present in watched:
+                present.check()
+        except BaseException as error:
+            if record.worth_keeping:
+                with suppress(CtgridError, OSError):  # the disk is full, say: the run's own failure is what to tell
+                    record.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        try:
+            record.end("done")
+        except BaseException:
+            for output in new:
+                _remove(output)
+            raise
 
 
 def check_place(path: Path) -> None:
@@ -226,7 +238,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
         "path": str(path),
         "files": len(files),
         "bytes": sum(p.stat().st_size for p in files),
-        "sha256": sha256(listing.encode()).hexdigest(),
+        "sha256": sha256(listing.encode("utf-8", "surrogateescape")).hexdigest(),
     }
 
 
@@ -238,13 +250,20 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def versions() -> dict[str, str | None]:
+def versions() -> dict[str, str | int | None]:
     """Return what decides whether a run can be repeated to the byte."""
     return {
         **{package: version_of(package) for package in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "threads": computing_threads(),
     }
+
+
+def computing_threads() -> int | None:
+    """Return how many threads torch computes with, on which the last bits of sums depend; None where it is not used."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else int(torch.get_num_threads())
 
 
 def peak_memory_mib() -> dict[str, float]:
@@ -262,18 +281,3 @@ def peak_memory_mib() -> dict[str, float]:
     if torch is not None and torch.cuda.is_initialized():
         peaks["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
     return peaks
-
-
-def plain(value: Any) -> Any:
-    """Turn paths, tuples, NumPy scalars and arrays into JSON values; NaN and infinities into text."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)

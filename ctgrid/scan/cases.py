@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from ctgrid.base.documents import legible, name_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, walk_folders
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable
@@ -40,7 +41,7 @@ class Case:
     @property
     def key(self) -> str:
         """What tells it from all others in a report: the path, and the series where one is meant."""
-        return f"{self.path}#{self.series}" if self.series else str(self.path)
+        return legible(f"{self.path}#{self.series}" if self.series else str(self.path))
 
 
 def find_cases(inputs: Iterable[str | os.PathLike[str]]) -> list[Case]:
@@ -123,11 +124,11 @@ def _name(case: Case, parents: int) -> str:
     if case.series:
         own += f"{_BETWEEN}series-{case.number}"
     above = path.parts[max(1, len(path.parts) - 1 - parents) : -1]
-    name = re.sub(r"[\x00-\x1f\\]+", "-", _BETWEEN.join((*above, own))).lstrip("._") or "volume"
+    name = re.sub(r"[\x00-\x1f\\]+", "-", legible(_BETWEEN.join((*above, own)))).lstrip("._") or "volume"
     if len(name.encode("utf-8")) <= _LONGEST_NAME and name != "zarr.json":
-        return name
+        return name_of(name)
     head = name.encode("utf-8")[: _LONGEST_NAME - 20].decode("utf-8", "ignore")
-    return f"{head}-{sha256(name.encode('utf-8')).hexdigest()[:12]}"
+    return name_of(f"{head}-{sha256(name.encode('utf-8')).hexdigest()[:12]}")
 
 
 def _search(top: Path) -> Iterator[Path]:

@@ -65,7 +65,7 @@ def identity(path: Path, metadata: MetadataTable | None, series: str | None = No
     if path.is_dir() or len(parts) > 1:
         base = path if path.is_dir() else path.parent
         lines = (f"{d}  {part.relative_to(base).as_posix()}\n" for d, part in zip(digests, parts, strict=True))
-        digest = sha256("".join(lines).encode("utf-8")).hexdigest()
+        digest = sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     found: dict[str, Any] = {"name": path.name, "bytes": sum(part.stat().st_size for part in parts), "sha256": digest}
     if path.is_dir():
         found["files"] = len(parts)

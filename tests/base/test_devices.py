@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ctgrid.base.devices import check_compiler, choose_device, to_host
+from ctgrid.base.devices import check_compiler, choose_device, repeatable, to_host
 from ctgrid.base.errors import CtgridError
 
 CPU = torch.device("cpu")
@@ -67,3 +67,16 @@ def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
     with pytest.raises(CtgridError, match=r"needs a C\+\+ compiler .*leave --compile out"):
         check_compiler(CPU)
+
+
+def test_repeatable_computes_in_one_thread_and_gives_the_others_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with repeatable():
+            assert torch.get_num_threads() == 1 and torch.are_deterministic_algorithms_enabled()
+        with repeatable(False):
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 2 and not torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_num_threads(before)

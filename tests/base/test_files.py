@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.base.files import atomic_output, check_apart, check_output, full_suffix, sha256_of
+from ctgrid.base.files import (
+    atomic_folder,
+    atomic_output,
+    atomic_outputs,
+    check_apart,
+    check_output,
+    full_suffix,
+    recover_folder,
+    sha256_of,
+)
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.b.nii.gz", "a.nii", "a.json", "noext", "A.NII.GZ"])
@@ -104,3 +116,107 @@ def test_no_output_changes_an_input(tmp_path: Path) -> None:
     check_apart(tmp_path, [scan])
     check_apart(folder / "b.nii", [scan, tmp_path / "missing"])
     assert [path.name for path in folder.iterdir()] == ["a.nii"]
+
+
+def test_several_files_get_their_names_together_or_not_at_all(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.md", tmp_path / "a.html"]
+    with atomic_outputs(paths) as temporaries:
+        for temporary in temporaries:
+            temporary.write_text("one")
+    with pytest.raises(CtgridError, match=r"a\.html: nothing was written"), atomic_outputs(paths, True) as (first, _):
+        first.write_text("two")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.md": "one", "a.html": "one"}
+
+
+def test_a_rename_that_fails_takes_the_others_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / "a.md", tmp_path / "a.json", tmp_path / "a.html"]
+    paths[0].write_text("one")
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if target == paths[2]:
+            raise OSError(errno.EIO, "Input/output error")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(CtgridError, match=r"a\.html: Input/output error"), atomic_outputs(paths, True) as temporaries:
+        for temporary in temporaries:
+            temporary.write_text("two")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.md": "one"}
+
+
+def test_rights_follow_the_umask_whatever_the_writer_took(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        with atomic_output(tmp_path / "a") as temporary:
+            temporary.touch(0o600)
+        with atomic_folder(tmp_path / "f") as folder:
+            (folder / "weights").touch(0o600)
+    finally:
+        os.umask(mask)
+    modes = {p.name: p.stat().st_mode & 0o777 for p in tmp_path.rglob("*")}
+    assert modes == {"a": 0o640, "f": 0o750, "weights": 0o640}
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_ones_stays(tmp_path: Path) -> None:
+    code = (
+        "import os; from pathlib import Path; from ctgrid.base.files import atomic_output\n"
+        f"with atomic_output(Path({str(tmp_path / 'a.nii.gz')!r})) as t: t.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with atomic_output(tmp_path / "a.nii.gz") as one:
+        one.write_text("one")
+        with atomic_output(tmp_path / "a.nii.gz") as other:
+            other.write_text("other")
+            assert len(list(tmp_path.iterdir())) == 2
+        (tmp_path / "a.nii.gz").unlink()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.nii.gz"]
+
+
+def test_a_folder_is_replaced_whole_and_recovered_after_a_kill_between_the_renames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    with atomic_folder(folder) as new:
+        (new / "a").write_text("old")
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name.endswith(".new"):
+            raise SystemExit  # stands for a kill: what comes after it is undone below
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(SystemExit), atomic_folder(folder) as new:
+        (new / "a").write_text("new")
+    monkeypatch.undo()
+    assert not folder.exists()
+    recover_folder(folder)
+    assert (folder / "a").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["model"]
+    with atomic_folder(folder) as new:
+        (new / "b").write_text("new")
+    assert [p.name for p in folder.iterdir()] == ["b"] and [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_full_disk_is_named_whatever_library_met_it(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys, torch; from pathlib import Path; from ctgrid.base.files import atomic_output\n"
+        "from safetensors.torch import save_file; import numpy as np\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))\n"
+        "x = torch.zeros(100000)\n"
+        "def torched(t):\n"
+        "    with t.open('wb') as stream: torch.save(x, stream)\n"
+        "def arrays(t):\n"
+        "    with t.open('wb') as stream: np.savez(stream, x=x.numpy())\n"
+        "for write in (torched, lambda t: save_file({'x': x}, str(t)), arrays, lambda t: np.save(t, x.numpy())):\n"
+        "    try:\n"
+        f"        with atomic_output(Path({str(tmp_path / 'a.npy')!r})) as t: write(t)\n"
+        "    except ValueError as error: print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.rpartition(": ")[2] for line in said] in (
+        ["File too large"] * 4,
+        ["File too large"] * 3 + ["No space left on device"],
+    ), said
+    assert list(tmp_path.iterdir()) == []

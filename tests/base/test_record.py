@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.record import RunRecord, fingerprint, move_aside, peak_memory_mib, plain, recorded
+from ctgrid.base.record import RunRecord, fingerprint, move_aside, peak_memory_mib, recorded
 
 
 def test_record_of_a_good_run(tmp_path: Path) -> None:

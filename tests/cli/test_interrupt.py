@@ -40,7 +40,11 @@ app(["synthesize", "--slices", "4", "--out", sys.argv[1]])
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(
     ("number", "code", "line"),
-    [(signal.SIGINT, 130, "ctgrid: interrupted\n"), (signal.SIGTERM, 143, "ctgrid: terminated\n")],
+    [
+        (signal.SIGINT, 130, "ctgrid: interrupted\n"),
+        (signal.SIGTERM, 143, "ctgrid: terminated\n"),
+        (signal.SIGHUP, 129, "ctgrid: hung up\n"),
+    ],
 )
 def test_signal_while_writing(number: signal.Signals, code: int, line: str, tmp_path: Path, forked: Any) -> None:
     """The temporary file is there when the signal comes, and gone afterwards."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.base.documents import as_json, dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, check_apart
 from ctgrid.base.progress import Progress, silent
@@ -189,7 +190,7 @@ def _text_of(path: Path) -> str | None:
         with Image.open(path) as image:
             image.load()
             return image.info.get(TEXT)
-    except (OSError, SyntaxError, ValueError):
+    except Exception:  # a damaged picture fails in any way it likes
         return None
 
 
@@ -210,12 +211,7 @@ def _check_folder(out: Path, manifest: dict[str, Any], overwrite: bool) -> dict[
     path = out / MANIFEST
     if not path.exists():
         return {}
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = None
-    if not isinstance(before, dict):
-        before = {}
+    before = dict_of(path)
     different = [key for key, value in manifest.items() if before.get(key) != value]
     if different and not overwrite:
         raise CtgridError(
@@ -226,4 +222,4 @@ def _check_folder(out: Path, manifest: dict[str, Any], overwrite: bool) -> dict[
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with atomic_output(path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(as_json(content, 1) + "\n", encoding="utf-8")

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctgrid.base.causes import out_of_memory
+from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.base.extras import require
-from ctgrid.base.record import peak_memory_mib, plain
+from ctgrid.base.record import peak_memory_mib
 from ctgrid.data.store.report import Row
 from ctgrid.data.store.store import Store, StoreSettings
 from ctgrid.data.store.write import CannotWrite, write_volume
@@ -68,12 +70,12 @@ def prepare_case(job: StoreJob) -> Row:
         raise
     except OutsideProtocol as error:
         row |= {"status": "skipped", "reason": one_line(str(error))}
-    except MemoryError:
-        row["reason"] = "not enough memory"
     except CtgridError as error:
         row["reason"] = one_line(str(error))
     except Exception as error:  # one bad scan never stops a run
         row["reason"] = f"unexpected {type(error).__name__}: {one_line(str(error)) or 'no message'}"
+        if out_of_memory(error):
+            row["reason"] = "not enough memory; prepare it again with fewer --workers or a smaller --size"
     row |= {"seconds": round(time.perf_counter() - start, 3), "peak_mib": peak_memory_mib().get("process")}
     return row
 

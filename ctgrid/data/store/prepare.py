@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctgrid.base.documents import name_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import check_apart
-from ctgrid.base.locks import held
+from ctgrid.base.locks import owned
+from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.cluster import run_jobs
 from ctgrid.data.store.one import StoreJob
@@ -74,7 +76,7 @@ def prepare(
     table = MetadataTable.read_all(metadata)
     if not out.parent.is_dir():
         raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
-    with _sole_writer(out), _opened(out, settings) as store:
+    with owned(out, "prepare"), _opened(out, settings) as store, Present(out) as present:
         earlier = read_report(report_path(out))
         cases = named(cases, {row["input"]: row["name"] for row in earlier if row["status"] == "ok"})[:limit]
         plan = _plan(cases, store, table, earlier)
@@ -97,11 +99,14 @@ def prepare(
                 with closing(run_jobs(jobs, workers, scheduler)) as results:
                     for row in results:
                         note(row)
+                        present.check()
                         if row["status"] == "failed" and len(cases) == 1:
                             raise CtgridError(_why(row))  # the one line says it all
                         report.add(row)
                         if row["status"] == "failed" and strict:
                             raise CtgridError(f"{_why(row)} (stopped by --strict; see {report.path})")
+            present.check()
+            _check_there(rows, store)
             _check_most(rows, report.path)
     return sorted(rows, key=lambda row: row["name"])
 
@@ -156,19 +161,6 @@ def _finished(row: Row, case: Case, there: set[str], table: MetadataTable | None
 
 
 @contextmanager
-def _sole_writer(out: Path) -> Iterator[None]:
-    """Hold the store's lock, which ends with the process however that ends."""
-    with ExitStack() as stack:
-        try:
-            mine = stack.enter_context(held(out.with_name(f".{out.name}.lock")))
-        except OSError as error:
-            raise CtgridError(f"cannot write {out}: {error.strerror or error} in {out.parent}") from error
-        if not mine:
-            raise CtgridError(f"another ctgrid prepare is at work on {out}; wait for its end or stop it")
-        yield
-
-
-@contextmanager
 def _opened(out: Path, settings: StoreSettings) -> Iterator[Store]:
     """Yield the store, made where there is none; one that was made here and stays empty is removed."""
     new = not out.exists() or (out.is_dir() and not any(out.iterdir()))
@@ -204,6 +196,7 @@ def _row_for(case: Case, table: MetadataTable | None) -> MetadataTable | None:
 
 
 def _is_there(key: str) -> bool:
+    key = name_of(key)
     return Path(key).exists() or Path(key.rpartition("#")[0] or key).exists()  # a path, or path#series
 
 
@@ -220,6 +213,21 @@ def _check_most(rows: list[Row], report: Path) -> None:
         are = "are" if len(tried) - len(failed) > 1 else "is"
         raise CtgridError(
             f"{len(failed)} of {len(tried)} scans failed, {ready} {are} ready; {_why(failed[0])} (see {report})"
+        )
+
+
+def _check_there(rows: list[Row], store: Store) -> None:
+    """Notice volumes that went away while the others were prepared.
+
+    Raises:
+        CtgridError: naming one.
+    """
+    there = set(store.names())
+    gone = [row["name"] for row in rows if row["status"] == "ok" and row["name"] not in there]
+    if gone:
+        raise CtgridError(
+            f"{len(gone)} volumes were removed from {store.path} while ctgrid prepare was at work, such as {gone[0]}; "
+            "run it again"
         )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ctgrid.base.documents import name_of, plain
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_output
 
 STATUSES = ("ok", "skipped", "failed")
 Row = dict[str, Any]
@@ -46,8 +48,8 @@ def read_report(path: Path) -> list[Row]:
         try:
             row = json.loads(line)
             key = str(row["input"])
-            known = {"name", "status"} <= row.keys()
-        except (ValueError, KeyError, TypeError, AttributeError):
+            row["name"], known = name_of(str(row["name"])), row["status"] in STATUSES
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
         if known:
             rows.pop(key, None)
@@ -74,13 +76,11 @@ class Report:
         self.path = path
         kept = list(kept)
         self._rows = len(kept)
-        temporary = path.with_name(f".{path.name}.new")  # one name: what a kill leaves, the next run uses up
         try:
-            temporary.write_text("".join(_line(row) for row in kept), encoding="utf-8")
-            temporary.replace(path)
+            with atomic_output(path, overwrite=True) as temporary:
+                temporary.write_text("".join(_line(row) for row in kept), encoding="utf-8")
             self._stream = path.open("a", encoding="utf-8")
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise CtgridError(f"cannot write {path}: {error.strerror or error}") from error
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -133,4 +133,4 @@ def tally(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False, separators=(", ", ": ")) + "\n"
+    return json.dumps(plain(row), ensure_ascii=False, separators=(", ", ": ")) + "\n"

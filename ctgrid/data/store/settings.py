@@ -62,7 +62,7 @@ class StoreSettings(BaseModel):
             CtgridError: A field is unknown, out of range, or does not fit the others.
         """
         try:
-            return cls(**values)
+            return cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])

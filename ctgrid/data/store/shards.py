@@ -8,7 +8,6 @@ layout read here is the one :mod:`ctgrid.data.store.write` writes, as the Zarr v
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.documents import json_of
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.extras import require
 from ctgrid.data.store.names import NODE
 
@@ -71,8 +71,10 @@ class Shard:
                 and inner.get("index_location", "end") == "end"
                 and inner["codecs"][0].get("configuration", {}).get("endian", "little") == "little"
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise CtgridError(f"{path / NODE} is damaged: {error!r}; prepare the volume again") from error
+            if not shape or not all(isinstance(n, int) and 0 < n < 2**31 for n in shape) or dtype.hasobject:
+                raise ValueError(f"shape {shape}")
+        except Exception as error:  # of a damaged description any part may be anything
+            raise CtgridError(f"{path / NODE} is damaged: {reason_of(error)}; prepare the volume again") from error
         if not usual:
             raise CtgridError(f"{path} is not laid out as ctgrid writes it; prepare the volume again")
         shard = cls(path, shape, dtype, np.empty((0, 2), np.uint64))
@@ -108,8 +110,11 @@ class Shard:
         out = np.empty((len(wanted), *self.shape[1:]), dtype=self.dtype)
         try:
             with self.file.open("rb") as stream:
+                most = 2 * out[:1].nbytes + 1024  # bytes that a slice's chunk can have
                 for place, row in enumerate(wanted):
                     offset, size = (int(n) for n in self.index[row])
+                    if size > most or offset >= 2**63:
+                        raise self.damaged(f"the place of slice {row} is wrong")
                     stream.seek(offset)
                     chunk = stream.read(size)
                     if len(chunk) != size or not _sound(chunk):
@@ -139,12 +144,9 @@ class Shard:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((path / NODE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CtgridError(f"{path} is not there; prepare the volume again") from error
-    except (OSError, ValueError) as error:
-        raise CtgridError(f"{path / NODE} is damaged ({error}); prepare the volume again") from error
+    if not (path / NODE).exists():
+        raise CtgridError(f"{path} is not there; prepare the volume again")
+    content = json_of(path / NODE, "the description of an array (it is damaged)", "prepare the volume again")
     return content if isinstance(content, dict) else {}
 
 

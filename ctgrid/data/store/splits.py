@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.data.volumes import volume_name
@@ -206,21 +207,12 @@ def read_split(path: str | Path) -> Split:
     Raises:
         CtgridError: where the file cannot be read or holds something else.
     """
-    import yaml
-
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-        raise CtgridError(f"cannot read the split file {path}: {reason}") from error
+    text = text_of(path, "a split file")
     if path.suffix.lower() in LIST_SUFFIXES:
         lines = (line.partition("#")[0].strip() for line in text.splitlines())
         return Split({"all": tuple(line for line in lines if line)}, source=str(path))
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CtgridError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    content = parsed_yaml(text, path)
     if not isinstance(content, dict):
         raise CtgridError(f"{path}: a split file maps parts to lists of names, this holds a {type(content).__name__}")
     patient = content.pop(PATIENT_KEY, None)

@@ -13,7 +13,6 @@ when, where or in which order it was written: the same inputs and settings give 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -22,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.causes import out_of_memory, reading
+from ctgrid.base.documents import dict_of
+from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.extras import require
 from ctgrid.data.store.names import NODE, is_volume_name
 from ctgrid.data.store.settings import StoreSettings
@@ -160,8 +161,18 @@ class StoredVolume:
         ``hu``: how HU were found; ``protocol``: the settings; ``inverse``: the way back.
         """
         record = _attributes(self.path)
-        if "inverse" not in record:
-            raise CtgridError(f"{self.path / NODE} is damaged or missing; remove {self.path} and prepare it again")
+        what, remedy = "the record of a volume", f"it is damaged or missing; remove {self.path} and prepare it again"
+        with reading(self.path / NODE, what, remedy):
+            geometry, parts = record["geometry"], [record[key] for key in ("source", "hu", "inverse")]
+            triples = [geometry[key] for key in ("shape", "spacing_mm") if key in geometry]
+            sizes = np.asarray([geometry["stored_spacing_mm"], *triples], float)
+            affine = np.asarray(geometry.get("affine", np.eye(4)), float)
+            if sizes.shape[1:] != (3,) or affine.shape != (4, 4) or not (sizes > 0).all():
+                raise ValueError("its geometry is none")
+            if not np.isfinite(sizes).all() or not np.isfinite(affine).all():
+                raise ValueError("its geometry is not finite")
+            if not all(isinstance(part, dict) for part in parts):
+                raise ValueError("source, hu or inverse is no object")
         return record
 
     @property
@@ -232,7 +243,8 @@ class StoredVolume:
         hu = self.read_slices() if array is None else np.asarray(array)
         if hu.shape != self.shape:
             raise CtgridError(f"array of shape {hu.shape} does not fit {self.path}, which holds {self.shape}")
-        return put_back(hu, self.record)
+        with reading(self.path / NODE, "the record of this volume", f"remove {self.path} and prepare it again"):
+            return put_back(hu, self.record)
 
     def _open(self, name: str) -> zarr.Array:
         zarr = require("zarr")
@@ -240,9 +252,16 @@ class StoredVolume:
         if not path.joinpath(*_SHARD).is_file():  # Zarr would read it as empty slices
             raise CtgridError(f"{path} is incomplete; remove {self.path} and prepare it again")
         try:
-            return zarr.open_array(path, mode="r", zarr_format=3)
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise CtgridError(f"{path} is damaged ({error}); remove {self.path} and prepare it again") from error
+            array = zarr.open_array(path, mode="r", zarr_format=3)
+            if array.ndim != 3 or array.dtype.kind not in "iuf" or min(array.shape) < 1:
+                raise ValueError(f"{array.shape} {array.dtype} is no volume")
+            return array
+        except Exception as error:  # of a damaged description Zarr raises almost anything
+            if out_of_memory(error):
+                raise
+            raise CtgridError(
+                f"{path} is damaged ({reason_of(error)}); remove {self.path} and prepare it again"
+            ) from error
 
     def _read(self, array: zarr.Array, index: Any) -> np.ndarray:
         n = array.shape[0]
@@ -263,15 +282,13 @@ class StoredVolume:
     def _guarded(self, array: zarr.Array, index: slice | np.ndarray) -> np.ndarray:
         try:
             return np.asarray(array[index] if isinstance(index, slice) else array.oindex[index])
-        except (ValueError, RuntimeError, OSError) as error:
-            raise CtgridError(f"{self.path} is damaged ({error}); remove it and prepare it again") from error
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            raise CtgridError(f"{self.path} is damaged ({reason_of(error)}); remove it and prepare it again") from error
 
 
 def _attributes(path: Path) -> dict[str, Any]:
     """Return the attributes of a Zarr group, read as plain JSON; none where there is no group."""
-    try:
-        node = json.loads((path / NODE).read_text(encoding="utf-8"))
-        attributes = node["attributes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    attributes = dict_of(path / NODE).get("attributes")
     return attributes if isinstance(attributes, dict) else {}

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.base.durable import settle, sync
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.locks import held
-from ctgrid.data.store.names import is_volume_name
+from ctgrid.data.store.names import NODE, is_volume_name
 
 if TYPE_CHECKING:
     import zarr
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PARTIAL = ".partial"
 _FILL = -32768  # below all HU: no slice is left out of its shard for holding nothing but the fill value
 _AXES = ("z", "y", "x")
+_OLD = "old"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
@@ -49,7 +51,9 @@ def create_root(path: Path, attributes: Mapping[str, Any]) -> None:
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         zarr.create_group(temporary, zarr_format=3, attributes=dict(attributes))
+        settle(temporary)
         temporary.replace(path)
+        sync(path.parent)
     except OSError as error:
         raise CtgridError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -92,9 +96,7 @@ def write_volume(
     try:
         with workspace(store) as folder:
             _write_group(folder / "new", slices, coarse, record)
-            if overwrite and target.exists():
-                target.rename(folder / "old")
-            return _put(folder / "new", target)
+            return put(folder, target, overwrite)
     except OSError as error:
         raise CannotWrite(f"cannot write {target}: {error.strerror or error}") from error
 
@@ -123,8 +125,37 @@ def workspace(store: Path) -> Iterator[Path]:
         yield folder
 
 
+def put(workspace: Path, target: Path, overwrite: bool) -> bool:
+    """Give a workspace's complete folder ``new`` its place in the store.
+
+    A kill between the two renames that replace a folder leaves the earlier one in the workspace, from where
+    :func:`remove_stale` takes it back.
+
+    Args:
+        workspace: See :func:`workspace`.
+        target: The place, below the store's folder.
+        overwrite: Replace what is there.
+
+    Returns:
+        Whether it was put there; False where another is there.
+
+    Raises:
+        OSError: The system refuses.
+    """
+    settle(workspace / "new")
+    if overwrite and target.exists():
+        old = workspace / _OLD / target.relative_to(workspace.parents[1])
+        old.parent.mkdir(parents=True)
+        target.rename(old)
+    done = _put(workspace / "new", target)
+    sync(target.parent)
+    return done
+
+
 def remove_stale(store: Path) -> int:
     """Remove what killed writers left behind; work of living ones, here or on other machines, stays.
+
+    A volume that such a writer had moved away, and not yet replaced, gets its place again.
 
     Args:
         store: The store's folder.
@@ -137,10 +168,19 @@ def remove_stale(store: Path) -> int:
     for entry in sorted(partial.iterdir()) if partial.is_dir() else []:
         with held(_lock_of(entry)) as free:  # a writer locks first and makes its folder then
             if free and entry.is_dir():
+                _take_back(entry / _OLD, store)
                 shutil.rmtree(entry, ignore_errors=True)
                 removed += 1
     _tidy(partial)
     return removed
+
+
+def _take_back(old: Path, store: Path) -> None:
+    """Give what lies in a workspace as replaced its place, where nothing has taken it."""
+    for node in sorted(old.rglob(NODE), key=lambda node: len(node.parts))[:1]:  # what lies deeper belongs to it
+        target = store / node.parent.relative_to(old)
+        if target.parent.is_dir() and not target.exists():
+            node.parent.rename(target)
 
 
 def _lock_of(folder: Path) -> Path:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from ctgrid.base.causes import out_of_memory
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_folder, atomic_output, recover_folder
 
-_DAMAGED = (OSError, EOFError, RuntimeError, ValueError, UnpicklingError, zipfile.BadZipFile, zlib.error)
 STATE_FILE = "state.pt"
 MODEL_FOLDER = "model"
 
@@ -45,17 +44,21 @@ class Checkpoints:
             save_model: writes the averaged model into a folder.
         """
         final = self.folder / f"step_{step:08d}"
-        partial = self.folder / f".partial_{step:08d}"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        torch.save({"step": step, **content}, partial / STATE_FILE)
-        save_model(partial / MODEL_FOLDER)
-        if final.exists():
-            shutil.rmtree(final)
-        partial.rename(final)
+        self.folder.mkdir(exist_ok=True)
+        with atomic_folder(final) as partial:
+            with (partial / STATE_FILE).open("wb") as stream:  # a stream of Python's, for the system's own reasons
+                torch.save({"step": step, **content}, stream)
+            save_model(partial / MODEL_FOLDER)
         for old in self.steps()[: -self.keep_last]:
             shutil.rmtree(self.folder / f"step_{old:08d}")
         return final
+
+    def tidy(self) -> None:
+        """Put right, and remove, what a kill while a checkpoint was written left."""
+        for old in (*self.folder.glob(".step_????????.old"), *self.folder.glob(".step_????????.new")):
+            recover_folder(self.folder / old.stem.removeprefix("."))
+        for partial in self.folder.glob(".partial_????????"):  # of earlier versions
+            shutil.rmtree(partial, ignore_errors=True)
 
     def restore(self, state: dict[str, Any]) -> int:
         """Load the newest checkpoint that is whole into ``state``; return its step, 0 where there is none.
@@ -70,7 +73,9 @@ class Checkpoints:
             path = self._folder(step) / STATE_FILE
             try:
                 content = _read_whole(path)
-            except _DAMAGED as error:
+            except Exception as error:  # a damaged pickle fails in any way it likes
+                if out_of_memory(error):
+                    raise
                 damaged[path] = _reason(error)
                 continue
             try:
@@ -113,11 +118,8 @@ class Checkpoints:
     def publish(self, target: Path) -> None:
         """Copy the newest checkpoint's averaged model to ``target``, replacing what stood there."""
         source = self.folder / f"step_{self.steps()[-1]:08d}" / MODEL_FOLDER
-        partial = target.with_name(f".partial_{target.name}")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        with atomic_folder(target) as partial:
+            shutil.copytree(source, partial, dirs_exist_ok=True)
 
 
 def _read_whole(path: Path) -> dict[str, Any]:
@@ -140,12 +142,11 @@ def trim_log(path: Path, last_step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["step"] <= last_step:
                 kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
-    partial = path.with_name(f".partial_{path.name}")
-    partial.write_text("".join(kept))
-    partial.replace(path)
+    with atomic_output(path, overwrite=True) as partial:
+        partial.write_text("".join(kept), encoding="utf-8")

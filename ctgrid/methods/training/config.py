@@ -6,14 +6,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.diffusion.samplers import find_sampler
 
 Kind = Literal["codec", "stage1", "stage2", "detail"]
 
+
+MOST_EXTENDS = 20
+MOST_SEED = 2**32 - 1
+"""NumPy takes no larger one."""
 
 YAML_WORDS = {True: {"yes", "on", "true", "y"}, False: {"no", "off", "false", "n"}}
 """What YAML reads as true and false."""
@@ -242,7 +247,7 @@ class TrainConfig(_Frozen):
     """A whole recipe: what is trained, on what, and how."""
 
     kind: Kind
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=MOST_SEED)
     optimisation: Optimisation
     validation: Validation = Field(default_factory=lambda: Validation.model_validate({}))
     monitor: Monitor = Field(default_factory=lambda: Monitor.model_validate({}))
@@ -270,10 +275,7 @@ def read_recipe(name: str | Path) -> str:
     """
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CtgridError(f"{path}: the config cannot be read: {error}") from error
+        return text_of(path, "a recipe")
     shipped = {f.name.removesuffix(".yaml"): f for f in files("ctgrid_configs").iterdir() if ".yaml" in f.name}
     if str(name) not in shipped:
         known = ", ".join(sorted(shipped))
@@ -289,13 +291,12 @@ def read_values(name: str | Path, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     """
     if str(name) in seen:
         raise CtgridError(f"{name}: recipes extend each other in a circle: {' -> '.join((*seen, str(name)))}")
-    try:
-        values = yaml.safe_load(read_recipe(name))
-    except yaml.YAMLError as error:
-        raise CtgridError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+    values = parsed_yaml(read_recipe(name), name)
     if not isinstance(values, dict):
         raise CtgridError(f"{name}: a config is a mapping of keys to values, got {type(values).__name__}")
     base = values.pop("extends", None)
+    if len(seen) > MOST_EXTENDS:
+        raise CtgridError(f"{name}: recipes extend each other more than {MOST_EXTENDS} deep")
     return values if base is None else _merged(read_values(str(base), (*seen, str(name))), values)
 
 
@@ -327,13 +328,14 @@ def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str,
             if not isinstance(group, dict):
                 raise CtgridError(f"{name}: cannot set {key!r}: {parent!r} is not a group of keys")
         group[leaf] = value
-    try:
-        config = TrainConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
+    with reading(name, "a recipe"):
+        try:
+            config = TrainConfig.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
     if kind is not None and config.kind != kind:
         raise CtgridError(
             f"{name}: this config trains {config.kind!r}, not {kind!r}; choose the matching command or config"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import as_json, json_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
@@ -186,15 +187,12 @@ def check_same_data(out: Path, data: TrainingData, codec: str | None) -> None:
         CtgridError: naming what differs. Runs without a record of their data are let through.
     """
     path = out / DATA_FILE
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        digests = dict(before["volumes"])
-    except FileNotFoundError:
+    if not path.exists():
         return
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CtgridError(
-            f"{path}: not the record of a run's data ({error}); remove it, or start another run"
-        ) from error
+    what, remedy = "the record of a run's data", "remove it, or start another run"
+    before = json_of(path, what, remedy)
+    with reading(path, what, remedy):
+        digests = dict(before["volumes"])
     now = data.digests
     changed = sorted(name for name in digests.keys() | now.keys() if digests.get(name) != now.get(name))
     if changed:
@@ -214,4 +212,4 @@ def write_data_record(out: Path, data: TrainingData, codec: str | None) -> None:
     """Write what a run is trained on: names with hashes, and the codec's identity."""
     content = {**data.facts, "codec": codec, "volumes": data.digests}
     with atomic_output(out / DATA_FILE, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(as_json(content, 1) + "\n", encoding="utf-8")

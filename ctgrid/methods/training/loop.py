@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from ctgrid.base.interrupt import StopSignals
+from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent, unheard
 from ctgrid.methods.training.checkpoints import trim_log
 from ctgrid.methods.training.config import Monitor, Optimisation, Validation
@@ -42,7 +43,7 @@ def fit(
 
     Writes ``out/log.jsonl`` (one object per optimizer step), ``out/checkpoints/step_*`` and, at the end,
     ``out/model`` with the averaged (EMA) weights; with validation also ``out/validation.jsonl`` and
-    ``out/pictures``. SIGINT and SIGTERM end the run after the current step with
+    ``out/pictures``. SIGINT, SIGTERM and SIGHUP end the run after the current step with
     a checkpoint, and raise KeyboardInterrupt.
 
     Args:
@@ -58,7 +59,7 @@ def fit(
         held_out: the same task on validation data; without it only pictures are made, of the training data.
         start: puts weights into the fresh network; a checkpoint that is resumed replaces them.
         progress: called after every optimizer step.
-        warn: told of checkpoints that are damaged.
+        warn: told of checkpoints that are damaged, and of a learning rate that is another than before.
 
     Returns:
         ``steps``, ``first_step``, ``last`` (the last step's numbers), ``seconds``, ``model`` (the folder).
@@ -76,9 +77,15 @@ def fit(
     if main:
         trim_log(out / "validation.jsonl", first)
         trim_log(out / "log.jsonl", first)
-    with StopSignals() as stop, Journal(out, monitor if main else None, first) as journal, trainer.batches:
+    with (
+        StopSignals() as stop,
+        Present(out) as present,
+        Journal(out, monitor if main else None, first) as journal,
+        trainer.batches,
+    ):
         for step in range(first, last):
             values = trainer.step(step)
+            present.check()
             if main:
                 journal.step(values)
             done, stopping = step + 1, trainer.agree(stop.received)  # read once: no stop without its checkpoint
@@ -91,7 +98,7 @@ def fit(
                     journal.look(done, *look)
             progress("training", done, last)
             if stopping and done < last:
-                raise KeyboardInterrupt
+                raise stop.stopped()
     model = out / "model"
     if main:
         trainer.checkpoints.publish(model)

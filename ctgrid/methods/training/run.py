@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from ctgrid.base.devices import choose_device
+from ctgrid.base.documents import json_of, legible
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output, check_apart
@@ -64,7 +64,7 @@ class Opened:
     seed: int = 0
 
 
-MAY_CHANGE = {"steps", "decay_steps", "checkpoint_every", "keep_last", "sharding", "loader_threads"}
+MAY_CHANGE = {"steps", "decay_steps", "learning_rate", "checkpoint_every", "keep_last", "sharding", "loader_threads"}
 """Numbers of the optimisation that may differ when a run is resumed; what is looked at meanwhile may as well."""
 
 
@@ -146,7 +146,7 @@ def train(
     out.mkdir(exist_ok=True)
     try:
         with atomic_output(out / "config.json", overwrite=True) as temporary:
-            temporary.write_text(recipe.model_dump_json(indent=1) + "\n")
+            temporary.write_text(legible(recipe.model_dump_json(indent=1)) + "\n", encoding="utf-8")
         write_data_record(out, volumes, codec)
         if start is not None:
             write_start(out, start)
@@ -278,10 +278,12 @@ def check_same_run(path: Path, recipe: TrainConfig) -> None:
     """
     if not path.exists():
         return
-    before = _with_defaults(json.loads(path.read_text(encoding="utf-8")))
+    before = _with_defaults(json_of(path, "the recipe of a run", "train into another --out"))
     now = recipe.model_dump(mode="json")
     for values in (before, now):
-        values["optimisation"] = {k: v for k, v in values["optimisation"].items() if k not in MAY_CHANGE}
+        values["optimisation"] = {
+            k: v for k, v in dict(values.get("optimisation") or {}).items() if k not in MAY_CHANGE
+        }
         values["validation"] = values["monitor"] = None
     if before != now:
         different = [place for place in _places(now) if _at(now, place) != _at(before, place)]
@@ -309,6 +311,8 @@ def _at(values: dict[str, Any], place: str) -> Any:
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """Add the keys that recipes have got since a run was started; what cannot be read stays as it is."""
+    if not isinstance(values, dict):
+        return {}
     try:
         return TrainConfig.model_validate(values).model_dump(mode="json")
     except ValidationError:

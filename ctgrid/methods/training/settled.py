@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
+from ctgrid.base.documents import dict_of
 from ctgrid.base.precision import choose_precision
 from ctgrid.methods.training.config import TrainConfig
 
@@ -36,8 +36,6 @@ def settled(recipe: TrainConfig, device: torch.device, run: Path | None = None, 
 
 def _recorded(path: Path) -> str:
     """Return the precision that a run's record holds; ``auto`` where there is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["optimisation"]["precision"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "auto"
+    optimisation = dict_of(path).get("optimisation")
+    found = optimisation.get("precision") if isinstance(optimisation, dict) else None
     return found if isinstance(found, str) else "auto"

@@ -6,7 +6,6 @@ keeps its fresh values, what it lacks is passed over, and both are told; a tenso
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ctgrid.base.documents import as_json, dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.base.record import fingerprint
@@ -120,15 +120,12 @@ def part_of(source: str, kind: str) -> Path:
 def write_start(out: Path, start: Start) -> None:
     """Keep the record in a run's folder, so that the run has it when it is resumed."""
     with atomic_output(out / START_FILE, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(start.as_dict(), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(as_json(start.as_dict(), 1) + "\n", encoding="utf-8")
 
 
 def recorded_start(out: Path) -> dict[str, Any] | None:
     """Return what a run was started from; None where it has no record of that."""
-    try:
-        return dict(json.loads((out / START_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+    return dict_of(out / START_FILE) or None
 
 
 def _dit(kind: Kind, source: str, path: Path, network: nn.Module) -> Start:

@@ -94,6 +94,9 @@ class Trainer:
     def save(self, step: int) -> None:
         """Write the checkpoint of a step: all processes gather it, the main one writes."""
         content = {name: part.state_dict() for name, part in self.state.items()}
+        bad = next((name for name, tensor in content["model"].items() if not tensor.isfinite().all()), None)
+        if bad is not None:
+            raise self.diverged(f"{bad} holds values that are not finite after step {step}")
         if self.accelerator.is_main_process:
             weights = averaged_state(self.model, content["model"], content["ema"])
             self.checkpoints.save(step, content, lambda folder: self.save_model(weights, folder))
@@ -108,13 +111,31 @@ class Trainer:
 
     def restore(self, warn: Callable[[str], object]) -> int:
         """Load the newest whole checkpoint, where there is one, and return its step; newer ones are set aside."""
+        if self.accelerator.is_main_process:
+            self.checkpoints.tidy()
+        self.accelerator.wait_for_everyone()
+        rates = list(self.schedule.base_lrs)
         step = self.checkpoints.restore(self.state)
+        self._follow(rates, warn)
         self.accelerator.wait_for_everyone()  # none is renamed while another process reads it
         if self.accelerator.is_main_process:
             for folder in self.checkpoints.set_aside(step):
                 was = folder.name.removeprefix("damaged_")
                 warn(f"{was} was damaged and is now called {folder}; training goes on from step {step}")
         return step
+
+    def _follow(self, rates: list[Any], warn: Callable[[str], object]) -> None:
+        """Go on with the recipe's learning rates, where they are not those that the checkpoint was made with."""
+        before = list(self.schedule.base_lrs)
+        if before == rates:
+            return
+        self.schedule.base_lrs = rates
+        factor = learning_rate_factor(self.schedule.last_epoch, self.settings)
+        for group, rate in zip(self.schedule.optimizer.param_groups, rates, strict=True):
+            group["initial_lr"], group["lr"] = rate, rate * factor
+        self.schedule._last_lr = [rate * factor for rate in rates]
+        at = self.schedule.last_epoch
+        warn(f"the learning rate is {max(rates):g} from step {at} on; it was {max(before):g} until then")
 
     def agree(self, flag: bool) -> bool:
         """Tell whether any process says so: a signal may reach only one of them, and all must stop together."""
@@ -147,10 +168,7 @@ class Trainer:
         means = torch.stack(list(sums.values())).to(accelerator.device) / settings.accumulate
         values = dict(zip(sums, accelerator.reduce(means, reduction="mean").tolist(), strict=True))
         if not np.isfinite(values["loss"]):
-            raise CtgridError(
-                f"{self.out}: the loss is {values['loss']} at step {step + 1}; lower "
-                "optimisation.learning_rate and train again with --resume from the last checkpoint"
-            )
+            raise self.diverged(f"the loss is {values['loss']} at step {step + 1}")
         seconds = round(time.perf_counter() - started, 4)
         return {
             "step": step + 1,
@@ -159,6 +177,16 @@ class Trainer:
             "grad_norm": float(whole(norm)),
             "seconds": seconds,
         }
+
+    def diverged(self, what: str) -> CtgridError:
+        """Return the error of a run that cannot go on as it is, with what does work."""
+        rate = self.settings.learning_rate / 2
+        steps = self.checkpoints.steps()
+        again = f" with --resume (from step {steps[-1]}) and" if steps else " with"
+        return CtgridError(
+            f"{self.out}: {what}; train again{again} a lower learning rate, such as "
+            f"--set optimisation.learning_rate={rate:.3g}"
+        )
 
 
 def prepare_network(model: Any, settings: Optimisation) -> Any:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from ctgrid.base.devices import choose_device
+from ctgrid.base.documents import plain
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress
-from ctgrid.base.record import plain
 from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.inputs import facts
 from ctgrid.methods.training.run import Opened, make_task, train

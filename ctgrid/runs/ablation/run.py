@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import as_json, json_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
@@ -67,7 +68,7 @@ def run_ablation(
             done.append(row)
             results = bench.results(str(name), done, seeds)
             with atomic_output(out / RESULTS, overwrite=True) as temporary:
-                temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                temporary.write_text(as_json(results, 1) + "\n", encoding="utf-8")
     return results
 
 
@@ -112,8 +113,7 @@ def read_rows(out: Path) -> list[dict[str, Any]]:
     path = out / RESULTS
     if not path.exists():
         return []
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        return [row for row in rows if isinstance(row["case"], str)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CtgridError(f"{path}: not the results of an ablation; remove it, or choose another --out") from error
+    what, remedy = "the results of an ablation", "remove it, or choose another --out"
+    content = json_of(path, what, remedy)
+    with reading(path, what, remedy):
+        return [row for row in content["rows"] if isinstance(row["case"], str)]

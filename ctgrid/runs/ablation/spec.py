@@ -6,9 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.training.config import GridRecipe, TrainConfig, load_config
 from ctgrid.stages.schedules import Order, SamplingPlan, plan_grids
@@ -134,26 +135,24 @@ def load_ablation(name: str | Path) -> Ablation:
         CtgridError: unknown name, unreadable YAML, unknown or wrong keys, or a variant whose recipe does not fit.
     """
     path = Path(name)
-    try:
-        if path.suffix in {".yaml", ".yml"}:
-            text = path.read_text(encoding="utf-8")
-        elif str(name) in shipped_ablations():
-            text = (files("ctgrid_configs") / "ablations" / f"{name}.yaml").read_text(encoding="utf-8")
-        else:
-            known = ", ".join(shipped_ablations())
-            raise CtgridError(f"ablation {str(name)!r} is neither a YAML file nor one of {known}")
-        values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CtgridError(f"{name}: the ablation cannot be read: {' '.join(str(error).split())}") from error
+    if path.suffix in {".yaml", ".yml"}:
+        text = text_of(path, "an ablation")
+    elif str(name) in shipped_ablations():
+        text = (files("ctgrid_configs") / "ablations" / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        known = ", ".join(shipped_ablations())
+        raise CtgridError(f"ablation {str(name)!r} is neither a YAML file nor one of {known}")
+    values = parsed_yaml(text, name)
     if not isinstance(values, dict):
         raise CtgridError(f"{name}: an ablation is a mapping of keys to values, got {type(values).__name__}")
-    try:
-        ablation = Ablation.model_validate(values)
-        for variant in ablation.variants:
-            ablation.sampling_of(variant)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
+    with reading(name, "an ablation"):
+        try:
+            ablation = Ablation.model_validate(values)
+            for variant in ablation.variants:
+                ablation.sampling_of(variant)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
     return ablation

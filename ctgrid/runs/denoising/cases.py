@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ctgrid.base.causes import out_of_memory
+from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import check_folder
 from ctgrid.base.journal import Journal
+from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import fingerprint, plain
+from ctgrid.base.record import fingerprint
 from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, CaseBench, Entry
 from ctgrid.runs.denoising.jobs import JOURNAL, DenoisingPlan, Job, check_job, template_of
 from ctgrid.runs.denoising.settings import Request
@@ -52,10 +55,13 @@ def denoise_cases(
     kept = _check_outputs(plan, bench, journals)
     entries: list[Entry] = []
     waiting: list[tuple[Journal, Entry]] = []  # failures before anything succeeded leave nothing behind
+    places = {folder: Present(folder) for folder in plan.folders} if plan.many else {}
     for number, job in enumerate(plan.jobs):
+        for place in places.values():
+            place.check()
         entry = kept.get(job.out)
         if entry is None:
-            entry = _tried(job, bench, plan, progress)
+            entry = _tried(job, bench, plan, progress, places.get(job.out.parent))
         entries.append(entry)
         if plan.many and entry["status"] != KEPT:
             waiting.append((journals[job.out.parent], entry))
@@ -69,6 +75,8 @@ def denoise_cases(
                 waiting = left
         on_case(entry)
         progress("cases", number + 1, len(plan.jobs))
+    for place in places.values():
+        place.check()
     if all(entry["status"] == FAILED for entry in entries):
         first = entries[0]["error"]
         raise CtgridError(first if len(entries) == 1 else f"none of {len(entries)} scans was denoised; first: {first}")
@@ -116,16 +124,20 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(name) == other.get(name) for name in ("bytes", "sha256"))
 
 
-def _tried(job: Job, bench: CaseBench, plan: DenoisingPlan, progress: Progress) -> Entry:
+def _tried(job: Job, bench: CaseBench, plan: DenoisingPlan, progress: Progress, place: Present | None = None) -> Entry:
     """Denoise one of several cases; return its entry, also where that failed."""
     started = time.perf_counter()
     try:
-        return denoise_case(job, bench, many=plan.many, progress=progress)
+        return denoise_case(job, bench, many=plan.many, place=place, progress=progress)
     except Exception as error:
         if bench.request.strict or not plan.many:
             raise
-        known = isinstance(error, CtgridError | OSError | MemoryError)
+        if place is not None:
+            place.check()  # a folder that went is no fault of the scan
+        known = isinstance(error, CtgridError | OSError)
         reason = reason_of(error) if known else f"unexpected {type(error).__name__}: {reason_of(error)}"
+        if out_of_memory(error):
+            reason = "not enough memory; denoise it again with a smaller --batch-size"
         seconds = round(time.perf_counter() - started, 3)
         return {
             "file": job.out.name,
@@ -136,13 +148,16 @@ def _tried(job: Job, bench: CaseBench, plan: DenoisingPlan, progress: Progress) 
         }
 
 
-def denoise_case(job: Job, bench: CaseBench, *, many: bool = False, progress: Progress = silent) -> Entry:
+def denoise_case(
+    job: Job, bench: CaseBench, *, many: bool = False, place: Present | None = None, progress: Progress = silent
+) -> Entry:
     """Denoise one case and write all that is wanted of it, the volume last.
 
     Args:
         job: the case.
         bench: the method.
         many: the case is one of a folder of results, which is made where missing.
+        place: watches that folder, which must not go once it was there.
         progress: called with (phase, done, total).
 
     Raises:
@@ -165,7 +180,11 @@ def denoise_case(job: Job, bench: CaseBench, *, many: bool = False, progress: Pr
     slices_seconds = time.perf_counter() - mark
     progress("writing", 0, 1)
     mark = time.perf_counter()
+    if place is not None:
+        place.check()
     write_case(job, volume, result.volume, request.overwrite, many)
+    if place is not None:
+        place.check()
     return {
         "file": job.out.name,
         "source": str(job.source),

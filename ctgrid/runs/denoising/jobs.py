@@ -58,6 +58,13 @@ class DenoisingPlan:
     earlier: list[Path] = field(default_factory=list)
 
     @property
+    def owned(self) -> list[Path]:
+        """Folders that belong to this call alone: those of results, or the DICOM series of one scan."""
+        if self.many:
+            return self.folders
+        return [path for job in self.jobs for path in job.outputs if full_suffix(path) not in (*writable(), ".png")]
+
+    @property
     def folders(self) -> list[Path]:
         """Where results go; the record of the call lies in the first."""
         return list(dict.fromkeys(job.out.parent for job in self.jobs))

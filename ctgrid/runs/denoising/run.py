@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.devices import repeatable
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_apart, check_output, check_suffix
 from ctgrid.base.progress import Progress, silent
@@ -64,7 +65,7 @@ def denoise_scans(
         record.worth_keeping = record.worth_keeping or entry["status"] == "done"
         on_case(entry)
 
-    with recorded(record):
+    with recorded(record, owns=plan.owned, replaces=not plan.many), repeatable(asked.deterministic):
         try:
             denoise_cases(plan, asked, bench=bench, on_case=note, progress=progress)
         finally:
@@ -104,7 +105,7 @@ def preview_denoising(
     check_apart(path, [source])
     check_output(path, bench.request.overwrite)
     record.path = path.parent / "run.json"
-    with recorded(record):
+    with recorded(record), repeatable(bench.request.deterministic):
         entry = preview(source, path, bench, progress)
         record.add_input(source)
         record.outputs += entry["outputs"]

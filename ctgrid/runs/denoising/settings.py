@@ -30,6 +30,7 @@ class Request(Checked):
         strict: stop at the first case that fails.
         resume: keep results that the journal lists as done with the same input and settings.
         overwrite: replace what is there.
+        deterministic: compute in one thread, so that the bytes do not depend on the number of cores.
     """
 
     method: Annotated[
@@ -54,6 +55,9 @@ class Request(Checked):
     strict: Annotated[bool, Setting("Stop at the first scan that fails.")] = False
     resume: Annotated[bool, Setting("Keep results in the folder made from the same input and settings.")] = False
     overwrite: Overwrite = False
+    deterministic: Annotated[bool, Setting("Compute in one thread: the same bytes on any number of cores, slower.")] = (
+        False
+    )
 
     @property
     def name(self) -> str:

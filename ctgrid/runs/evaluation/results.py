@@ -7,9 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import as_json, json_of, plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
-from ctgrid.base.record import plain
 
 IDENTITY = ("volume", "noise", "method")
 
@@ -49,10 +49,7 @@ class Results:
         """
         if overwrite or not path.exists():
             return cls(path, [], identity, kind)
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise CtgridError(f"{path} holds no results: {error}; pass --overwrite to replace it") from error
+        rows = json_of(path, "a list of results", "pass --overwrite to replace it")
         if kind is not None and isinstance(rows, dict) and rows.get("kind") == kind:
             rows = rows.get("rows")
         elif kind is not None:
@@ -86,7 +83,7 @@ class Results:
         else:
             self.rows.append(row)
         with atomic_output(self.path, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(self.content, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(as_json(self.content, 1) + "\n", encoding="utf-8")
 
 
 def case_hash(**facts: Any) -> str:

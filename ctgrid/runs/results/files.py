@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.runs.results.description import Description, Kind
 from ctgrid.runs.results.kinds import kind_of
-
-LIMIT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,10 @@ def read_json(path: Path) -> Any:
     Raises:
         CtgridError: It cannot be read, is too large for a report, or is no JSON.
     """
+    text = text_of(path, "JSON")
     try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise CtgridError(f"{path} is larger than {LIMIT_BYTES // 10**6} MB; that is no file of results")
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-    except OSError as error:
-        raise CtgridError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
         raise CtgridError(f"{path} holds no results: it is not JSON ({type(error).__name__})") from error
 
 

@@ -16,6 +16,7 @@ from ctgrid.base.background import Background
 from ctgrid.base.devices import Arrival
 from ctgrid.base.files import check_output
 from ctgrid.base.journal import Journal, in_the_way, is_done, unlisted
+from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint
 from ctgrid.methods.synthesis.settings import Settings
@@ -71,7 +72,12 @@ class Series:
     targets: Sequence[Target]
     manifest: Journal | None = None
     overwrite: bool = False
+    place: Present = field(init=False)
     _entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Watch the volumes' folder, which must not go once it was there."""
+        self.place = Present(self.targets[0].path.parent if self.targets else Path())
 
     def check(self) -> None:
         """Make sure that every output may be written, before any long work.
@@ -174,8 +180,11 @@ class _Writing:
 
     def __init__(self, target: Target, shape: tuple[int, int, int], affine: np.ndarray, series: Series) -> None:
         self.target, self.shape, self.affine, self.manifest = target, shape, affine, series.manifest
+        self.place = series.place
         self.overwrite = series.overwrite or target.path.name in series._entries
+        series.place.check()
         target.path.parent.mkdir(exist_ok=True)
+        series.place.check()
         remove_stale(target.path)
         self.file = NiftiStream(target.path, shape, affine, series.overwrite)
         self.glance = Glance(shape, affine) if target.picture else None
@@ -200,6 +209,7 @@ class _Writing:
             save_picture(self.glance, target.picture, overwrite=self.overwrite)  # type: ignore[arg-type]
             outputs.append(fingerprint(target.picture))
         self.file.publish()
+        self.place.check()
         return Made(target, self.shape, spacing, outputs)
 
 

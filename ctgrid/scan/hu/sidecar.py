@@ -5,12 +5,13 @@ It says the same as a row of the collection's table (:mod:`ctgrid.scan.hu.metada
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import json_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
 from ctgrid.scan.hu.metadata import FIELDS, MetadataRow, MetadataTable, cell_text, volume_key
@@ -50,19 +51,18 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
     sidecar = find_sidecar(path)
     if sidecar is None:
         return None
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    content = json_of(sidecar, "a usable sidecar")
+    with reading(sidecar, "a usable sidecar"):
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
+        for key in ("RescaleSlope", "RescaleIntercept"):
+            if key not in content:
+                raise CtgridError(
+                    f"{sidecar}: key '{key}' is missing; both RescaleSlope and RescaleIntercept are needed"
+                )
         slope, intercept = float(content["RescaleSlope"]), float(content["RescaleIntercept"])
         if not np.isfinite([slope, intercept]).all() or slope == 0:
             raise ValueError(f"slope {slope}, intercept {intercept}")
-    except KeyError as error:
-        raise CtgridError(
-            f"{sidecar}: key {error} is missing; both RescaleSlope and RescaleIntercept are needed"
-        ) from error
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise CtgridError(f"{sidecar} is not a usable sidecar: {error}") from error
     return {**content, "RescaleSlope": slope, "RescaleIntercept": intercept}
 
 

@@ -136,7 +136,7 @@ def record_from_json(data: Mapping[str, Any]) -> InverseRecord:
     try:
         record: InverseRecord = protocol.record(data)
         return record
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         raise CtgridError(f"the record of protocol {protocol.name} is damaged: {error}") from error
 
 
@@ -152,7 +152,7 @@ def orientation_of(data: Mapping[str, Any]) -> str:
     protocol = protocol_named(data.get("protocol"))
     try:
         return protocol.orientation(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         raise CtgridError(f"the record of protocol {protocol.name} is damaged: {error}") from error
 
 

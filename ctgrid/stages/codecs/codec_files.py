@@ -5,15 +5,15 @@ Layouts and key names follow the public files; nothing is read but tensors and J
 
 from __future__ import annotations
 
-import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.remains import scratch
 from ctgrid.stages.models.sources import EMBEDDED, is_single_file, resolve_model
 
 SUBFOLDERS = ("codec", "vae", "model")
@@ -41,10 +41,7 @@ def codec_path(name: str | Path) -> Path:
 
 def _names_class(folder: Path) -> bool:
     """Tell a network's ``config.json`` from a training run's."""
-    try:
-        return "_class_name" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        return False
+    return "_class_name" in dict_of(folder / "config.json")
 
 
 def codec_weights(path: Path) -> list[Path]:
@@ -70,10 +67,10 @@ def class_of(folder: Path) -> str:
     Raises:
         CtgridError: where it names none.
     """
-    try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CtgridError(f"{folder}: no codec here; expected a config.json with a _class_name") from error
+    name = dict_of(folder / "config.json").get("_class_name")
+    if not isinstance(name, str):
+        raise CtgridError(f"{folder}: no codec here; expected a config.json with a _class_name")
+    return name
 
 
 def from_taesd_pair(encoder: Path, decoder: Path) -> torch.nn.Module:
@@ -115,15 +112,15 @@ def from_single_file(path: Path) -> torch.nn.Module:
     config = _sizes(tensors, "encoder.down.{}.block.{}" if original else "encoder.down_blocks.{}.resnets.{}", path)
     if not original:
         return _filled(AutoencoderKL(**config), tensors, path)
-    with tempfile.TemporaryDirectory() as folder:  # diffusers knows the original names, given sizes and a file
+    with scratch() as folder:  # diffusers knows the original names, given sizes and a file
         from safetensors.torch import save_file
 
         network: Any = AutoencoderKL(**config)
         network.save_config(folder)
-        file = Path(folder) / "vae.safetensors"
+        file = folder / "vae.safetensors"
         save_file({key: value.contiguous() for key, value in tensors.items()}, file)
         try:
-            loaded = AutoencoderKL.from_single_file(str(file), config=folder, local_files_only=True)
+            loaded = AutoencoderKL.from_single_file(str(file), config=str(folder), local_files_only=True)
         except Exception as error:  # diffusers raises many kinds; all mean that the file is no SD VAE
             raise CtgridError(f"{path}: cannot be read as an SD VAE: {_line(error)}") from error
         state = {key: value.clone() for key, value in loaded.state_dict().items()}

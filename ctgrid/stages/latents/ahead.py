@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -149,15 +150,14 @@ def cached(path: Path, identity: dict[str, object], make: Callable[[], dict[str,
         identity: everything the tensors depend on, JSON-able.
         make: computes the tensors.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
 
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     path = path / f"latents-{key[:16]}.safetensors" if path.is_dir() else path
-    if path.exists():
-        with safe_open(str(path), "pt") as stored:
-            if (stored.metadata() or {}).get("identity") == key:
-                return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    with suppress(SafetensorError, OSError), safe_open(str(path), "pt") as stored:  # what is damaged is made anew
+        if (stored.metadata() or {}).get("identity") == key:
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     tensors = make()
     with atomic_output(path, overwrite=True) as partial:
         save_file(tensors, str(partial), metadata={"identity": key})

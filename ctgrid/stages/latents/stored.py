@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
@@ -67,10 +68,7 @@ class StoredLatents:
     @property
     def attributes(self) -> dict[str, Any]:
         """What they were made from and how; empty where they are missing or damaged."""
-        try:
-            attributes = json.loads((self.folder / NODE).read_text(encoding="utf-8"))["attributes"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
+        attributes = dict_of(self.folder / NODE).get("attributes")
         return attributes if isinstance(attributes, dict) else {}
 
     def state(self) -> State:
@@ -208,7 +206,7 @@ def _fitting(latents: StoredLatents, keep: str) -> State:
 
 def _write(store: Path, latents: StoredLatents, codec: Codec, keep: str, compute: torch.dtype) -> None:
     """Encode and write the latents of one volume, complete or not at all."""
-    from ctgrid.data.store.write import workspace, write_shard
+    from ctgrid.data.store.write import put, workspace, write_shard
 
     source = Shard.open(latents.volume.folder / latents.of).digest()
     mean, log_variance = _encode(latents, codec, np.dtype(keep), compute)
@@ -228,9 +226,7 @@ def _write(store: Path, latents: StoredLatents, codec: Codec, keep: str, compute
                 write_shard(group, name, array, fill_value=float("nan"), dimension_names=("z", "channel", "y", "x"))
             for parent in (target.parents[1], target.parent):
                 _make_group(parent)
-            if target.exists():
-                target.rename(folder / "old")
-            (folder / "new").rename(target)
+            put(folder, target, overwrite=True)
     except OSError as error:
         raise CtgridError(f"cannot write {target}: {error.strerror or error}") from error
 

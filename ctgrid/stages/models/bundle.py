@@ -5,15 +5,18 @@ A fourth part, ``detail``, is optional: the network of the denoisers' detail ste
 
 from __future__ import annotations
 
-import json
 import shutil
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import json_of
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import atomic_folder
 from ctgrid.scan.protocols.oriented import check_orientation
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.diffusion.samplers import find_sampler
@@ -105,18 +108,15 @@ class StageFacts:
         path = folder / STAGE_FILE
         if not path.exists():
             return cls()
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+        remedy = "train the stage again or remove it"
+        values = json_of(path, "the facts of a stage", remedy)
+        with reading(path, "the facts of a stage", remedy):
             known = {f.name for f in fields(cls)}
             facts = cls(**{name: value for name, value in values.items() if name in known})
             check_orientation(facts.orientation, str(path))
             if facts.sampler is not None:
                 find_sampler(facts.sampler)
             return facts
-        except CtgridError:
-            raise
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise CtgridError(f"{path}: not the facts of a stage; train the stage again or remove it") from error
 
 
 @dataclass(frozen=True)
@@ -292,15 +292,17 @@ def pack(
     networks: list[Any] = [loaded.network, *stages]
     if detail is not None:
         networks.append(read_detail(sources[DETAIL]))
-    for (part, source), network in zip(sources.items(), networks, strict=True):
-        target = out / part
-        partial = out / f".partial_{part}"
-        shutil.rmtree(partial, ignore_errors=True)
-        (network.half() if half else network).save_pretrained(partial)
-        for weights in partial.glob("*.safetensors"):
-            weights.chmod(0o644)  # written for the owner alone
-        if (source / STAGE_FILE).exists():
-            shutil.copy(source / STAGE_FILE, partial / STAGE_FILE)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+    new = not out.exists()
+    try:
+        out.mkdir(exist_ok=True)
+        with ExitStack() as all_parts:  # each gets its name once all are written
+            for (part, source), network in zip(sources.items(), networks, strict=True):
+                partial = all_parts.enter_context(atomic_folder(out / part))
+                (network.half() if half else network).save_pretrained(partial)
+                if (source / STAGE_FILE).exists():
+                    shutil.copy(source / STAGE_FILE, partial / STAGE_FILE)
+    except BaseException:
+        if new:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
     return out

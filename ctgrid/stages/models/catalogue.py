@@ -12,13 +12,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import json_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
+from ctgrid.base.progress import unheard
 from ctgrid.stages.models.manifest import MANIFEST_FILE, Manifest
 
 HUB = "hub:"
@@ -114,13 +117,12 @@ class Catalogue:
     def revisions(self, name: HubName) -> dict[str, str]:
         """Return the commits of branches and tags as of their last fetch."""
         path = self._repository(name) / REVISIONS_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return {str(revision): str(commit) for revision, commit in content.items()}
-        except (FileNotFoundError, NotADirectoryError):
+        if not path.exists():
             return {}
-        except (OSError, ValueError, AttributeError) as error:
-            raise CtgridError(f"{path}: cannot be read; remove it and fetch {name} again") from error
+        what, remedy = "a list of revisions", f"remove it and fetch {name} again"
+        content = json_of(path, what, remedy)
+        with reading(path, what, remedy):
+            return {str(revision): str(commit) for revision, commit in content.items()}
 
     def note_revision(self, name: HubName, commit: str) -> None:
         """Remember which commit a branch or tag stands for."""
@@ -153,13 +155,20 @@ class Catalogue:
             raise CtgridError(f"{name}: not here, in {self.home}{here}; run `ctgrid model fetch {name}`")
         return entry
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield all complete models, by name and commit."""
+    def entries(self, damaged: Callable[[str], object] = unheard) -> Iterator[Entry]:
+        """Yield all complete models, by name and commit.
+
+        Args:
+            damaged: told of each that cannot be read.
+        """
         for folder in sorted((self.home / "models").glob("*--*")):
             owner, _, model = folder.name.partition("--")
             name = HubName(owner, model)
             for commit in self._commits(name):
-                yield self._entry(name, commit)
+                try:
+                    yield self._entry(name, commit)
+                except CtgridError as error:  # one that is damaged never hides the others
+                    damaged(str(error))
 
     def interrupted(self) -> list[dict[str, Any]]:
         """Return what interrupted fetches left: id, commit and bytes."""

@@ -6,7 +6,6 @@ as its own downloader (2.x) starts an interrupted file again from zero, and Xet 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.durable import settle
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import replace_folder
 from ctgrid.base.progress import Progress, silent
 from ctgrid.stages.models.catalogue import Catalogue, Entry, HubName, is_offline
 from ctgrid.stages.models.manifest import MANIFEST_FILE, FileEntry, Manifest, check_folder, is_weights, safe_path
@@ -198,9 +199,5 @@ def _make(folder: Path) -> None:
 def _publish(partial: Path, folder: Path) -> None:
     """Rename a complete model into place; one that is there already makes room and is removed after."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    old = partial.with_name(f".{partial.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    settle(partial)
+    replace_folder(partial, folder)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import json_of, text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, sha256_of
 from ctgrid.base.progress import Progress, silent
@@ -83,8 +85,11 @@ class Manifest:
         Raises:
             CtgridError: where the file is missing, or holds something else.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        if not path.exists():
+            raise CtgridError(f"{path}: no such manifest")
+        what, remedy = "a manifest of ctgrid", "fetch the model again"
+        content = json_of(path, what, remedy)
+        with reading(path, what, remedy):
             if content["ctgrid_manifest"] != VERSION:
                 raise CtgridError(
                     f"{path}: manifest of version {content['ctgrid_manifest']}, this ctgrid reads {VERSION}"
@@ -94,12 +99,6 @@ class Manifest:
                 for name, entry in content["files"].items()
             }
             return cls(files, dict(content.get("source") or {}))
-        except FileNotFoundError as error:
-            raise CtgridError(f"{path}: no such manifest") from error
-        except CtgridError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CtgridError(f"{path}: not a manifest of ctgrid; fetch the model again") from error
 
     @classmethod
     def of_folder(cls, folder: Path) -> Manifest:
@@ -193,12 +192,7 @@ def megabytes(size: int) -> int:
 
 
 def _pins_of_file(file: Path) -> dict[str, str]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise CtgridError(
-            f"{file}: cannot be read as a list of hashes; give a manifest or what sha256sum prints"
-        ) from error
+    text = text_of(file, "a list of hashes", "give a manifest or what sha256sum prints")
     if text.lstrip().startswith("{"):
         return {name: entry.sha256 for name, entry in Manifest.read(file).files.items()}
     pins = {}

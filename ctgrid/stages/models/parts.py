@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
 from ctgrid.scan.names import made_by
@@ -179,8 +179,8 @@ def _codec_of_runs(runs: Sequence[str | Path]) -> str | None:
     """Return the codec that training runs name in their recipes, the first of them that does."""
     for run in runs:
         recipe = _recipe(Path(run))
-        part = recipe.get(str(recipe.get("kind"))) or {}
-        if name := part.get("codec"):
+        part = recipe.get(str(recipe.get("kind")))
+        if isinstance(part, dict) and isinstance(name := part.get("codec"), str) and name:
             try:
                 codec_path(name)
             except CtgridError as error:
@@ -198,8 +198,4 @@ def _trained_on(run: Path) -> str | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return dict_of(path)

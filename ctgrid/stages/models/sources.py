@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
+from ctgrid.base.progress import unheard
 from ctgrid.stages.models.catalogue import HUB, Catalogue, HubName
 from ctgrid.stages.models.manifest import MANIFEST_FILE, FileEntry, Manifest, check_folder, digest_of
 
@@ -77,13 +78,17 @@ def recorded_files(name: str | Path) -> dict[str, FileEntry]:
     return {path: FileEntry(-1, digest) for path, digest in hashes.items()}
 
 
-def list_models() -> list[dict[str, Any]]:
-    """Return the models that ``--model`` or ``--codec`` can name without a path, as JSON-able records."""
+def list_models(damaged: Callable[[str], object] = unheard) -> list[dict[str, Any]]:
+    """Return the models that ``--model`` or ``--codec`` can name without a path, as JSON-able records.
+
+    Args:
+        damaged: told of each whose manifest cannot be read; the others are listed all the same.
+    """
     embedded = Manifest.read(EMBEDDED_FOLDER / MANIFEST_FILE)
     facts = {"complete": _complete(EMBEDDED_FOLDER, embedded)}
     facts["verified"] = not check_folder(EMBEDDED_FOLDER, embedded.files)  # small: hashed now
     models = [_record(EMBEDDED, EMBEDDED, EMBEDDED_FOLDER, embedded, **facts)]
-    for entry in Catalogue().entries():
+    for entry in Catalogue().entries(damaged):
         commit = {"commit": entry.commit, "revisions": list(entry.revisions)}
         complete = _complete(entry.folder, entry.manifest)
         models.append(_record(f"{HUB}{entry.id}", "hub", entry.folder, entry.manifest, complete=complete, **commit))
@@ -103,7 +108,7 @@ def _complete(folder: Path, manifest: Manifest) -> bool:
 
 def _packed_hashes(folder: Path) -> dict[str, str]:
     try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record = dict_of(folder / "run.json")
         files = record["model"]["files"] if record["command"] == "model pack" else {}
         return {str(path): str(digest) for path, digest in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

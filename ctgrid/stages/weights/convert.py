@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +9,9 @@ from typing import Any
 
 import torch
 
+from ctgrid.base.documents import as_json
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import check_apart
+from ctgrid.base.files import atomic_folder, check_apart
 from ctgrid.scan.protocols.generatect import CT_RATE_ORIENTATION
 from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
 from ctgrid.stages.networks.positions import Positions
@@ -101,18 +100,11 @@ def convert(
         parameter.data = parameter.data.to(dtype)
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise CtgridError(f"{path}: holds values beyond the range of {name_of(dtype)}; convert without --half")
-    partial = out.with_name(f".{out.name[:80]}-{secrets.token_hex(6)}")
-    try:
+    with atomic_folder(out) as partial:
         network.save_pretrained(partial)
-        for file in partial.iterdir():
-            file.chmod(0o644)  # safetensors writes for the owner alone
-        text = json.dumps(facts.as_dict(), indent=1) + "\n"
-        (partial / STAGE_FILE).write_text(text, encoding="utf-8")
-        _replace(out, partial)
-    except OSError as error:
-        raise CtgridError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        (partial / STAGE_FILE).write_text(as_json(facts.as_dict(), 1) + "\n", encoding="utf-8")
+        for record in out.glob("run*.json"):
+            shutil.copy2(record, partial / record.name)
     return Converted(out, checkpoint, facts, dtype)
 
 
@@ -178,20 +170,3 @@ def summary(checkpoint: Checkpoint) -> dict[str, Any]:
 def name_of(dtype: torch.dtype) -> str:
     """Return ``float16`` for ``torch.float16``."""
     return str(dtype).removeprefix("torch.")
-
-
-def _replace(out: Path, partial: Path) -> None:
-    """Put a finished folder in the place of an older one, whose run records are kept."""
-    if not out.exists():
-        partial.rename(out)
-        return
-    for record in out.glob("run*.json"):
-        shutil.copy2(record, partial / record.name)
-    old = out.with_name(f".{out.name[:80]}-{secrets.token_hex(6)}")
-    out.rename(old)
-    try:
-        partial.rename(out)
-    except OSError:
-        old.rename(out)
-        raise
-    shutil.rmtree(old)

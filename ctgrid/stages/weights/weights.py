@@ -19,6 +19,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ctgrid.base.causes import out_of_memory, reading
+from ctgrid.base.documents import json_of
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.stages.weights.weight_sets import choose_set
 
@@ -98,10 +100,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         CtgridError: if the file cannot be read or holds something else.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CtgridError(f"{path}: not readable as JSON: {reason_of(error)}") from error
+    content = json_of(path)
     if not isinstance(content, dict):
         raise CtgridError(f"{path}: holds a {type(content).__name__}, expected a JSON object")
     return content
@@ -148,15 +147,13 @@ def _read_shards(index: Path) -> Weights:
 
 def _read_safetensors(path: Path, weights: WeightsName | None) -> Weights:
     """Read tensors and metadata; the metadata may hold a JSON ``config``."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
+    with reading(path, "a readable safetensors file"):
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
             metadata: dict[str, Any] = dict(file.metadata() or {})
         config = json.loads(metadata.pop("config", "{}"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise CtgridError(f"{path}: not a readable safetensors file: {reason_of(error)}") from error
     metadata |= config if isinstance(config, dict) else {}
     several = choose_set(path, tensors, weights)
     return (
@@ -197,6 +194,8 @@ def _load(path: Path) -> Mapping[str, Any]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # a damaged or hostile pickle fails in any way it likes
+        if out_of_memory(error):
+            raise
         held = re.search(r"GLOBAL ([\w.]+)", str(error))
         reason = f"it holds {held[1]}" if held else reason_of(error)
         raise CtgridError(

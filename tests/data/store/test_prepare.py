@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.base.locks import held
+from ctgrid.base.locks import owned
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store import prepare as module
 from ctgrid.data.store.prepare import prepare
@@ -130,8 +130,7 @@ def test_other_settings_are_refused_by_name(scans: Scans, small: StoreSettings, 
 def test_a_store_in_use_is_refused(scans: Scans, small: StoreSettings, tmp_path: Path) -> None:
     out = tmp_path / "X.zarr"
     folder = scans("a")
-    with held(tmp_path / ".X.zarr.lock") as mine, pytest.raises(CtgridError, match="another ctgrid prepare"):
-        assert mine
+    with owned(tmp_path / "X.zarr", "prepare"), pytest.raises(CtgridError, match="another ctgrid prepare"):
         prepare([folder], out, small)
     assert not out.exists()
     prepare([folder], out, small)

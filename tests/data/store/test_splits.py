@@ -127,7 +127,7 @@ def test_bad_splits_are_one_clear_line(content: str, words: str, tmp_path: Path)
         (lambda: take_fraction(["a"], 101), "got 101"),
         (lambda: take_fraction(["a"], float("nan")), "got nan"),
         (lambda: patient_of("a", "x"), "does not match the volume a"),
-        (lambda: select_volumes(["a"], "missing.yaml:train"), "cannot read the split file missing.yaml"),
+        (lambda: select_volumes(["a"], "missing.yaml:train"), "cannot read missing.yaml"),
         (lambda: select_volumes(["a"], "ct-rate:test"), "there is no part 'test'"),
     ],
 )

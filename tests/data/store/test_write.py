@@ -79,3 +79,27 @@ def test_work_of_the_living_stays_and_that_of_the_dead_goes(store: Store) -> Non
         assert (mine / "new").is_dir() and not stale.exists()
     assert not (store.path / ".partial").exists()
     assert remove_stale(store.path) == 0
+
+
+@pytest.mark.parametrize("new_there", [True, False])
+def test_a_kill_between_the_two_renames_loses_no_volume(new_there: bool, tmp_path: Path) -> None:
+    """The earlier volume gets its place again, unless the new one has it."""
+    volume = tmp_path / ".partial" / "dead" / "old" / "a"
+    (volume / "slices").mkdir(parents=True)
+    for folder in (volume, volume / "slices"):
+        (folder / "zarr.json").write_text("{}")
+    (tmp_path / ".partial" / "dead.lock").touch()
+    if new_there:
+        (tmp_path / "a").mkdir()
+    remove_stale(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "slices").exists() is not new_there
+
+
+def test_latents_alone_get_their_place_again(tmp_path: Path) -> None:
+    kept = tmp_path / ".partial" / "dead" / "old" / "a" / "latents" / "0123" / "slices"
+    kept.mkdir(parents=True)
+    (kept / "zarr.json").write_text("{}")
+    (tmp_path / "a" / "latents" / "0123").mkdir(parents=True)
+    remove_stale(tmp_path)
+    assert (tmp_path / "a" / "latents" / "0123" / "slices" / "zarr.json").exists()

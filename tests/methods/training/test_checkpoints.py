@@ -94,7 +94,7 @@ def test_a_damaged_newest_gives_way_to_an_older_one(damage: str, checkpoints: Ch
     assert [path.name for path in checkpoints.set_aside(10)] == ["damaged_step_00000200"]
     assert checkpoints.steps() == [10]
     checkpoints.publish(tmp_path / "model")
-    assert (tmp_path / "model" / "from.txt").read_text(encoding="utf-8") == ".partial_00000010"
+    assert (tmp_path / "model" / "from.txt").read_text(encoding="utf-8") == ".step_00000010.new"
     spoil(checkpoints.folder / "step_00000010" / "state.pt", damage)
     with pytest.raises(
         CtgridError, match=r"step_00000010/state\.pt is damaged .*remove .*checkpoints to train"
@@ -124,8 +124,8 @@ def test_published_is_the_newest_model(checkpoints: Checkpoints, tmp_path: Path)
     target.mkdir()
     (target / "old.txt").touch()
     checkpoints.publish(target)
-    assert {p.name: p.read_text(encoding="utf-8") for p in target.iterdir()} == {"from.txt": ".partial_00000200"}
-    assert not list(tmp_path.glob(".partial*"))
+    assert {p.name: p.read_text(encoding="utf-8") for p in target.iterdir()} == {"from.txt": ".step_00000200.new"}
+    assert not list(tmp_path.glob(".model*"))
 
 
 def test_logs_are_trimmed_to_a_step(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.interrupt import Stopped
 from ctgrid.methods.training.config import Optimisation
 from ctgrid.methods.training.loop import fit
 from ctgrid.methods.training.trainer import Trainer, learning_rate_factor
@@ -131,12 +133,62 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     """With advice, and without a checkpoint of it."""
     task = Line()
     task.scale = float("nan")
-    with pytest.raises(CtgridError, match=r"the loss is nan at step 1; lower optimisation\.learning_rate"):
+    with pytest.raises(
+        CtgridError, match=r"the loss is nan at step 1; train again with a lower .* optimisation\.learning_rate=0\.05"
+    ):
         fit(task, settings(), 1, tmp_path)
     assert not (tmp_path / "checkpoints").exists() and not (tmp_path / "log.jsonl").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_weights_that_are_no_numbers_are_not_kept_and_a_lower_rate_goes_on(tmp_path: Path) -> None:
+    """The last good checkpoint stays the newest, and resuming from it follows the new rate."""
+
+    class Sudden(Line):
+        def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+            terms = super().loss(network, batch)
+            if len(self.drawn) > 40:  # from the sixth step on
+                with torch.no_grad():
+                    network.weight[...] = float("inf")  # type: ignore[operator]
+            return terms
+
+    with pytest.raises(CtgridError, match=r"--resume \(from step 4\) and a lower learning rate"):
+        fit(Sudden(), settings(checkpoint_every=2), 1, tmp_path)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step_00000002", "step_00000004"]
+    said: list[str] = []
+    fit(Line(), settings(checkpoint_every=2, learning_rate=0.05), 1, tmp_path, resume=True, warn=said.append)
+    assert said == ["the learning rate is 0.05 from step 4 on; it was 0.1 until then"]
+    assert [line["learning_rate"] for line in read_log(tmp_path)] == pytest.approx([0.1] * 4 + [0.05] * 4)
+    again = tmp_path / "again"
+    again.mkdir()
+    fit(Line(), settings(), 1, again, stop_at=4)
+    fit(Line(), settings(), 1, again, resume=True, warn=said.append)
+    assert len(said) == 1, "the same rate is no change"
+
+
+def test_a_run_folder_that_is_removed_ends_the_run(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+
+    def removing(phase: str, done: int, total: int) -> None:
+        if done == 3:
+            shutil.rmtree(out)
+
+    with pytest.raises(CtgridError, match="was removed while"):
+        fit(Line(), settings(), 1, out, progress=removing)
+    assert not out.exists()
+
+
+def test_a_kill_while_a_checkpoint_replaces_itself_loses_none(tmp_path: Path) -> None:
+    fit(Line(), settings(checkpoint_every=4), 1, tmp_path)
+    folder = tmp_path / "checkpoints"
+    (folder / "step_00000008").rename(folder / ".step_00000008.old")
+    (folder / ".step_00000008.new").mkdir()
+    (folder / ".partial_00000008").mkdir()
+    assert fit(Line(), settings(), 1, tmp_path, resume=True)["first_step"] == 8
+    assert sorted(p.name for p in folder.iterdir()) == ["step_00000004", "step_00000008"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(number: signal.Signals, tmp_path: Path) -> None:
     """What follows equals the run that nobody disturbed."""
 
@@ -148,8 +200,9 @@ def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(number: signal.S
     out, calm = tmp_path / "out", tmp_path / "calm"
     out.mkdir()
     calm.mkdir()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped) as stopped:
         fit(Line(), settings(), 1, out, progress=disturb)
+    assert stopped.value.code == 128 + number
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert [p.name for p in (out / "checkpoints").iterdir()] == ["step_00000003"]
     assert len(read_log(out)) == 3
@@ -165,7 +218,7 @@ def test_checkpoints_come_as_often_as_asked(tmp_path: Path) -> None:
 
     class Counting(Line):
         def save(self, network: Any, folder: Path) -> None:
-            saved.append(int(folder.parent.name.removeprefix(".partial_")))
+            saved.append(int(folder.parent.stem.removeprefix(".step_")))
             super().save(network, folder)
 
     fit(Counting(), settings(checkpoint_every=3), 1, tmp_path)

@@ -48,7 +48,7 @@ how, *arguments = sys.argv[1:]
 
 def save(task, network, folder, real=CodecTask.save):
     real(task, network, folder)
-    if how == "killed" and folder.parent.name == ".partial_00000006":
+    if how == "killed" and folder.parent.name == ".step_00000006.new":
         os.kill(os.getpid(), signal.SIGKILL)
 
 CodecTask.save = save
@@ -68,7 +68,7 @@ def test_a_run_killed_while_it_saves_resumes_exactly(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start("whole", whole) == 0
     assert start("killed", killed) == -signal.SIGKILL
-    assert sorted(p.name for p in (killed / "checkpoints").iterdir()) == [".partial_00000006", "step_00000003"]
+    assert sorted(p.name for p in (killed / "checkpoints").iterdir()) == [".step_00000006.new", "step_00000003"]
     assert not (killed / "model").exists()
     assert start("resumed", killed) == 0
     assert log_of(killed) == log_of(whole)

@@ -85,7 +85,7 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
     """With those that there are."""
     with pytest.raises(CtgridError, match="naive, positions"):
         load_ablation("nothing")
-    with pytest.raises(CtgridError, match="cannot be read"):
+    with pytest.raises(CtgridError, match="cannot read"):
         load_ablation(tmp_path / "missing.yaml")
 
 

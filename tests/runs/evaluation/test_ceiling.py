@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.record import plain
 from ctgrid.metrics.reconstruction import psnr, ssim
 from ctgrid.runs.evaluation.ceiling import WINDOWS_HU, choose_slices, codec_ceiling
 from ctgrid.scan.grid import downsample

@@ -41,7 +41,7 @@ def test_facts_are_read_and_written() -> None:
 def test_facts_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
     """By the file's name."""
     (tmp_path / "stage.json").write_text(text)
-    with pytest.raises(CtgridError, match=r"stage\.json: not the facts"):
+    with pytest.raises(CtgridError, match=r"stage\.json is not the facts"):
         StageFacts.read(tmp_path)
 
 

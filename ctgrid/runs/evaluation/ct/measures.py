@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import plain
 from ctgrid.runs.evaluation.ct.anatomy import HEIGHTS
 from ctgrid.runs.evaluation.ct.distances import compare, mean_of, step_quantiles
 from ctgrid.runs.evaluation.ct.histogram import BIN_HU, binned

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import plain
+from ctgrid.base.remains import scratch
 from ctgrid.runs.evaluation.ct.described import Scaling
 from ctgrid.runs.evaluation.ct.memory_rule import LEAST_REFERENCES, Rule, overall
 from ctgrid.runs.evaluation.ct.neighbours import Neighbours
@@ -73,11 +73,11 @@ def memorisation(
     ]
     apart = spread([s for s in test if s.digest not in known], MOST_REFERENCES)
     kind = "test-to-train" if apart else "train-to-train"
-    with tempfile.TemporaryDirectory(prefix="ctgrid-memorisation-") as folder:
+    with scratch() as folder:
         steps = Steps(
             progress, len(train) + 2 * len(apart) + 2 * len(fake) + (0 if apart else min(len(train), MOST_REFERENCES))
         )
-        shelf = Shelf(Path(folder), features, steps)
+        shelf = Shelf(folder, features, steps)
         library = [shelf.describe(sample) for sample in train]
         scaling = Scaling.of(library)
         library = [scaling.apply(one) for one in library]

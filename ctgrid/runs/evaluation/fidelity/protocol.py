@@ -8,9 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.samples import Frame
 from ctgrid.scan.windows import FULL_WINDOW_HU
@@ -172,13 +173,9 @@ def load_protocol(name: str | Path) -> LoadedProtocol:
         CtgridError: no such protocol, or a key of it is unknown, missing or out of range.
     """
     path = _find(str(name))
-    try:
+    values = parsed_yaml(text_of(path, "YAML"), path, "YAML")
+    with reading(path):
         content = path.read_bytes()
-        values = yaml.safe_load(content)
-    except OSError as error:
-        raise CtgridError(f"cannot read {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CtgridError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise CtgridError(f"{path} holds no protocol: keys and values are expected")
     try:

@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ctgrid.base.causes import reading
+from ctgrid.base.documents import as_json
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
 from ctgrid.data.store.store import is_store
 from ctgrid.runs.report.given import RECORD, Given
+from ctgrid.runs.report.html.content import group_html
 from ctgrid.runs.report.html.found import Found, Run, Shown, some
 from ctgrid.runs.report.html.pairs import as_typed, denoised, output_of, paired, paths
-from ctgrid.runs.results.files import is_run, read_json, read_results
+from ctgrid.runs.report.html.run_view import describe_runs, record_view
+from ctgrid.runs.results.files import ResultsFile, is_run, read_json, read_results
 from ctgrid.runs.results.kinds import result_files
 from ctgrid.scan.formats.kinds import readable, writable
 
@@ -65,7 +69,26 @@ def _run(path: Path) -> Run:
     content = read_json(path)
     if not is_run(content):
         raise CtgridError(f"{path} is no run record of ctgrid: it lacks command, status or outputs")
-    return Run(path, content)
+    return _showable(Run(path, content))
+
+
+def _showable(run: Run) -> Run:
+    """Refuse a record whose parts are not of the kinds that ctgrid writes: found here, it is one input that fails."""
+    with reading(run.path, "a run record that a report can show"):
+        record_view(run)
+        for one in describe_runs([run]):
+            group_html(one)
+        as_json(run.record)
+        for _ in (*paths(run.record.get("outputs")), *paths(run.record.get("inputs")), *denoised(run.record)):
+            pass
+    return run
+
+
+def _showable_results(results: ResultsFile) -> ResultsFile:
+    with reading(results.path, "a file of results that a report can show"):
+        group_html(results.description)
+        as_json(results.content)
+    return results
 
 
 def _add_run(found: Found, run: Run) -> None:
@@ -196,13 +219,13 @@ def _or_note(found: Found, add: Callable[[Found, Path], None], path: Path) -> No
 def _add_json(found: Found, path: Path) -> None:
     content = read_json(path)
     if is_run(content):
-        _add_run(found, Run(path, content))
+        _add_run(found, _showable(Run(path, content)))
     else:
-        found.add_results(read_results(path, content))
+        found.add_results(_showable_results(read_results(path, content)))
 
 
 def _add_results(found: Found, path: Path) -> None:
-    found.add_results(read_results(path))
+    found.add_results(_showable_results(read_results(path)))
 
 
 def _told_apart(volumes: Sequence[Shown]) -> list[Shown]:

@@ -57,7 +57,7 @@ class Content:
         if self.scenes:
             parts.append(part("volumes", "Volumes", viewer(self.scenes)))
         if described:
-            parts.append(part("results", "Results", *(_group(one) for one in described), lead=_LEAD))
+            parts.append(part("results", "Results", *(group_html(one) for one in described), lead=_LEAD))
         parts.append(_published_part())
         if self.pictures.embedded:
             parts.append(part("pictures", "Pictures of the runs", self.pictures.html()))
@@ -132,7 +132,7 @@ _LEAD = (
 )
 
 
-def _group(described: Description) -> Markup:
+def group_html(described: Description) -> Markup:
     """Return charts and tables, published ones beside them; below, those whose words take all the width."""
     drawn = [figure for chart in described.charts if (figure := chart_html(chart)) is not None]
     beside, protocol = described.beside, described.protocol

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.documents import legible, plain
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import atomic_output, check_apart, check_output, full_suffix
+from ctgrid.base.files import atomic_outputs, check_apart, check_output, full_suffix
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import plain, version_of
+from ctgrid.base.record import version_of
 from ctgrid.runs.report.given import RECORD
 from ctgrid.runs.report.html.block import MAX_SIDE
 from ctgrid.runs.report.html.collect import collect
@@ -82,9 +83,9 @@ def write_report(
     found = replace(found, volumes=shown)
     content = gather(found, too_many, inputs, options, progress)
     texts = (content.html(), content.markdown(), json.dumps(plain(content.as_dict()), indent=1, ensure_ascii=False))
-    for path, text in reversed(list(zip(outputs, texts, strict=True))):
-        with atomic_output(path, overwrite) as temporary:
-            temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    with atomic_outputs(outputs[::-1], overwrite) as temporaries:
+        for temporary, text in zip(temporaries, texts[::-1], strict=True):
+            temporary.write_text(legible(text.rstrip("\n")) + "\n", encoding="utf-8")
     return Written(outputs, found, content, content.notes)
 
 

@@ -97,7 +97,7 @@ def training_chart(run: Run) -> Lines | None:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue  # the last line of a run that was stopped
         if isinstance(row, dict) and is_number(row.get("step")) and is_number(row.get("loss")):
             points.append((float(row["step"]), float(row["loss"])))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
+from ctgrid.base.remains import scratch
 from ctgrid.scan.formats.dicom.encoded import syntax_name
 from ctgrid.scan.formats.dicom.facts import common_facts, note_of, one_position
 from ctgrid.scan.formats.dicom.files import dicom_files
@@ -152,8 +152,8 @@ def _values(places: list[list[Frame]], headers: dict[int, Header], where: str) -
     first = headers[places[0][0].file]
     out = np.empty((len(places), first.rows, first.columns), np.int16)
     told = _Told()
-    with tempfile.TemporaryDirectory(prefix="ctgrid-") as scratch:
-        files = _Files(headers, where, Path(scratch))
+    with scratch() as folder:
+        files = _Files(headers, where, folder)
         for k, place in enumerate(places):
             decoded = files.slice(place[0])
             plane = decoded.hu

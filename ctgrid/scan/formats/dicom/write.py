@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import check_output
+from ctgrid.base.files import atomic_folder, check_output
 from ctgrid.base.record import version_of
 from ctgrid.scan.formats.dicom.files import looks_like_dicom
 from ctgrid.scan.formats.stored import MARK, UNCONFIRMED, hu_confirmed
@@ -186,22 +184,9 @@ def _uid(what: str, seed: str) -> UID:
 def _new_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary folder beside ``folder`` and rename it when the block ends well."""
     check_folder(folder, overwrite)
-    temporary = folder.with_name(f".{folder.name[:80]}-{secrets.token_hex(6)}")
-    old = temporary.with_name(temporary.name + "-old")
-    try:
-        temporary.mkdir()
+    with atomic_folder(folder) as temporary:
         yield temporary
         check_folder(folder, overwrite)
-        if folder.exists():
-            folder.replace(old)
-        temporary.replace(folder)
-    except OSError as error:
-        raise CtgridError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            old.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_folder(folder: Path, overwrite: bool = False) -> None:

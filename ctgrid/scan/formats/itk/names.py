@@ -7,14 +7,13 @@ a link with a plain name meanwhile.
 from __future__ import annotations
 
 import os
-import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
+from ctgrid.base.remains import hidden_name, remove_remains, scratch
 
 
 @contextmanager
@@ -59,7 +58,9 @@ def itk_writable(path: Path) -> Iterator[str]:
         return
     with _plain_folder(path) as folder:
         (folder / "out").symlink_to(path.absolute().parent)
-        plain = folder / "out" / f".ctgrid-{secrets.token_hex(6)}{full_suffix(path)}"
+        suffix = full_suffix(path)
+        remove_remains(folder / "out" / f"ctgrid{suffix}", suffix)
+        plain = hidden_name(folder / "out" / f"ctgrid{suffix}", suffix)
         try:
             yield str(plain)
             plain.replace(path)
@@ -69,10 +70,10 @@ def itk_writable(path: Path) -> Iterator[str]:
 
 @contextmanager
 def _plain_folder(path: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ctgrid-") as folder:
-        if not _is_text(Path(folder)):
+    with scratch() as folder:
+        if not _is_text(folder):
             raise CtgridError(f"{path}: its name cannot be given to ITK, nor can {folder}; set TMPDIR to an ASCII path")
-        yield Path(folder)
+        yield folder
 
 
 def _is_text(path: Path) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ctgrid.base.causes import out_of_memory, reading
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import full_suffix
 from ctgrid.scan.formats.nifti.geometry import nifti_geometry
@@ -38,6 +38,12 @@ def read_nifti(path: Path) -> StoredScan:
         CtgridError: Not a NIfTI file, truncated, not 3-D, not real numbers, or a broken affine.
     """
     image = _load(path)
+    with reading(path, "a readable NIfTI file"):
+        return _read(path, image)
+
+
+def _read(path: Path, image: Any) -> StoredScan:
+    """Read the values of an image whose header was taken."""
     dtype = image.get_data_dtype()
     if dtype.kind not in "iuf":
         what = "RGB" if dtype.names else "complex" if dtype.kind == "c" else str(dtype)
@@ -57,7 +63,9 @@ def read_nifti(path: Path) -> StoredScan:
         )
     try:
         values = _unscaled(path, image, shape)
-    except (OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError) as error:
+    except Exception as error:
+        if out_of_memory(error):
+            raise MemoryError(f"not enough memory to read {path}") from error
         raise CtgridError(f"{path} is truncated or damaged: {reason_of(error)}") from error
     proxy: Any = image.dataobj
     slope, intercept = float(proxy.slope), float(proxy.inter)
@@ -151,9 +159,6 @@ def is_packed(path: Path) -> bool:
 def _load(path: Path) -> Any:
     """Open a file without reading its voxels; one whose name hides that it is (un)compressed, by its content."""
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-    from nibabel.wrapstruct import WrapStructError
 
     try:
         with quiet_logger("nibabel.global"):
@@ -164,7 +169,9 @@ def _load(path: Path) -> Any:
                     head = stream.read(_LONGEST_HEADER)
                 nifti2 = b"n+2" in head[4:8]
                 image = (nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image).from_stream(io.BytesIO(head))
-    except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, zlib.error, ValueError) as error:
+    except Exception as error:  # of a damaged header nibabel raises almost anything
+        if out_of_memory(error):
+            raise
         reason = "it holds no NIfTI header" if "Binary block" in str(error) else reason_of(error)
         raise CtgridError(f"{path} is not a readable NIfTI file: {reason}") from error
     if not isinstance(image, (nibabel.Nifti1Image, nibabel.Nifti2Image)):

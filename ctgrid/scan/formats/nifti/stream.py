@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ctgrid.base.durable import sync
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_output, full_suffix
 from ctgrid.base.locks import lock
@@ -101,6 +102,7 @@ class NiftiStream:
         try:
             check_output(self.path, self.overwrite)
             self.temporary.replace(self.path)
+            sync(self.path.parent)
         except OSError as error:
             raise _refused(self.path, error) from error
         finally:
