@@ -139,7 +139,7 @@ def _table(table: PublishedTable, otherwise: bool) -> Table:
     number = f"Table {table.number}: " if table.of_paper else ""
     mark = f"{table.mark}, GriDiT" if table.of_paper else table.mark
     cited = _cited(table)
-    sources = [f"{sign} {published().sources[key].name}" for key, sign in cited.items()]
+    sources = [f"{sign} {published().sources[key].name}".strip() for key, sign in cited.items()]
     notes = [f"Protocol: {table.protocol}."]
     if table.contradictions:
         notes.append(f"The paper contradicts itself. {' '.join(table.contradictions)}")
@@ -150,13 +150,14 @@ def _table(table: PublishedTable, otherwise: bool) -> Table:
     if sources:
         notes.append(f"Read in: {'; '.join(sources)}.")
     told = any(row.figure_from for row in table.rows)
+    mixed = len({row.values.get(DATASET) for row in table.rows}) > 1
     return Table(
         title=f"{number}{table.title}",
         columns=[
             Column("method", "method"),
-            *(Column(c.key, c.heading, c.form, c.best) for c in table.columns),
+            *(Column(c.key, c.heading, c.form, None if mixed else c.best) for c in table.columns),
             *([Column("figure_from", "figure from")] if told else []),
-            *([Column("read_in", "read in")] if cited else []),
+            *([Column("read_in", "read in")] if len(cited) > 1 else []),
         ],
         rows=[_cells(row, cited) for row in table.rows],
         mark=f"{mark}: another protocol" if otherwise else mark,
@@ -165,8 +166,10 @@ def _table(table: PublishedTable, otherwise: bool) -> Table:
 
 
 def _cited(table: PublishedTable) -> dict[str, str]:
-    """Return the sources that a table's rows name, in the file's order, with the signs that stand for them."""
+    """Return the sources that a table's rows name, in the file's order, with the signs that tell several apart."""
     used = [key for key in published().sources if any(key in row.sources for row in table.rows)]
+    if len(used) == 1:
+        return {used[0]: ""}
     return {key: f"[{i}]" for i, key in enumerate(used, start=1)}
 
 

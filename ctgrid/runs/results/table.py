@@ -81,7 +81,7 @@ class Table:
     def is_best(self, row: Mapping[str, Any], column: Column) -> bool:
         """Tell whether a row has a column's best value; never where none is marked or there is nothing to choose."""
         values = [row[column.key] for row in self.rows if is_number(row.get(column.key))]
-        if column.best is None or len(values) < 2:
+        if column.best is None or len(set(values)) < 2:
             return False
         return bool(row.get(column.key) == (max if column.best == "high" else min)(values))
 

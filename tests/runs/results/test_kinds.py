@@ -124,18 +124,6 @@ def test_a_variant_is_told_with_its_span_its_cost_and_real_volumes(samples: dict
     assert "| as a " in facts and "| not yet " in facts
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["{", "[]", "{}", "3", '[{"volume": 1}]', '{"kind": "volumes", "measures": []}', '{"kind": "x", "rows": 3}'],
-)
-def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "results.json"
-    path.write_text(content)
-    with pytest.raises(CtgridError, match="holds no results") as caught:
-        read_results(path)
-    assert "\n" not in str(caught.value)
-
-
 def test_volumes_without_a_detector_have_no_empty_table(samples: dict[str, Any]) -> None:
     described = describe({**samples["volumes"], "measures": [], "warnings": ["no detector"]})
     assert all(table.rows for table in described.tables) and described.notes == ["no detector"]

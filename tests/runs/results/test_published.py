@@ -126,19 +126,32 @@ def test_sources_that_disagree_both_stand() -> None:
 
 
 def test_a_row_cites_by_number_what_the_note_names() -> None:
+    """A single source is named below the table alone."""
     everything = published()
     for given, table in zip(everything.tables, published_tables(), strict=True):
+        used = {key for row in given.rows for key in row.sources}
+        cites = "read_in" in [column.key for column in table.columns]
+        assert cites == (len(used) > 1)
+        if not cites:
+            assert table.notes[-1] == f"Read in: {everything.sources[used.pop()].name}."
+            continue
         names = dict(re.findall(r"(\[\d+\]) (.*?)(?=; \[\d+\]|\.$)", table.notes[-1]))
         for row, shown in zip(given.rows, table.rows, strict=True):
             marks = str(shown["read_in"]).split()
             assert {names[mark] for mark in marks} == {everything.sources[key].name for key in row.sources}
-        assert ("read_in" in [column.key for column in table.columns]) == bool(names)
+
+
+def test_the_best_is_marked_among_rows_of_one_data_set_only() -> None:
+    best = {table.title[:7]: {column.best for column in table.columns} for table in published_tables() if table.columns}
+    assert best["Table 3"] == best["Table 8"] == {None} and "low" in best["Table 1"]
+    ct = {table.title[:7]: {column.best for column in table.columns} for table in published_tables(ct=True)}
+    assert "low" in ct["Table 4"] and best["Table 4"] == {None}
 
 
 def test_a_dash_of_the_source_is_a_dash() -> None:
     (context,) = (table for table in published_tables() if table.mark == "as published by GenerateCT")
     assert context.rows[0]["clip"] is None
-    assert re.search(r"\| CT-ViT .*\|\s+– \| \[1\]\s+\|", table_markdown(context))
+    assert re.search(r"\| CT-ViT .*\|\s+– \|", table_markdown(context))
     assert "<td>–</td>" in table_html(context)
 
 

@@ -22,6 +22,11 @@ def test_the_best_of_a_column_is_told_where_there_is_a_choice() -> None:
     ]
 
 
+def test_equals_are_none_the_best() -> None:
+    table = Table("", [Column("x", "x", best="high")], [{"x": 1.0}, {"x": 1.0}])
+    assert not any(table.is_best(row, table.columns[0]) for row in table.rows)
+
+
 def test_json_holds_the_numbers() -> None:
     made = TABLE.as_dict()
     assert made["rows"][0]["psnr"] == 30.456 and made["columns"][1]["best"] == "high"
