@@ -95,7 +95,7 @@ def test_options_reach_the_method(ctgrid: Callable[..., Any], fake: Any, scan: P
     result = ctgrid("denoise", scan, "--out", tmp_path / "p.nii.gz", "--method", "nlm", "--phases", 2)
     assert result.exit_code == 1 and "'nlm' has no setting phases" in result.stderr
     result = ctgrid("denoise", scan, "--out", tmp_path / "p.nii.gz", "--method", "magic")
-    assert result.exit_code == 1 and "no denoising method 'magic'" in result.stderr
+    assert result.exit_code == 1 and "unknown denoising method 'magic'" in result.stderr
 
 
 @pytest.fixture

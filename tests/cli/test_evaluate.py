@@ -79,7 +79,7 @@ def test_bad_scans(kind: str, bad_scan: Callable[[str], Path], fails: Callable[.
     ("change", "words"),
     [
         (["--noise", "poisson:3"], "gaussian:HU"),
-        (["--methods", "bm4d"], "no denoising method 'bm4d'"),
+        (["--methods", "bm4d"], "unknown denoising method 'bm4d'"),
         (["--methods", ","], "names none"),
         (["--methods", "generatect"], "--weights"),
         (["--slices", "90:"], "select none of 12"),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import look_up
 
 Part = Literal["train", "test"]
 
@@ -53,9 +54,7 @@ def find_layout(name: str) -> Layout:
     Raises:
         CtgridError: with the names there are.
     """
-    if name not in LAYOUTS:
-        raise CtgridError(f"no layout {name!r} of video clips; there are {', '.join(LAYOUTS)}")
-    return LAYOUTS[name]
+    return look_up(LAYOUTS, name, "layout of video clips")
 
 
 @dataclass(frozen=True)

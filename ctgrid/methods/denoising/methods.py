@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import look_up
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import Checked, Known, all_settings
 from ctgrid.base.usual import DtypeName
@@ -201,9 +202,7 @@ def find_method(name: str) -> Method:
     Raises:
         CtgridError: with the names there are.
     """
-    if name not in METHODS:
-        raise CtgridError(f"no denoising method {name!r}; there are {', '.join(METHODS)}")
-    return METHODS[name]
+    return look_up(METHODS, name, "denoising method")
 
 
 def load_method(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import unknown
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint, version_of
 from ctgrid.data.volumes import volume_name
@@ -296,7 +297,7 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
         raise CtgridError("evaluation needs at least one clean scan, one kind of noise and one method")
     for method in plan.methods:
         if method != NOISY and method.partition("[")[0] not in METHODS:
-            raise CtgridError(f"no denoising method {method!r}; there are {NOISY}, {', '.join(METHODS)}")
+            raise unknown(method, "denoising method", [NOISY, *METHODS])
         if method != NOISY:
             Choice.parse(method)
     if isinstance(plan.strength, float | int) and not plan.strength > 0:

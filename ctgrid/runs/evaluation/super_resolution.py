@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import unknown
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import version_of
 from ctgrid.methods.denoising.methods import Loading
@@ -99,7 +100,7 @@ def check_methods(methods: Sequence[str], train: bool) -> None:
         raise CtgridError("super-resolution needs at least one method")
     for method in methods:
         if method not in METHODS:
-            raise CtgridError(f"no super-resolution method {method!r}; there are {', '.join(METHODS)}")
+            raise unknown(method, "super-resolution method", METHODS)
     if FITTED in methods and not train:
         raise CtgridError(
             f"method {FITTED} is fitted on training volumes: name some with --train, none that are measured"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import unknown
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.degrade import enlarge
 from ctgrid.scan.grid import downsample
@@ -96,7 +96,7 @@ class Upscalers:
         if name == "codec":
             pipeline = self.pipeline  # loaded now: what comes later is timed
             return lambda coarse, full: self._coded(pipeline, full)
-        raise CtgridError(f"no super-resolution method {name!r}; there are {', '.join(METHODS)}")
+        raise unknown(name, "super-resolution method", METHODS)
 
     @property
     def pipeline(self) -> ModelPipeline:

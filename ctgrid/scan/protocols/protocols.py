@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import look_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,9 +110,8 @@ def check_protocol(name: Any) -> str:
     Raises:
         CtgridError: Unknown to this ctgrid.
     """
-    if not isinstance(name, str) or name not in PROTOCOLS:
-        raise CtgridError(f"protocol {name!r} is unknown; known are {' and '.join(PROTOCOLS)}")
-    return name
+    look_up(PROTOCOLS, name, "protocol")
+    return str(name)
 
 
 def protocol_named(name: Any) -> Protocol:
@@ -120,7 +120,7 @@ def protocol_named(name: Any) -> Protocol:
     Raises:
         CtgridError: Unknown to this ctgrid.
     """
-    return PROTOCOLS[check_protocol(name)]()
+    return look_up(PROTOCOLS, name, "protocol")()
 
 
 def record_from_json(data: Mapping[str, Any]) -> InverseRecord:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import look_up, unknown
 from ctgrid.stages.codecs.adapter import Adapter, Family
 from ctgrid.stages.codecs.codec_files import class_of
 from ctgrid.stages.codecs.diffusers_codecs import KLAdapter, TinyAdapter, load_kl, load_tiny
@@ -28,11 +28,7 @@ def load_network(folder: Path) -> torch.nn.Module:
     Raises:
         CtgridError: where it names none or an unknown one, or the weights cannot be read.
     """
-    name = class_of(folder)
-    if name not in FAMILIES:
-        *first, last = FAMILIES
-        raise CtgridError(f"{folder}: codec class {name} is not supported; use {', '.join(first)} or {last}")
-    return FAMILIES[name].load(folder)
+    return look_up(FAMILIES, class_of(folder), "codec class", str(folder)).load(folder)
 
 
 def adapter_of(network: torch.nn.Module) -> Adapter:
@@ -44,4 +40,4 @@ def adapter_of(network: torch.nn.Module) -> Adapter:
     for each in type(network).__mro__:
         if each.__name__ in FAMILIES:
             return FAMILIES[each.__name__].adapter(network)
-    raise CtgridError(f"a {type(network).__name__} is no codec; use one of {', '.join(FAMILIES)}")
+    raise unknown(type(network).__name__, "codec class", FAMILIES)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import look_up
 
 if TYPE_CHECKING:
     from ctgrid.stages.diffusion.schedule import Prediction, Schedule, Spacing
@@ -61,6 +61,4 @@ def find_sampler(name: str) -> Sampler:
     Raises:
         CtgridError: with the names there are.
     """
-    if name not in SAMPLERS:
-        raise CtgridError(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
-    return SAMPLERS[name]
+    return look_up(SAMPLERS, name, "sampler")

@@ -35,7 +35,7 @@ def test_lists_part_at_commas_outside_brackets() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("bm3d", "no denoising method 'bm3d'"),
+        ("bm3d", "unknown denoising method 'bm3d'"),
         ("grid[phases=1", r"write NAME or NAME\[setting=value,...\]"),
         ("grid]", "write NAME or"),
         ("grid[phases=1]x", "write NAME or"),

@@ -244,7 +244,7 @@ def test_progress_runs_to_its_end(pipeline: SynthesisPipeline) -> None:
         ({"refine_start": 1.5}, "refine_start must be a share"),
         ({"refine_noise_mm": -1.0}, "refine_noise_mm must be 0 mm or more, got -1"),
         ({"refine_noise_mm": float("nan")}, "refine_noise_mm must be 0 mm or more, got nan"),
-        ({"sampler": "euler"}, "sampler must be one of"),
+        ({"sampler": "euler"}, "unknown sampler 'euler'"),
         ({"spacing": "log"}, "spacing must be one of even, linspace, trailing, snr, karras, got 'log'"),
         ({"schedule": "hierarchical", "interpolate": True}, "interpolate belongs to schedule 'autoregressive'"),
         ({"schedule": "hierarchical", "control_rows": 2}, "control_rows belongs to schedule 'autoregressive'"),

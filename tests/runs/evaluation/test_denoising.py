@@ -185,8 +185,8 @@ def test_what_pictures_need_is_kept(chest_file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"methods": ("bm3d",)}, "no denoising method 'bm3d'; there are noisy, grid"),
-        ({"methods": ("bm3d[x=1]",)}, "no denoising method"),
+        ({"methods": ("bm3d",)}, "unknown denoising method 'bm3d'; known: noisy, grid"),
+        ({"methods": ("bm3d[x=1]",)}, "unknown denoising method"),
         ({"methods": ("grid[phases=x]",)}, "phases is a whole number"),
         ({"methods": ("generatect",)}, "--weights"),
         ({"slices": "50:60"}, "select none of 16"),

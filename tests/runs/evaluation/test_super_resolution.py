@@ -167,7 +167,7 @@ def test_a_picture_shows_one_slice_by_every_method(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"methods": ("sinsr",)}, "no super-resolution method 'sinsr'; there are stage2"),
+        ({"methods": ("sinsr",)}, "unknown super-resolution method 'sinsr'; known: stage2"),
         ({"methods": ()}, "at least one method"),
         ({"methods": ("patch-regression",)}, "--train"),
         ({"k": 5}, "slices of 64 pixels do not shrink by 5"),

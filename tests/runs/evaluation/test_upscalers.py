@@ -85,7 +85,7 @@ def test_networks_give_full_slices(full: torch.Tensor, tiny_model: Path) -> None
 
 def test_unknown_methods_and_nothing_to_fit_on() -> None:
     upscalers = Upscalers(4, 64, Loading())
-    with pytest.raises(CtgridError, match=f"no super-resolution method 'srcnn'; there are {', '.join(METHODS)}"):
+    with pytest.raises(CtgridError, match=f"unknown super-resolution method 'srcnn'; known: {', '.join(METHODS)}"):
         upscalers.get("srcnn")
     with pytest.raises(CtgridError, match="training volumes"):
         upscalers.get("patch-regression")

@@ -334,7 +334,7 @@ def test_same_seed_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sampler": "euler"}, r"sampler must be one of dpm\+\+, ddim, ddpm, got 'euler'"),
+        ({"sampler": "euler"}, r"unknown sampler 'euler'; known: dpm\+\+, ddim, ddpm"),
         ({"steps": 0}, r"steps must lie in 1\.\.\.1000"),
         ({"steps": 30, "start": 20}, r"steps must lie in 1\.\.\.21 \(the levels up to the start\), got 30"),
         ({"prediction": "noise"}, "prediction must be 'epsilon', 'v' or 'x0'"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
+from ctgrid.base.families import unknown
 from ctgrid.base.progress import Progress, silent
 from ctgrid.runs.evaluation.fidelity.detectors import Detector, detectors_folder
 from ctgrid.runs.evaluation.fidelity.distances import distance_rows
@@ -57,9 +58,9 @@ class FidelityPlan:
     metadata: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.measures if name not in MEASURES]
-        if unknown:
-            raise CtgridError(f"measure {unknown[0]!r} is unknown; choose from {', '.join(MEASURES)}")
+        for name in self.measures:
+            if name not in MEASURES:
+                raise unknown(name, "measure", MEASURES)
         for length in self.lengths:
             if not 2 <= length <= MOST_FRAMES:
                 raise CtgridError(f"a clip has 2 to {MOST_FRAMES} frames, got {length}")

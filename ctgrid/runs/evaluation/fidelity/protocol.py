@@ -16,7 +16,6 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.samples import Frame
 from ctgrid.scan.windows import FULL_WINDOW_HU
 
-DEFAULT_PROTOCOL = "stylegan-v@1"
 MOST_FRAMES = 10000
 """Slices of the longest clip."""
 _HASH = re.compile(r"[0-9a-f]{64}")

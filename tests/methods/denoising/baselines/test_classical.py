@@ -108,7 +108,7 @@ def test_one_call(pair: tuple[np.ndarray, np.ndarray], oblique_affine: np.ndarra
     found = denoise(scan, method="tv", strength=60, progress=lambda *step: seen.append(step))
     assert np.array_equal(found.hu, CLASSICAL["tv"].run(scan, 60.0).volume.hu)
     assert found.record["denoising"]["noise_hu"] == 60 and seen[-1] == ("tv", 2, 2)
-    with pytest.raises(CtgridError, match=r"no denoising method 'bm3d'; there are grid, .*nlm"):
+    with pytest.raises(CtgridError, match=r"unknown denoising method 'bm3d'; known: grid, .*nlm"):
         denoise(scan, method="bm3d")
     with pytest.raises(CtgridError, match="no setting seed"):
         denoise(scan, method="tv", seed=3)
