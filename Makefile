@@ -7,7 +7,7 @@ EXTRAS ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint audit docs wheel-smoke release clean
+.PHONY: help install demo test lint audit docs benchmark wheel-smoke release clean
 
 help:
 	@echo "make demo         make the environment without extras, synthesise a chest CT with the embedded model into demo/"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint         ruff check, ruff format --check, mypy, codespell"
 	@echo "make docs         build the documentation site into build/docs, and build/ctgrid-docs.zip of it"
 	@echo "make audit        ask for known weaknesses of the pinned packages (needs a network; reports, never fails)"
+	@echo "make benchmark    time the usual work here and compare with the last time (minutes; nothing else should run)"
 	@echo "make wheel-smoke  build the wheel and try it in a clean environment"
 	@echo "make release      build sdist and wheel into dist/, check them, write their SHA-256"
 	@echo "make clean        remove what the above made, except $(VENV) and runs/"
@@ -77,6 +78,9 @@ release: $(VENV)/.installed-release
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m twine check --strict dist/*
 	@cd dist && sha256sum * >SHA256SUMS && cat SHA256SUMS
+
+benchmark: $(VENV)/.installed-all
+	$(BIN)/python benchmarks/benchmark.py
 
 wheel-smoke: $(VENV)/.installed-test
 	bash .ci/wheel-smoke $(BIN)/python

@@ -11,6 +11,7 @@ ROOT_PAGES = {
     "README.md": "readme.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security-policy.md",
     "ctgrid/stages/models/embedded/MODEL_CARD.md": "model-card.md",
 }
 """Documents outside docs/, and what the site calls them."""

@@ -1,0 +1,133 @@
+"""Time the usual work on this machine, and compare with the last time on a machine of the same kind.
+
+python benchmarks/benchmark.py                  # appends to benchmarks/results.jsonl, writes docs/measured/benchmark.md
+python benchmarks/benchmark.py --only denoise   # one task, printed and not kept
+
+Tasks are ctgrid commands on phantoms made here, each in a process of its own, one after the other; all of it takes
+minutes on two cores. Nothing else should run meanwhile: the load before it stands in the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import machine
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.jsonl"
+PAGE = HERE.parent / "docs/measured/benchmark.md"
+SLOWER = 1.15
+"""From this ratio on a task counts as slower: less is chance on a shared machine."""
+
+TASKS = {
+    "phantom, 48 slices": "simulate phantom --slices 48 --seed 1 --out chest.nii.gz",
+    "low dose, 48 slices": "simulate low-dose chest.nii.gz --dose 0.25 --out noisy.nii.gz",
+    "synthesize, 201 slices": "synthesize --slices 201 --out synthetic.nii.gz",
+    "denoise, 48 slices": "denoise noisy.nii.gz --out clean.nii.gz",
+    "denoise by detail, 48 slices": "denoise noisy.nii.gz --method detail --out detail.nii.gz",
+    "denoise by nlm, 48 slices": "denoise noisy.nii.gz --method nlm --out nlm.nii.gz",
+    "prepare, one scan": "prepare synthetic.nii.gz --protocol generatect --out chest.zarr",
+    "train stage 1, 8 steps": "train stage1 --config embedded-stage1 --data chest.nii.gz --out stage1"
+    " --set stage1.variants=1 --set optimisation.steps=8 --set optimisation.decay_steps=0",
+    "train stage 2, 8 steps": "train stage2 --config embedded-stage2 --data chest.nii.gz --out stage2"
+    " --set stage2.degradations=1 --set optimisation.steps=8 --set optimisation.decay_steps=0",
+    "evaluate volumes, one pair": "evaluate volumes --real chest.nii.gz --fake synthetic.nii.gz --no-cache"
+    " --out measures",
+    "report": "report synthetic.nii.gz measures --out report.html",
+}
+"""Commands in the order in which they run; later ones read what earlier ones made."""
+
+
+def run(arguments: str, folder: Path) -> dict[str, Any]:
+    """Run one command; return its seconds, from start to end of the process, its peak memory and its phases."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "ctgrid_cli", *arguments.split(), "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"ctgrid {arguments}\n{done.stderr}")
+    record = json.loads(done.stdout)
+    return {
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_mib": round(record["peak_memory_mib"]["process"]),
+        "phases": {name: round(s, 2) for name, s in record.get("phases", {}).items()},
+    }
+
+
+def measure(only: str | None) -> dict[str, Any]:
+    """Run the tasks; with ``only`` those whose name holds it, and what they need."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    found = {"date": date.today().isoformat(), "machine": machine.facts(), "load_before": load, "tasks": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, arguments in TASKS.items():
+            row = run(arguments, Path(folder))
+            print(f"{name:32} {row['seconds']:8.1f} s {row['peak_mib']:6d} MiB", flush=True)
+            found["tasks"][name] = row
+            if only and only in name:
+                break
+    return found
+
+
+def runs() -> list[dict[str, Any]]:
+    """Read the runs that were kept, oldest first."""
+    return [json.loads(row) for row in RESULTS.read_text(encoding="utf-8").splitlines()] if RESULTS.exists() else []
+
+
+def compared(run: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
+    """Write a run as a table, beside the run before it on the same kind of machine."""
+    rows = ["| task | seconds | peak MiB | before, seconds | ratio |", "|---|---|---|---|---|"]
+    for name, row in run["tasks"].items():
+        old = before["tasks"].get(name) if before else None
+        ratio = row["seconds"] / old["seconds"] if old else None
+        told = "" if ratio is None else f"{ratio:.2f}" + (" slower" if ratio >= SLOWER else "")
+        rows.append(f"| {name} | {row['seconds']} | {row['peak_mib']} | {old['seconds'] if old else ''} | {told} |")
+    return rows
+
+
+def page(kept: list[dict[str, Any]]) -> str:
+    """Write the newest run of every kind of machine, beside the one before it."""
+    lines = [
+        "# Measured: the benchmark set",
+        "",
+        "`make benchmark` times eleven commands on phantoms, each in a process of its own, from its start to its end,"
+        " and adds a run to this page. Ratios are to the run before on the same kind of machine.",
+        "",
+    ]
+    if not kept:
+        lines += ["No run has been kept yet.", ""]
+    kinds = {machine.kind(run["machine"]) for run in kept}
+    newest = sorted(max(i for i, run in enumerate(kept) if machine.kind(run["machine"]) == k) for k in kinds)
+    for index in reversed(newest):
+        run = kept[index]
+        same = [r for r in kept[:index] if machine.kind(r["machine"]) == machine.kind(run["machine"])]
+        busy = "" if run["load_before"] is None else f", load before it {run['load_before']:.1f}"
+        lines += [f"## {machine.line(run['machine'])}", "", f"{run['date']}, torch {run['machine']['torch']}{busy}", ""]
+        lines += [*compared(run, same[-1] if same else None), ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Parse arguments, measure, keep and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="TASK", help="stop after the first task whose name holds this; keep nothing")
+    arguments = parser.parse_args()
+    found = measure(arguments.only)
+    if arguments.only:
+        return
+    kept = [*runs(), found]
+    RESULTS.write_text("".join(json.dumps(run) + "\n" for run in kept), encoding="utf-8")
+    PAGE.write_text(page(kept), encoding="utf-8")
+    same = [run for run in kept[:-1] if machine.kind(run["machine"]) == machine.kind(found["machine"])]
+    print("\n".join(["", machine.line(found["machine"]), *compared(found, same[-1] if same else None)]))
+
+
+if __name__ == "__main__":
+    main()

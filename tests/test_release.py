@@ -1,0 +1,73 @@
+"""What is released and how: container, workflows, citation, issue forms."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_citation_names_the_version_and_the_paper() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert " AND ".join(citation["license"]).upper() == PROJECT["license"].upper()
+    (paper,) = citation["references"]
+    assert "GriDiT" in paper["title"] and len(paper["authors"]) == 5
+
+
+def test_image_is_built_from_what_is_here_and_under_the_pins() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {name for line in re.findall(r"(?m)^COPY (.*) \S+$", dockerfile) for name in line.split()}
+    assert copied == let_in
+    for name in copied:
+        assert (ROOT / name).exists(), name
+    assert {"ctgrid", "cli", "configs", "README.md", "LICENSE", "constraints.txt"} <= copied  # what the build reads
+    assert ".ci/install.py" in dockerfile and "^torch==" in dockerfile
+    for name in re.findall(r"(?m)^ARG (\w+)", dockerfile):
+        assert f"${{{name}}}" in dockerfile or f"${name}" in dockerfile, f"{name} is never used"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda p: p.name)
+def test_workflows_and_forms_are_whole(path: Path) -> None:
+    said: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for job in said.get("jobs", {}).values():
+        for run in (step["run"] for step in job["steps"] if "run" in step):
+            for target in re.findall(r"^make (\w+)", run):
+                assert re.search(rf"(?m)^{target}:", MAKEFILE), target
+            assert not run.startswith(".ci/") or (ROOT / run).is_file()
+    identifiers = [part["id"] for part in said.get("body", []) if "id" in part]
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_benchmark_runs_commands_that_exist_and_compares_like_with_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import benchmark
+    from typer.main import get_command
+
+    from ctgrid_cli import app
+
+    for arguments in benchmark.TASKS.values():
+        command: Any = get_command(app)
+        words = arguments.split()
+        while words and words[0] in getattr(command, "commands", {}):
+            command, words = command.commands[words[0]], words[1:]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, arguments
+
+    def run(seconds: float, processor: str) -> dict[str, Any]:
+        facts = {"processor": processor, "cores": 2, "threads": 2, "precision": "bfloat16", "gpu": None, "torch": "2"}
+        tasks = {"a": {"seconds": seconds, "peak_mib": 100, "phases": {}}}
+        return {"date": "2026-01-02", "machine": facts, "load_before": 0.1, "tasks": tasks}
+
+    page = benchmark.page([run(1.0, "old"), run(10.0, "new"), run(2.0, "old")])
+    assert "## old, 2 cores, 2 threads, bfloat16" in page and "## new, 2 cores" in page
+    assert "| a | 2.0 | 100 | 1.0 | 2.00 slower |" in page and "| a | 10.0 | 100 |  |  |" in page
