@@ -15,6 +15,8 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Known, all_settings, gather
 
 _LETTERS = {int: "N", float: "X"}
+_WIDE = 18
+"""Letters of a list of values that leave room for the help beside them, at 80 columns."""
 
 
 def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,12 +80,14 @@ def _parameter(known: Known, name: str, flag: str, default: Any, **more: Any) ->
         elif default and not said.flag:
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
     facts: dict[str, Any] = {"help": said.help, "metavar": said.metavar, **more}
+    if known.choices and len("|".join(known.choices)) > _WIDE:
+        facts |= {"metavar": said.metavar or "NAME", "help": f"{said.help} One of {', '.join(known.choices)}."}
     several = get_origin(kind) in (tuple, list) and said.read is None
     if several:
         kind, default = types.GenericAlias(list, get_args(kind)[:1]), default or None
     elif said.names is not None or said.read is not None or kind in _LETTERS:
         facts["parser"] = _parser(known)
-        facts["metavar"] = said.metavar or _LETTERS.get(kind) or f"<{'|'.join(known.choices or ())}>"
+        facts["metavar"] = facts["metavar"] or _LETTERS.get(kind) or f"<{'|'.join(known.choices or ())}>"
         default = default if said.read is None or default in (None, MISSING) else said.write(default)
         kind = Any
     optional = default is None

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from ctgrid.base.files import check_folder
-
 if TYPE_CHECKING:
     from ctgrid.base.record import RunRecord
 
@@ -87,24 +85,3 @@ def cost(record: RunRecord) -> str:
     if memory:
         parts.append(f"peak memory {memory / 1024:.1f} GiB")
     return ", ".join(parts)
-
-
-def default_outputs(word: str, slices: int, seed: int, count: int | None) -> tuple[list[Path], bool]:
-    """Name the volumes by what they are: one in the working folder, several in a folder there.
-
-    The folder's name holds no seed, so that a longer series, or one of other seeds, goes on in it.
-
-    Args:
-        word: for what makes them, such as :func:`ctgrid.scan.names.made_by`.
-        slices: of a volume.
-        seed: of the first.
-        count: of volumes; None for one.
-    """
-    from ctgrid.scan.names import numbered_name
-
-    names = [numbered_name(word, slices, "slices", seed + i) + ".nii.gz" for i in range(count or 1)]
-    if count in (None, 1):
-        return [Path(names[0])], False
-    folder = Path(numbered_name(word, slices, "slices"))
-    check_folder(folder)
-    return [folder / name for name in names], True

@@ -38,8 +38,3 @@ def progress_bar() -> Iterator[Progress]:
                 bar.update(task, total=total, completed=done)
 
         yield report
-
-
-def titled(progress: Progress, title: str) -> Progress:
-    """Return the callback with a title before every phase."""
-    return lambda phase, done, total: progress(f"{title}: {phase}", done, total)

@@ -12,8 +12,8 @@ from ctgrid.base.files import check_folder
 
 from .convert import SeriesOption
 from .options import HuOption, InputArgument, JsonOption, MetadataOption, OverwriteOption, SeedOption
-from .output import cost, default_outputs, describe, finish, warn
-from .progress import progress_bar, titled
+from .output import cost, describe, finish, warn
+from .progress import progress_bar
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
 
@@ -85,11 +85,13 @@ def phantom_command(
 ) -> None:
     """Check the outputs and paint one phantom after the other; those that are there already are kept."""
     from ctgrid.base.files import check_output
+    from ctgrid.base.progress import titled
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.data.simulate.collection import INTERCEPT_HU, collection_names, table_name, write_stored, write_table
     from ctgrid.data.simulate.phantom import check_grid, labelled_phantom
+    from ctgrid.scan.names import numbered_outputs
 
-    targets, numbered = default_outputs("phantom", slices, seed, count) if out is None else plan_outputs(out, count)
+    targets, numbered = numbered_outputs("phantom", slices, seed, count) if out is None else plan_outputs(out, count)
     if ct_rate is not None:
         if out is None or targets[0].parent != out:
             raise typer.BadParameter("--out must name a folder", param_hint="--ct-rate")

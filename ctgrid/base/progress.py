@@ -18,3 +18,8 @@ def unheard(warning: str) -> None:
     Args:
         warning: One sentence.
     """
+
+
+def titled(progress: Progress, title: str) -> Progress:
+    """Return the callback with a title before every phase."""
+    return lambda phase, done, total: progress(f"{title}: {phase}", done, total)

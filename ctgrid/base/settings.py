@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import look_up, unknown
 
 T = TypeVar("T")
 SWITCHES = {"on": True, "off": False}
@@ -41,7 +42,7 @@ class Setting:
     metavar: str | None = None
     least: float | None = None
     most: float | None = None
-    names: Iterable[str] | None = None
+    names: Mapping[str, Any] | None = None
     read: Callable[[str], Any] | None = None
     write: Callable[[Any], str] = str
     flag: str | None = None
@@ -86,6 +87,8 @@ class Known:
         name, low, high = self.name, self.said.least, self.said.most
         if value is None and self.optional:
             return
+        if self.said.names is not None:
+            look_up(self.said.names, value, name)
         if self.choices is not None and value not in self.choices:
             raise CtgridError(f"{name} must be {_listed(self.choices)}, got {value!r}")
         if low is not None and not value >= low:
@@ -221,7 +224,7 @@ def gather(cls: type[T], given: Mapping[str, Any], base: T | None = None) -> T:
             elif mine:
                 values[name] = gather(parts[name], mine, None if base is None else getattr(base, name))
     if left:
-        raise CtgridError(f"no setting {', '.join(left)}; there are {', '.join(all_settings(cls))}")
+        raise unknown(next(iter(left)), "setting", all_settings(cls))
     missing = [f.name for f in fields(cls) if _needed(f) and f.name not in values and base is None]  # type: ignore[arg-type]
     if missing:
         raise CtgridError(f"{', '.join(missing)} must be given")

@@ -48,6 +48,32 @@ def finite(text: str) -> float:
     return value if math.isfinite(value) else math.nan
 
 
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_memory(text: str) -> int:
+    """Read an amount of memory, such as ``4GB``, ``3.5 GiB`` or ``800M``; return bytes.
+
+    Raises:
+        CtgridError: for anything else.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
+    value = round(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if value < 1:
+        raise CtgridError(f"{text!r} is no amount of memory; write it like 4GB or 800MiB")
+    return value
+
+
+def read_memory(text: str) -> str:
+    """Return an amount of memory as it is written; refuse what is none.
+
+    Raises:
+        CtgridError: see :func:`parse_memory`.
+    """
+    parse_memory(text)
+    return text
+
+
 Seed = Annotated[int, Setting("The same seed gives the same bytes.", least=0, most=2**32 - 1)]
 BatchSize = Annotated[int, Setting("Slices or grids at once; less needs less memory.", least=1)]
 Overwrite = Annotated[bool, Setting("Replace outputs that exist.")]

@@ -16,6 +16,7 @@ from torch import nn
 from ctgrid.base.devices import check_compiler, choose_device, wait_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.precision import choose_dtype
+from ctgrid.methods.loading import PartsLoading
 from ctgrid.stages.models.bundle import Bundle, load_bundle
 from ctgrid.stages.models.parts import find_parts
 from ctgrid.stages.weights.own import moved
@@ -65,10 +66,10 @@ class ModelPipeline:
     @classmethod
     def load(
         cls: type[Pipeline],
-        model: str = "embedded",
-        device: str = "auto",
-        dtype: str = "auto",
-        compile: bool = False,
+        model: str = PartsLoading.model,
+        device: str = PartsLoading.device,
+        dtype: str = PartsLoading.dtype,
+        compile: bool = PartsLoading.compile,
         *,
         codec: str | Path | None = None,
         stage1: str | Path | None = None,

@@ -1,9 +1,13 @@
 from .ablation.run import run_ablation as run_ablation
 from .denoising.cases import denoise_cases as denoise_cases
+from .denoising.run import denoise_scans as denoise_scans
+from .denoising.run import preview_denoising as preview_denoising
 from .evaluation.denoising import Evaluation as Evaluation
 from .evaluation.denoising import evaluate_denoising as evaluate_denoising
 from .evaluation.fidelity.evaluate import evaluate_volumes as evaluate_volumes
 from .report.html.report import write_report as write_report
 from .report.preview import save_preview as save_preview
+from .synthesis.run import synthesize_movies as synthesize_movies
+from .synthesis.run import synthesize_volumes as synthesize_volumes
 from .synthesis.series import Series as Series
 from .synthesis.series import Target as Target

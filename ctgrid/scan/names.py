@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import full_suffix
+from ctgrid.base.files import check_folder, full_suffix
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable, writable
 
 DENOISED = "_denoised"
@@ -76,3 +76,22 @@ def numbered_name(word: str, count: int, what: str, seed: int | None = None) -> 
         seed: it was made from; None gives the name of a folder of such.
     """
     return f"{word}_{count}{what}" + ("" if seed is None else f"_seed{seed}")
+
+
+def numbered_outputs(word: str, slices: int, seed: int, count: int | None) -> tuple[list[Path], bool]:
+    """Name the volumes by what they are: one in the working folder, several in a folder there.
+
+    The folder's name holds no seed, so that a longer series, or one of other seeds, goes on in it.
+
+    Args:
+        word: for what makes them, such as :func:`made_by`.
+        slices: of a volume.
+        seed: of the first.
+        count: of volumes; None for one.
+    """
+    names = [numbered_name(word, slices, "slices", seed + i) + ".nii.gz" for i in range(count or 1)]
+    if count in (None, 1):
+        return [Path(names[0])], False
+    folder = Path(numbered_name(word, slices, "slices"))
+    check_folder(folder)
+    return [folder / name for name in names], True

@@ -68,10 +68,10 @@ def test_gathered_by_name_and_recorded() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"eggs": 3, "salt": 1}, "no setting salt; there are eggs, shape"),
+        ({"eggs": 3, "salt": 1}, "unknown setting 'salt'; known: eggs, shape"),
         ({}, "eggs must be given"),
         ({"eggs": 3, "shape": "star"}, "shape must be one of round, square, heart, got 'star'"),
-        ({"eggs": 3, "colour": "green"}, "colour must be red or blue, got 'green'"),
+        ({"eggs": 3, "colour": "green"}, "unknown colour 'green'; known: red, blue"),
         ({"eggs": 3, "heat_c": 20.0}, "heat_c must be at least 50, got 20"),
         ({"eggs": 3, "heat": 500.0}, "heat_c must be at most 300, got 500"),
         ({"eggs": 3, "heat_c": float("nan")}, "heat_c must be at least 50, got nan"),

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import BatchSize, Device, Dtype, Model, Seed, finite
+from ctgrid.base.usual import BatchSize, Seed, finite
+from ctgrid.methods.loading import ModelLoading
 
 Strength = float | Literal["auto"]
 """The noise's standard deviation in HU, or "auto" to estimate it."""
@@ -33,19 +34,9 @@ def read_strength(text: str) -> Strength:
 
 
 @dataclass(frozen=True)
-class Loading(Checked):
-    """What a method may need to be loaded; each takes what concerns it.
+class Loading(ModelLoading):
+    """What a method may need to be loaded; each takes what concerns it: also a checkpoint from elsewhere."""
 
-    Attributes:
-        model: ``embedded`` or a folder, for methods with networks of ctgrid's.
-        device: see :func:`ctgrid.base.devices.choose_device`.
-        dtype: see :func:`ctgrid.base.precision.choose_dtype`.
-        weights: a checkpoint from elsewhere.
-    """
-
-    model: Model = "embedded"
-    device: Device = "auto"
-    dtype: Dtype = "auto"
     weights: Annotated[Path | None, Setting("Checkpoint, for methods that come without (generatect).")] = None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,21 +27,6 @@ RESERVE = 64 * 2**20
 
 QUEUED = 6
 """Batches of finished slices that may wait to be written."""
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-
-
-def parse_memory(text: str) -> int:
-    """Read an amount of memory, such as ``4GB``, ``3.5 GiB`` or ``800M``; return bytes.
-
-    Raises:
-        CtgridError: for anything else.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
-    value = round(float(found[1]) * _UNITS[found[2]]) if found else 0
-    if value < 1:
-        raise CtgridError(f"{text!r} is no amount of memory; write it like 4GB or 800MiB")
-    return value
 
 
 def fitting(pipeline: ModelPipeline, settings: Settings, limit: int) -> Settings:

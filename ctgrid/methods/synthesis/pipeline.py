@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,15 @@ from torch.nn.functional import interpolate
 from ctgrid.base.devices import Arrival, to_host
 from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
+from ctgrid.base.settings import all_settings, gather, spelled_out
+from ctgrid.methods.loading import PartsLoading
 from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
-from ctgrid.methods.synthesis.settings import REFINE_START, REFINE_STEPS, ScheduleName, Settings
+from ctgrid.methods.synthesis.settings import REFINE_LEVEL, Settings
 from ctgrid.methods.synthesis.written import as_written, slice_mm, synthetic_affine
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.volume import Volume
 from ctgrid.stages.cells import batches, coarse_slices, refine, sample_cells
-from ctgrid.stages.diffusion.schedule import LINEAR, Spacing
+from ctgrid.stages.diffusion.schedule import LINEAR
 
 Receive = Callable[[int, int, Arrival], None]
 """``receive(volume, first slice, arrival)``: ``arrival()`` waits for voxels (n, y, x) int16 in HU."""
@@ -61,63 +62,38 @@ class Synthesis:
 class SynthesisPipeline(ModelPipeline):
     """Make volumes with a loaded model."""
 
+    @spelled_out(Settings)
     def generate(
         self,
-        slices: int = 201,
+        slices: int = Settings.slices,
         seed: int = 0,
-        steps: int | None = None,
-        refine_steps: int = REFINE_STEPS,
-        fill_steps: int | None = None,
-        size: int | None = None,
-        batch_size: int = 8,
-        sampler: str | None = None,
-        schedule: ScheduleName = "auto",
-        control_rows: int | None = None,
-        interpolate: bool = False,
-        refine_start: float = REFINE_START,
-        refine_noise_mm: float | None = None,
-        spacing: Spacing | None = None,
+        *,
         progress: Progress = silent,
+        **settings: Any,
     ) -> Synthesis:
         """Make one volume, held in memory; :meth:`stream` makes many, of any length, without holding them.
 
         Args:
-            slices: axial slices, exactly that many: with absolute z evenly spaced over the extent of a training
-                volume, without as far apart as the cells of a training grid.
+            slices: axial slices, exactly that many.
             seed: the same seed gives the same bytes on the same machine, whatever the batch size's effect on
                 rounding aside.
-            steps: network calls per grid in stage 1; None is what the model asks for, or 20.
-            fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical`` only).
-            refine_steps: network calls per slice in stage 2.
-            size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
-            batch_size: grids or slices at once.
-            sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; None is what the model asks for in
-                stage 1, else ``dpm++``.
-            schedule: ``hierarchical`` needs a model with absolute z and is then the default;
-                ``autoregressive`` is Algorithm 1.
-            control_rows: rows carried over by ``autoregressive``, 1 unless given.
-            interpolate: let ``autoregressive`` make rows far apart and fill in between (Algorithm 2).
-            refine_start: level stage 2 starts from, as a share of the schedule; 1 is pure noise.
-            refine_noise_mm: how far along z slices have stage 2's noise in common; 0 is not at all, infinity is all
-                of them; None is :data:`ctgrid.methods.synthesis.settings.REFINE_NOISE_MM`.
-            spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
             progress: called with (phase, done, total).
+            settings: see :class:`ctgrid.methods.synthesis.settings.Settings`.
 
         Raises:
             CtgridError: for settings out of range, or that the model cannot follow.
         """
-        asked = {k: v for k, v in locals().items() if k in Settings.__dataclass_fields__}
-        settings = Settings(**asked).resolved(self.bundle)
-        hu = np.empty((slices, settings.pixels, settings.pixels), dtype=np.int16)
+        how = gather(Settings, {"slices": slices, **settings}).resolved(self.bundle)
+        hu = np.empty((slices, how.pixels, how.pixels), dtype=np.int16)
 
         def receive(_: int, first: int, arrival: Arrival) -> None:
             block = arrival()
             hu[first : first + len(block)] = block
 
-        work = self.stream([seed], settings, receive, progress)
-        recorded = {**settings.as_dict(), "seed": seed}
+        work = self.stream([seed], how, receive, progress)
+        recorded = {**how.as_dict(), "seed": seed}
         record = {"source": "ctgrid synthesize", "model": self.describe(), "settings": recorded}
-        volume = Volume(hu, self.affine(settings), record)
+        volume = Volume(hu, self.affine(how), record)
         return Synthesis(volume, work.phases, work.dit_token_passes, recorded)
 
     def resolve(self, settings: Settings, max_memory: int | None = None) -> Settings:
@@ -210,33 +186,20 @@ class SynthesisPipeline(ModelPipeline):
 
 def refine_timestep(settings: Settings) -> int | None:
     """Return the timestep that stage 2 starts from; None is pure noise, which no timestep of the schedule quite is."""
-    return None if settings.refine_start == REFINE_START else LINEAR.timestep(float(settings.refine_start))
+    return None if settings.refine_level == REFINE_LEVEL else LINEAR.timestep(float(settings.refine_level))
 
 
-def synthesize(
-    slices: int = 201,
-    seed: int = 0,
-    *,
-    model: str = "embedded",
-    device: str = "auto",
-    dtype: str = "auto",
-    codec: str | Path | None = None,
-    stage1: str | Path | None = None,
-    stage2: str | Path | None = None,
-    **settings: Any,
-) -> Volume:
+@spelled_out(Settings)
+@spelled_out(PartsLoading)
+def synthesize(slices: int = Settings.slices, seed: int = 0, *, progress: Progress = silent, **settings: Any) -> Volume:
     """Make one volume in a single call: what ``ctgrid synthesize`` does, by default to the voxel.
 
     Args:
         slices: axial slices.
         seed: the same seed gives the same voxels on the same machine.
-        model: see :meth:`ctgrid.methods.pipeline.ModelPipeline.load`; likewise the next five.
-        device: where to compute.
-        dtype: number format of the networks.
-        codec: in place of the model's.
-        stage1: likewise.
-        stage2: likewise.
-        settings: of :meth:`SynthesisPipeline.generate`, such as ``steps``, ``size`` and ``progress``.
+        progress: called with (phase, done, total).
+        settings: see :class:`ctgrid.methods.synthesis.settings.Settings`, such as ``steps`` and ``size``; and
+            :class:`ctgrid.methods.loading.PartsLoading`, such as ``model`` and ``device``.
 
     Returns:
         The volume; its record tells the model, the settings and seconds by phase.
@@ -244,8 +207,9 @@ def synthesize(
     Raises:
         CtgridError: for settings out of range, or that the model cannot follow.
     """
-    pipeline = SynthesisPipeline.load(model, device, dtype, codec=codec, stage1=stage1, stage2=stage2)
-    made = pipeline.generate(slices, seed, **settings)
+    loading = {name: settings.pop(name) for name in all_settings(PartsLoading) if name in settings}
+    pipeline = SynthesisPipeline.load(**gather(PartsLoading, loading).given())
+    made = pipeline.generate(slices, seed, progress=progress, **settings)
     return replace(made.volume, record={**made.volume.record, "phases": made.phases})
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.stages.diffusion.samplers import find_sampler
-from ctgrid.stages.diffusion.schedule import Spacing
-from ctgrid.stages.models.bundle import Bundle
-from ctgrid.stages.schedules import SamplingPlan, plan_grids
+from ctgrid.base.settings import Checked, Setting
+from ctgrid.base.usual import BatchSize
+from ctgrid.stages.diffusion.samplers import SAMPLERS, find_sampler
+from ctgrid.stages.diffusion.spacing import Spacing
+
+if TYPE_CHECKING:
+    from ctgrid.stages.models.bundle import Bundle
+    from ctgrid.stages.schedules import SamplingPlan
 
 SAMPLER = "dpm++"
 STEPS = 20
 """Of stage 1, where neither user nor model asks for others."""
 
-REFINE_START = 1.0
+REFINE_LEVEL = 1.0
 """Level from which stage 2 starts, as a share of the schedule: pure noise."""
 
 REFINE_STEPS = 2
@@ -35,69 +39,79 @@ ScheduleName = Literal["auto", "hierarchical", "autoregressive"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How volumes are made; see :meth:`ctgrid.methods.synthesis.pipeline.SynthesisPipeline.generate`.
+class Settings(Checked):
+    """How volumes are made.
 
     Attributes:
-        slices: axial slices of a volume.
+        slices: axial slices of a volume, exactly that many: with absolute z evenly spaced over the extent of a training
+            volume, without as far apart as the cells of a training grid.
+        schedule: ``auto`` takes ``autoregressive`` (Algorithm 1) where one of its settings is given or the model has no
+            absolute z, and ``hierarchical`` otherwise.
+        control_rows: rows carried over (``autoregressive``); None is one.
+        interpolate: make rows far apart and fill in between (``autoregressive``, Algorithm 2).
         steps: network calls per grid in stage 1; None is what the model asks for, or 20.
         refine_steps: network calls per slice in stage 2.
-        fill_steps: network calls per grid that fills a gap (``hierarchical``); None is one.
-        size: pixels of a slice's side; None takes the model's own.
-        batch_size: grids or slices at once, of any volumes.
+        fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical``); None is one.
         sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; None is what the model asks for in
             stage 1, else ``dpm++``.
         spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
         refine_sampler: stage 2's; None is ``sampler`` where that is given, else ``dpm++``.
         refine_spacing: likewise.
-        schedule: ``auto`` takes ``autoregressive`` where one of its settings is given or the model has no absolute
-            z, and ``hierarchical`` otherwise.
-        control_rows: rows carried over (``autoregressive``); None is one.
-        interpolate: make rows far apart and fill in between (``autoregressive``, Algorithm 2).
-        refine_start: level stage 2 starts from, as a share of the schedule.
+        refine_level: level stage 2 starts from, as a share of the schedule; 1 is pure noise.
         refine_noise_mm: how far along z slices have stage 2's noise in common; 0 is not at all, infinity is all of
             them, None is :data:`REFINE_NOISE_MM` for CT and infinity for video.
+        size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
+        batch_size: grids or slices at once, of any volumes.
 
     Raises:
         CtgridError: for a value out of range, or one that its schedule has no use for.
     """
 
-    slices: int = 201
-    steps: int | None = None
-    refine_steps: int = REFINE_STEPS
-    fill_steps: int | None = None
-    size: int | None = None
-    batch_size: int = 8
-    sampler: str | None = None
-    spacing: Spacing | None = None
-    refine_sampler: str | None = None
-    refine_spacing: Spacing | None = None
-    schedule: ScheduleName = "auto"
-    control_rows: int | None = None
-    interpolate: bool = False
-    refine_start: float = REFINE_START
-    refine_noise_mm: float | None = None
+    slices: Annotated[int, Setting("Axial slices of a volume.", least=1)] = 201
+    steps: Annotated[
+        int | None, Setting("Sampler steps of stage 1 (coarse); the model's own unless given.", least=1)
+    ] = None
+    refine_steps: Annotated[int, Setting("Sampler steps of stage 2 (full size).", least=1)] = REFINE_STEPS
+    fill_steps: Annotated[int | None, Setting("hierarchical: steps that fill a gap (1 unless given).", least=1)] = None
+    size: Annotated[int | None, Setting("Pixels of a slice's side; the model's own if not given.", least=1)] = None
+    batch_size: BatchSize = 8
+    sampler: Annotated[
+        str | None, Setting("How the noise is removed; the model's own unless given.", names=SAMPLERS)
+    ] = None
+    spacing: Annotated[Spacing | None, Setting("Where the steps lie; unless given, where the sampler does best.")] = (
+        None
+    )
+    refine_sampler: Annotated[
+        str | None, Setting("Stage 2's sampler; that of --sampler, else dpm++.", names=SAMPLERS)
+    ] = None
+    refine_spacing: Annotated[Spacing | None, Setting("Likewise its spacing.")] = None
+    schedule: Annotated[ScheduleName, Setting("Keyframes first, or one grid after the other; auto asks the model.")] = (
+        "auto"
+    )
+    control_rows: Annotated[
+        int | None, Setting("autoregressive: rows carried over (1 unless given).", least=1, metavar="R")
+    ] = None
+    interpolate: Annotated[bool, Setting("autoregressive: rows far apart, then all between them (Algorithm 2).")] = (
+        False
+    )
+    refine_level: Annotated[
+        float,
+        Setting("Noise stage 2 starts from, a share of the schedule.", least=0, most=1, was="refine_start"),
+    ] = REFINE_LEVEL
+    refine_noise_mm: Annotated[
+        float | None,
+        Setting(
+            "Length along z within which stage 2's noise changes (4 for CT unless given); inf: never.",
+            least=0,
+            metavar="MM",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         """Check every field, and those that exclude each other."""
-        for name in ("slices", "size", "batch_size", "steps", "refine_steps", "fill_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise CtgridError(f"{name} must be at least 1, got {value}")
-        if not 0 < self.refine_start <= 1:
-            raise CtgridError(f"refine_start must be a share of the schedule in (0, 1], got {self.refine_start}")
-        if self.refine_noise_mm is not None and not self.refine_noise_mm >= 0:
-            raise CtgridError(f"refine_noise_mm must be 0 mm or more, got {self.refine_noise_mm:g}")
-        for name in ("sampler", "refine_sampler"):
-            value = getattr(self, name)
-            if value is not None:
-                find_sampler(value)
-        for name in ("spacing", "refine_spacing"):
-            value = getattr(self, name)
-            if value is not None and value not in get_args(Spacing):
-                raise CtgridError(f"{name} must be one of {', '.join(get_args(Spacing))}, got {value!r}")
-        if self.schedule not in get_args(ScheduleName):
-            raise CtgridError(f"schedule must be auto, hierarchical or autoregressive, got {self.schedule!r}")
+        super().__post_init__()
+        if self.refine_level == 0:
+            raise CtgridError("refine_level must be a share of the schedule in (0, 1], got 0")
         rolling = "interpolate" if self.interpolate else "control_rows" if self.control_rows is not None else None
         if rolling and self.schedule == "hierarchical":
             raise CtgridError(f"{rolling} belongs to schedule 'autoregressive' and says nothing to 'hierarchical'")
@@ -175,6 +189,8 @@ class Settings:
         Raises:
             CtgridError: for control rows outside 1 ... K-1.
         """
+        from ctgrid.stages.schedules import plan_grids
+
         assert self.schedule != "auto", "settings are resolved before anything is made"
         rows = self.control_rows or CONTROL_ROWS
         return plan_grids(self.schedule, self.slices, k, control_rows=rows, interpolate=self.interpolate)
@@ -182,7 +198,7 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values, infinity as a word."""
         noise = self.refine_noise_mm
-        return {**asdict(self), "refine_noise_mm": "inf" if noise == math.inf else noise}
+        return {**super().as_dict(), "refine_noise_mm": "inf" if noise == math.inf else noise}
 
     def identity(self) -> dict[str, Any]:
         """Return what the voxels depend on: everything but how many are computed at once."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from ctgrid.base.families import look_up
 
 if TYPE_CHECKING:
-    from ctgrid.stages.diffusion.schedule import Prediction, Schedule, Spacing
+    from ctgrid.stages.diffusion.schedule import Prediction, Schedule
     from ctgrid.stages.diffusion.solvers import Solver
+    from ctgrid.stages.diffusion.spacing import Spacing
 
 
 @dataclass(frozen=True)

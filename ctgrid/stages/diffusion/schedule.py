@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.stages.diffusion.spacing import Spacing as Spacing
 
 CLEAN = -1
 Prediction = Literal["epsilon", "v", "x0"]
-Spacing = Literal["even", "linspace", "trailing", "snr", "karras"]
 STEPS = 1000
 """Of the schedule that the networks are trained on."""
 

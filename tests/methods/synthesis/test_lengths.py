@@ -61,7 +61,7 @@ def test_every_schedule_makes_every_length(k: int, slices: int, schedule: Schedu
 )
 def test_from_noise_to_slices(k: int, slices: int, schedule: ScheduleName) -> None:
     """Both stages, whatever K: as many slices as asked for, of changing content, at even distances."""
-    made = tiny(k).generate(slices, 3, 1, 1, size=16, schedule=schedule, batch_size=64)
+    made = tiny(k).generate(slices, 3, steps=1, refine_steps=1, size=16, schedule=schedule, batch_size=64)
     assert made.volume.hu.shape == (slices, 16, 16)
     assert len(np.unique(made.volume.hu.reshape(slices, -1), axis=0)) > 20
     assert made.volume.spacing_mm[0] == pytest.approx(1.5 * 201 / slices)  # the same chest

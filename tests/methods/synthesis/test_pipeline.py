@@ -198,7 +198,7 @@ def test_known_cells_stay_what_they_were(pipeline: SynthesisPipeline) -> None:
 def test_samplers_and_full_noise(pipeline: SynthesisPipeline, sampler: str) -> None:
     """Every sampler runs through both stages, stage 2 from pure noise as well; all give something else."""
     usual = pipeline.generate(3, **QUICK).volume.hu
-    made = pipeline.generate(3, sampler=sampler, refine_start=1.0, **QUICK)
+    made = pipeline.generate(3, sampler=sampler, refine_level=1.0, **QUICK)
     assert made.settings["sampler"] == sampler
     assert not np.array_equal(made.volume.hu, usual)
 
@@ -240,17 +240,17 @@ def test_progress_runs_to_its_end(pipeline: SynthesisPipeline) -> None:
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"steps": 0}, "steps must be at least 1"),
         ({"steps": 1001}, "steps must lie in"),
-        ({"refine_start": 0.0}, "refine_start must be a share"),
-        ({"refine_start": 1.5}, "refine_start must be a share"),
-        ({"refine_noise_mm": -1.0}, "refine_noise_mm must be 0 mm or more, got -1"),
-        ({"refine_noise_mm": float("nan")}, "refine_noise_mm must be 0 mm or more, got nan"),
+        ({"refine_level": 0.0}, "refine_level must be a share"),
+        ({"refine_start": 1.5}, "refine_level must be at most 1"),
+        ({"refine_noise_mm": -1.0}, "refine_noise_mm must be at least 0, got -1"),
+        ({"refine_noise_mm": float("nan")}, "refine_noise_mm must be at least 0, got nan"),
         ({"sampler": "euler"}, "unknown sampler 'euler'"),
         ({"spacing": "log"}, "spacing must be one of even, linspace, trailing, snr, karras, got 'log'"),
         ({"schedule": "hierarchical", "interpolate": True}, "interpolate belongs to schedule 'autoregressive'"),
         ({"schedule": "hierarchical", "control_rows": 2}, "control_rows belongs to schedule 'autoregressive'"),
         ({"schedule": "autoregressive", "fill_steps": 2}, "fill_steps belongs to schedule 'hierarchical'"),
         ({"control_rows": 4}, r"control_rows must lie in 1\.\.\.3 for grids of 4 x 4, got 4"),
-        ({"schedule": "random"}, "schedule must be auto, hierarchical or autoregressive, got 'random'"),
+        ({"schedule": "random"}, "schedule must be one of auto, hierarchical, autoregressive, got 'random'"),
         ({"seed": -1}, "seeds must be 0 or more"),
     ],
 )

@@ -68,7 +68,7 @@ def test_a_volume_depends_on_its_seed_alone(pipeline: SynthesisPipeline, slices:
     settings = Settings(slices=slices, steps=2, refine_steps=1, size=64, batch_size=4)
     together = volumes(pipeline, [3, 4, 5, 6, 7, 8], settings).astype(int)
     for i, seed in ((0, 3), (4, 7), (5, 8)):
-        alone = pipeline.generate(slices, seed, 2, 1, size=64, batch_size=7).volume.hu.astype(int)
+        alone = pipeline.generate(slices, seed, steps=2, refine_steps=1, size=64, batch_size=7).volume.hu.astype(int)
         assert abs(together[i] - alone).max() <= 1
     assert abs(together[0] - together[1]).max() > 50
 
@@ -288,7 +288,8 @@ def test_memory_decides_on_the_batch(
 
 def test_live_bytes_are_counted() -> None:
     """Two tensors at once, then one: the peak is two."""
-    from ctgrid.methods.synthesis.memory import parse_memory, peak_of
+    from ctgrid.base.usual import parse_memory
+    from ctgrid.methods.synthesis.memory import peak_of
 
     def work() -> None:
         a = torch.ones(1000)
