@@ -56,7 +56,11 @@ def test_records_keep_the_former_name() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
-    [({"steps": 0}, "steps must be at least 1"), ({"salt": 1}, "unknown setting 'salt'"), ({"max_memory": "much"}, "amount")],
+    [
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"salt": 1}, "unknown setting 'salt'"),
+        ({"max_memory": "much"}, "amount"),
+    ],
 )
 def test_bad_settings(wrong: dict[str, object], words: str, tmp_path: Path) -> None:
     """One line, and nothing is written."""
