@@ -6,27 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import gather, spelled_out
 from ctgrid.methods.denoising.diffusion import COARSE_ADDED
-from ctgrid.methods.denoising.grids import denoise_cells, shrunk
+from ctgrid.methods.denoising.grids import denoise_cells
 from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
 from ctgrid.methods.denoising.settings import PaperSettings, Strength
 from ctgrid.methods.denoising.starts import start_timestep
-from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
+from ctgrid.methods.denoising.two_stages import TwoStages
+from ctgrid.methods.pipeline import Stopwatch
 from ctgrid.scan.ct import require_ct
-from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.volume import Volume
-from ctgrid.stages.cells import batches, decode_cells, refine
+from ctgrid.stages.cells import refine
 from ctgrid.stages.diffusion.schedule import LINEAR
 
 SEEDS = 2**32
 
 
-class PaperPipeline(ModelPipeline):
+class PaperPipeline(TwoStages):
     """Denoise volumes by Algorithm 3."""
 
     @torch.no_grad()
@@ -71,35 +72,26 @@ class PaperPipeline(ModelPipeline):
         }
         if noise_hu < LEAST_HU:
             return untouched(volume, noise_hu, recorded, watch.rounded())
-        with watch("preprocess"):
-            unit, way = to_oriented(volume, self.bundle.facts1.size, self.bundle.facts1.orientation)
-            small = shrunk(torch.from_numpy(unit)[:, None], self.bundle.facts1.k)
-        missing = -len(small) % self.bundle.facts1.k**2
-        filled = torch.cat([small, small[-1:].expand(missing, -1, -1, -1)])
+        scan = self.on_grid(volume, watch)
+        missing = -len(scan.small) % self.bundle.facts1.k**2
         start = start_timestep(COARSE_ADDED * noise_hu / SCALE_HU)
         calls = LINEAR.calls(steps, start)
         with autocast(self.device, self.dtype), watch("stage 1"):
             cells, passes = denoise_cells(
                 self.bundle,
-                filled,
+                torch.cat([scan.small, scan.small[-1:].expand(missing, -1, -1, -1)]),
                 start,
                 calls,
                 seed=seed,
                 batch_size=batch_size,
-                place=(0, len(small)),
+                place=(0, len(scan.small)),
                 progress=progress,
             )
-            coarse = decode_cells(self.bundle, cells, batch_size)[: len(small)]
-        chosen = torch.arange(len(small)) if only is None else torch.tensor(way.numbers(only))
-        for part in batches(len(chosen), batch_size):
-            index = chosen[part]
-            with autocast(self.device, self.dtype), watch("stage 2"):
-                seeds = [(seed + int(z)) % SEEDS for z in index]
-                refined, spent = refine(self.bundle, coarse[index], seed=seeds, steps=refine_steps)
-            passes += spent
-            unit[index.numpy()] = refined[:, 0].numpy()
-            progress("stage 2", part.stop, len(chosen))
-        with watch("postprocess"):
-            result = from_oriented(unit, way)
+
+        def full(index: Tensor, images: Tensor, coarse: Tensor) -> tuple[Tensor, int]:
+            seeds = [(seed + int(z)) % SEEDS for z in index]
+            return refine(self.bundle, coarse, seed=seeds, steps=refine_steps)
+
+        result, spent = self.finish(scan, cells, full, batch_size, only, watch, progress)
         recorded |= {"start_timestep": start, "network_calls": [calls, refine_steps]}
-        return DenoiseResult(result, watch.rounded(), noise_hu, recorded, passes)
+        return DenoiseResult(result, watch.rounded(), noise_hu, recorded, passes + spent)

@@ -19,18 +19,18 @@ from ctgrid.methods.denoising.grids import denoise_cells, shrunk
 from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
 from ctgrid.methods.denoising.settings import GridDetailSettings, GridSettings, Strength
 from ctgrid.methods.denoising.starts import latent_noise
-from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
+from ctgrid.methods.denoising.two_stages import TwoStages
+from ctgrid.methods.pipeline import Stopwatch
 from ctgrid.scan.ct import require_ct
-from ctgrid.scan.protocols.oriented import from_oriented, to_oriented
 from ctgrid.scan.volume import Volume
-from ctgrid.stages.cells import batches, decode_cells, encode_cells
+from ctgrid.stages.cells import encode_cells
 from ctgrid.stages.cells import refine as run_stage2
 
 FINE_PROBES = 2
 """Slices on which the noise of full latents is measured."""
 
 
-class DenoisePipeline(ModelPipeline):
+class DenoisePipeline(TwoStages):
     """Denoise volumes with a loaded model."""
 
     @torch.no_grad()
@@ -111,58 +111,48 @@ class DenoisePipeline(ModelPipeline):
         progress: Progress,
     ) -> tuple[Volume, dict[str, Any], int]:
         """Return the diffusion result on the scan's grid, what was found on the way, and token-passes."""
-        bundle, k, seed, batch_size = self.bundle, self.bundle.facts1.k, how.seed, how.batch_size
-        with watch("preprocess"):
-            unit, way = to_oriented(volume, bundle.facts1.size, bundle.facts1.orientation)
-            images = torch.from_numpy(unit)[:, None]
-            small = shrunk(images, k)
+        bundle, k = self.bundle, self.bundle.facts1.k
+        scan = self.on_grid(volume, watch)
         with autocast(self.device, self.dtype), watch("starts"):
-            found = self._latent_noise(images, noise_hu, seed)
+            found = self._latent_noise(scan.images, noise_hu, how.seed)
         timesteps = start_timesteps(how, noise_hu, found)
         calls, keep = network_calls(how, timesteps), kept_share(found[1])
         with autocast(self.device, self.dtype), watch("stage 1"):
             cells, passes = denoise_cells(
                 bundle,
-                small,
+                scan.small,
                 timesteps[0],
                 calls[0],
-                seed=seed,
-                batch_size=batch_size,
+                seed=how.seed,
+                batch_size=how.batch_size,
                 phases=how.phases,
                 start=how.start,
-                place=way.place(place),
+                place=scan.way.place(place),
                 progress=progress,
             )
-            coarse = decode_cells(bundle, cells, batch_size)
-        chosen = torch.arange(len(images)) if only is None else torch.tensor(way.numbers(only))
-        for part in batches(len(chosen), batch_size):
-            index = chosen[part]
-            with autocast(self.device, self.dtype), watch("stage 2"):
-                if how.refine:
-                    refined, spent = run_stage2(
-                        bundle,
-                        coarse[index],
-                        seed=seed,
-                        steps=calls[1],
-                        start=timesteps[1],
-                        origin=self._encode(images[index]),
-                        keep=keep,
-                        added=how.refine_start == "noised",
-                    )
-                else:
-                    refined, spent = enlarge(coarse[index], k).clamp(-1, 1), 0
-            passes += spent
-            unit[index.numpy()] = refined[:, 0].numpy()
-            progress("stage 2", part.stop, len(chosen))
-        with watch("postprocess"):
-            result = from_oriented(unit, way)
+
+        def refine(index: Tensor, images: Tensor, coarse: Tensor) -> tuple[Tensor, int]:
+            if not how.refine:
+                return enlarge(coarse, k).clamp(-1, 1), 0
+            return run_stage2(
+                bundle,
+                coarse,
+                seed=how.seed,
+                steps=calls[1],
+                start=timesteps[1],
+                origin=self._encode(images),
+                keep=keep,
+                added=how.refine_start == "noised",
+            )
+
+        result, spent = self.finish(scan, cells, refine, how.batch_size, only, watch, progress)
         facts = {
             "latent_noise": [round(noise, 4) for noise in found],
             "start_timesteps": timesteps,
             "network_calls": calls,
             "kept_share": round(keep, 4),
         }
-        return result, facts, passes
+        return result, facts, passes + spent
 
     def _encode(self, images: Tensor) -> Tensor:
         """Encode full slices (B, 1, S, S)."""
