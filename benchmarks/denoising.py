@@ -30,7 +30,7 @@ from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 from ctgrid.runs.evaluation.noise import Noise, clipped, parse_noise
 from ctgrid.runs.evaluation.plots import draw_all
 from ctgrid.runs.results.kinds import describe
-from ctgrid.runs.results.markdown import aligned, markdown
+from ctgrid.runs.results.markdown import aligned, description_markdown
 from ctgrid.scan.volume import Volume
 
 NOISES = ("gaussian:50,100,200,400", "low-dose:0.25")
@@ -107,13 +107,13 @@ def tables(out: Path) -> str:
     text = []
     rows = read(out / "quality" / "results.json")
     if rows:
-        text += [figures(rows), parts_table(rows), markdown(describe(rows))]
+        text += [figures(rows), parts_table(rows), description_markdown(describe(rows))]
     slow = read(out / "slow" / "results.json")
     if slow:
-        text.append(markdown(describe(slow)))
+        text.append(description_markdown(describe(slow)))
     planted = read(out / "nodules" / "nodules.json")
     if planted:
-        text.append(markdown(describe(planted)))
+        text.append(description_markdown(describe(planted)))
     about = read(out / "speed.json")
     if about:
         text.append(speed_table(about))

@@ -66,7 +66,7 @@ def command(
     from ctgrid.base.files import check_output
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.results.ceiling import describe as describe_ceiling
-    from ctgrid.runs.results.markdown import markdown
+    from ctgrid.runs.results.markdown import description_markdown
     from ctgrid.scan.ct import require_ct
     from ctgrid.scan.volume import Volume
     from ctgrid.stages.codecs.codec_files import codec_path
@@ -97,5 +97,5 @@ def command(
         record.add_input(source, record=dict(volume.record))
     if out is None:  # nothing is written; the record is what is printed
         record.status, record.ended = "done", datetime.now(UTC)
-    text = markdown(describe_ceiling(figures))
+    text = description_markdown(describe_ceiling(figures))
     finish(record, as_json, [f"{source}: {describe(volume)}, codec {network.name}", "", text, "", cost(record)])

@@ -109,14 +109,14 @@ def denoising(
     from ctgrid.runs.evaluation.denoising import evaluate_denoising
     from ctgrid.runs.evaluation.denoising_plots import draw_denoising
     from ctgrid.runs.results.kinds import describe
-    from ctgrid.runs.results.markdown import markdown
+    from ctgrid.runs.results.markdown import description_markdown
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate denoising", clean, plan, out)
     with recorded(record, owns=[out]), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "results.json"):
             results = evaluate_denoising(clean, plan, out, overwrite=overwrite, progress=progress)
-        text = markdown(describe(results.content))
+        text = description_markdown(describe(results.content))
         with record.timed("draw"):
             save_text(out / "table.md", text)
             pictures = draw_denoising(results.rows, out)
@@ -151,14 +151,14 @@ def nodules(
     from ctgrid.runs.evaluation.nodule_plots import draw_nodules
     from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
     from ctgrid.runs.results.kinds import describe
-    from ctgrid.runs.results.markdown import markdown
+    from ctgrid.runs.results.markdown import description_markdown
 
     plan = make_plan(noise, methods, slices, strength, seed, hu, metadata, model, device, dtype, weights)
     record = begin(ctx, "evaluate nodules", clean, plan, out)
     with recorded(record, owns=[out]), progress_bar() as progress:
         with record.timed("evaluate"), kept_if_there(record, out / "nodules.json"):
             results = evaluate_nodules(clean, plan, out, overwrite=overwrite, progress=progress)
-        text = markdown(describe(results.content))
+        text = description_markdown(describe(results.content))
         with record.timed("draw"):
             save_text(out / "nodules.md", text)
             pictures = draw_nodules(results.rows, out)

@@ -72,7 +72,7 @@ def command(
     from ctgrid.runs.evaluation.super_resolution import check_methods, evaluate_super_resolution
     from ctgrid.runs.evaluation.super_resolution_plots import draw_super_resolution
     from ctgrid.runs.results.kinds import describe
-    from ctgrid.runs.results.markdown import markdown
+    from ctgrid.runs.results.markdown import description_markdown
 
     plan = make_plan(
         methods, slices, seed, refine_steps, size, k, batch_size, through_codec, model, device, dtype, bool(train)
@@ -99,7 +99,7 @@ def command(
                 overwrite=overwrite,
                 progress=progress,
             )
-        text = markdown(describe(results.content))
+        text = description_markdown(describe(results.content))
         with record.timed("draw"):
             save_text(out / "table.md", text)
             pictures = draw_super_resolution(results.rows, out)

@@ -101,7 +101,7 @@ def command(
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.runs.evaluation.fidelity.evaluate import evaluate_volumes
     from ctgrid.runs.results.kinds import describe
-    from ctgrid.runs.results.markdown import markdown
+    from ctgrid.runs.results.markdown import description_markdown
 
     plan = make_plan(
         protocol, frames, real_frame, measures, detectors, pin, seed, metadata, device, batch_size, no_cache
@@ -123,7 +123,7 @@ def command(
         described = describe(results)
         out.mkdir(exist_ok=True)
         save(out / "results.json", json.dumps(results, indent=1))
-        save(out / "table.md", markdown(described))
+        save(out / "table.md", description_markdown(described))
         picture = (results["memorisation"] or {}).get("picture")
         for name in ("results.json", "table.md", *([picture] if picture else [])):
             record.add_output(out / name)
@@ -135,7 +135,7 @@ def command(
         typer.echo(json.dumps({**record.as_dict(), "results": results}))
         return
     summary = f"{out / 'results.json'}: {len(results['measures'])} distances"
-    for line in (markdown(described, MOST_ROWS), "", summary, cost(record), wrote(record)):
+    for line in (description_markdown(described, MOST_ROWS), "", summary, cost(record), wrote(record)):
         typer.echo(line)
 
 

@@ -4,8 +4,12 @@ from .data.store.prepare import prepare as prepare
 from .methods.denoising.methods import denoise as denoise
 from .methods.synthesis.pipeline import synthesize as synthesize
 from .methods.training.run import train as train
+from .runs.ablation.run import run_ablation as run_ablation
+from .runs.evaluation.ceiling import codec_ceiling as codec_ceiling
 from .runs.evaluation.denoising import evaluate_denoising as evaluate_denoising
 from .runs.evaluation.fidelity.evaluate import evaluate_volumes as evaluate_volumes
+from .runs.evaluation.nodule_trial import evaluate_nodules as evaluate_nodules
+from .runs.evaluation.super_resolution import evaluate_super_resolution as evaluate_super_resolution
 from .runs.report.html.report import write_report as write_report
 from .runs.report.preview import save_preview as save_preview
 from .scan.noise import estimate_noise as estimate_noise

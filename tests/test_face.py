@@ -79,6 +79,37 @@ def test_defaults_of_the_calls_are_those_of_the_commands() -> None:
                 assert parameter.default == told[name], f"{call.__qualname__}: {name}"
 
 
+def test_evaluations_take_what_their_commands_take() -> None:
+    """Every measurement that is a command is a call with the command's defaults."""
+    import inspect
+
+    from ctgrid.runs.evaluation.denoising import Evaluation, quick_methods
+    from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
+    from ctgrid.runs.evaluation.super_resolution import Comparison
+    from ctgrid_cli import ablation, ceiling, evaluate, evaluate_super_resolution, evaluate_volumes
+
+    pairs = (
+        (evaluate.denoising, Evaluation, ctgrid.evaluate_denoising),
+        (evaluate.nodules, Evaluation, ctgrid.evaluate_nodules),
+        (evaluate_super_resolution.command, Comparison, ctgrid.evaluate_super_resolution),
+        (evaluate_volumes.command, FidelityPlan, ctgrid.evaluate_volumes),
+        (ceiling.command, ctgrid.codec_ceiling, ctgrid.codec_ceiling),
+        (ablation.command, ctgrid.run_ablation, ctgrid.run_ablation),
+    )
+    for command, *calls in pairs:
+        told = {name: p.default for name, p in inspect.signature(command).parameters.items()}
+        compared = 0
+        for call in calls:
+            for name, parameter in inspect.signature(call).parameters.items():
+                own = parameter.default
+                if name in told and own is not inspect.Parameter.empty and told[name] is not None:
+                    compared += 1
+                    if name != "measures":  # a text there that is split, and names here
+                        assert own == told[name], f"{call.__qualname__}: {name}"
+        assert compared, command.__qualname__
+    assert Evaluation(()).methods == quick_methods()
+
+
 def test_importing_is_light() -> None:
     """Nothing heavy until it is used; and looking at the methods reads no model from the disk."""
     code = """
@@ -123,6 +154,7 @@ def test_names_that_others_build_on() -> None:
             ".stages",
             ".methods",
             ".runs",
+            ".runs.results",
             ".grid",
             ".preprocess",
             ".models",

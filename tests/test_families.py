@@ -33,7 +33,7 @@ from ctgrid.runs.report.html.report import Options, write_report
 from ctgrid.runs.results.chart import Bars
 from ctgrid.runs.results.description import Description, Kind
 from ctgrid.runs.results.kinds import KINDS, describe
-from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.markdown import description_markdown
 from ctgrid.runs.results.table import Column, Table
 from ctgrid.scan.cases import find_cases
 from ctgrid.scan.formats.format import Format, ToWrite, whole_file
@@ -291,7 +291,7 @@ def test_a_kind_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     write_report([run], out, options, overwrite=True)
     page = out.read_text(encoding="utf-8")
     assert "What it weighs" in page and "<td>11.3</td>" in page and 'aria-label="Weight, kg"' in page
-    text = markdown(describe({"weights": {"lead": 11.34, "water": 1.0}}))
+    text = description_markdown(describe({"weights": {"lead": 11.34, "water": 1.0}}))
     assert "| water |" in text and "1.0* |" in text and text in out.with_suffix(".md").read_text(encoding="utf-8")
     data = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     assert data["results"][0]["tables"][0]["rows"][0] == {"name": "lead", "kilograms": 11.34}

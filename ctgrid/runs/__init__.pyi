@@ -2,9 +2,13 @@ from .ablation.run import run_ablation as run_ablation
 from .denoising.cases import denoise_cases as denoise_cases
 from .denoising.run import denoise_scans as denoise_scans
 from .denoising.run import preview_denoising as preview_denoising
+from .evaluation.ceiling import codec_ceiling as codec_ceiling
 from .evaluation.denoising import Evaluation as Evaluation
 from .evaluation.denoising import evaluate_denoising as evaluate_denoising
 from .evaluation.fidelity.evaluate import evaluate_volumes as evaluate_volumes
+from .evaluation.nodule_trial import evaluate_nodules as evaluate_nodules
+from .evaluation.super_resolution import Comparison as Comparison
+from .evaluation.super_resolution import evaluate_super_resolution as evaluate_super_resolution
 from .report.html.report import write_report as write_report
 from .report.preview import save_preview as save_preview
 from .synthesis.run import synthesize_movies as synthesize_movies

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.runs.results.ablation import MEASURES, describe
-from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.markdown import description_markdown
 
 if TYPE_CHECKING:
     from ctgrid.runs.ablation.measures import Reference
@@ -50,4 +50,4 @@ def reference_row(reference: Reference) -> dict[str, Any]:
 def report(results: dict[str, Any]) -> str:
     """Return what ``results.json`` holds as a report in Markdown."""
     described = describe(results)
-    return f"## {results['title']}\n\n{markdown(described)}\n"
+    return f"## {results['title']}\n\n{description_markdown(described)}\n"

@@ -50,7 +50,7 @@ def table_markdown(table: Table, most_rows: int | None = None) -> str:
     return "\n\n".join([*parts, *(plain(note) for note in table.notes)])
 
 
-def markdown(described: Description, most_rows: int | None = None) -> str:
+def description_markdown(described: Description, most_rows: int | None = None) -> str:
     """Return notes and tables without the title, which whoever shows them puts above; charts are left out."""
     tables = [table_markdown(table, most_rows) for table in described.tables]
     return "\n\n".join([*map(plain, described.notes), *tables])

@@ -15,7 +15,7 @@ from ctgrid.runs.evaluation.denoising_plots import draw_denoising
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice, measure_tissues, residual_spectrum
 from ctgrid.runs.results.kinds import describe
-from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.markdown import description_markdown
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def rows() -> list[dict[str, Any]]:
 
 def test_tables() -> None:
     """One for each noise, the best starred, no column without a value."""
-    text = markdown(describe(rows()))
+    text = description_markdown(describe(rows()))
     assert text.count("| method") == 2 and "v, low-dose:0.25: 50 HU of noise, 3 slices" in text
     assert "38.25*" in text and "30.00 " in text and "30.00*" not in text and "bias" not in text
 

@@ -21,7 +21,7 @@ from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 from ctgrid.runs.evaluation.nodules import DIAMETERS_MM, Nodule, contrast_of, place_nodules, plant
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.results.kinds import describe
-from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.markdown import description_markdown
 from ctgrid.scan.volume import Volume
 
 SPACING = (2.5, 1.5, 1.5)
@@ -133,7 +133,7 @@ def test_the_trial(results: tuple[list[dict[str, Any]], Path]) -> None:
     assert large[0] == pytest.approx(1.0, abs=0.2) and large[2] < 0.4 < large[1]
     assert noisy["false_per_litre"] == 0 and blur["false_structures"] >= 1
     assert all({"diameter_mm", "contrast_hu", "centre_zyx", "recovered"} <= set(n) for n in tv["nodules"])
-    table = markdown(describe(rows))
+    table = description_markdown(describe(rows))
     assert "| blur" in table and "10 mm 200 HU" in table and "chest, gaussian:20" in table
     (picture,) = draw_nodules(rows, out)
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000

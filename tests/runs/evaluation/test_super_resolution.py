@@ -24,7 +24,7 @@ from ctgrid.runs.evaluation.super_resolution import Comparison, evaluate_super_r
 from ctgrid.runs.evaluation.super_resolution_plots import draw_super_resolution
 from ctgrid.runs.evaluation.upscalers import Upscalers, lanczos
 from ctgrid.runs.results.kinds import describe
-from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.markdown import description_markdown
 from ctgrid.runs.results.super_resolution import means_of
 from ctgrid.scan.grid import downsample
 
@@ -93,13 +93,15 @@ def test_slices_through_the_codec(make: Callable[..., Sample], tiny_model: Path,
     coded = replace(plan, through_codec=True)
     first, row = evaluate_super_resolution([make("a", 0)], coded, tmp_path / "out").rows
     assert first == plain and (plain["through_codec"], row["through_codec"]) == (False, True)
-    assert markdown(describe({"kind": "super-resolution", "rows": [plain, row]})).count("| bicubic |") == 2
+    assert description_markdown(describe({"kind": "super-resolution", "rows": [plain, row]})).count("| bicubic |") == 2
     full = torch.from_numpy(make("a", 0).load().hu[2:8:3].astype(np.float32) / 1000)[:, None]
     codec = Upscalers(4, 64, plan.loading).pipeline.bundle.codec
     made = enlarge(codec.decode(codec.encode(downsample(full, 4).clamp(-1, 1))), 4)
     wanted = np.mean([psnr(a, b, 2.0) for a, b in zip(made.numpy()[:, 0], full.numpy()[:, 0], strict=True)])
     assert row["psnr"] == pytest.approx(wanted, abs=1e-3) and abs(row["psnr"] - plain["psnr"]) > 0.1
-    assert "64 pixels, through the codec;" in markdown(describe({"kind": "super-resolution", "rows": [row]}))
+    assert "64 pixels, through the codec;" in description_markdown(
+        describe({"kind": "super-resolution", "rows": [row]})
+    )
     pictures = draw_super_resolution([row], tmp_path / "out")
     assert [path.parent.name for path in pictures] == ["x4-codec"]
 
@@ -134,7 +136,7 @@ def test_results_of_another_kind_are_not_touched(make: Callable[..., Sample], tm
 
 def test_table_and_picture(make: Callable[..., Sample], tmp_path: Path) -> None:
     results = evaluate_super_resolution([make("a", 0), make("b", 1)], PLAN, tmp_path)
-    table = markdown(describe(results.content))
+    table = description_markdown(describe(results.content))
     assert "a: 3 slices (1:8:3) of 16 brought back to 64 pixels; PSNR and SSIM over -1000 to 1000 HU" in table
     assert table.count("| lanczos |") == 3 and "mean of 2 volumes" in table
     mean = means_of(results.rows)[1]["psnr"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctgrid.runs.results.description import Description
-from ctgrid.runs.results.markdown import aligned, markdown, table_markdown
+from ctgrid.runs.results.markdown import aligned, description_markdown, table_markdown
 from ctgrid.runs.results.table import Column, Table
 
 TABLE = Table(
@@ -37,7 +37,7 @@ def test_long_tables_are_cut_where_asked() -> None:
 
 
 def test_a_description_is_its_notes_and_its_tables() -> None:
-    text = markdown(Description("title", [TABLE, TABLE], notes=["first | of all"]))
+    text = description_markdown(Description("title", [TABLE, TABLE], notes=["first | of all"]))
     assert text.startswith("first \\| of all\n\n**A ") and text.count("PSNR dB") == 2 and "title\n" not in text
 
 

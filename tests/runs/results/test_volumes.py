@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.markdown import description_markdown
 from ctgrid.runs.results.volumes import describe
 
 DETECTOR = {"name": "i3d_torchscript", "sha256": "ab" * 32}
@@ -36,7 +36,7 @@ RESULTS: dict[str, Any] = {
 
 
 def test_every_figure_stands_in_the_table() -> None:
-    text = markdown(describe(RESULTS))
+    text = description_markdown(describe(RESULTS))
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert text.startswith("3 real and 2 generated volumes.")
     assert "Protocol: stylegan-v@1, sha256 cdcdcdcdcdcd…" in text

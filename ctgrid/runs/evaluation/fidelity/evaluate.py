@@ -51,7 +51,7 @@ class FidelityPlan:
     detectors: Path | None = None
     pins: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"
     batch_size: int | None = None
     cache: Path | None = None
     real_frame: Frame | None = None

@@ -16,7 +16,7 @@ from ctgrid.runs.report.html.table import table_html
 from ctgrid.runs.report.html.viewer import Scene, viewer
 from ctgrid.runs.results.description import Description
 from ctgrid.runs.results.files import ResultsFile
-from ctgrid.runs.results.markdown import markdown, table_markdown
+from ctgrid.runs.results.markdown import description_markdown, table_markdown
 from ctgrid.runs.results.published import published, published_tables
 from ctgrid.runs.results.table import Table
 
@@ -87,7 +87,7 @@ class Content:
         for one in described:
             lines += ["", f"### {_plain(one.title)}"]
             beside = published_tables(one.beside, protocol=one.protocol) if one.beside else []
-            lines += [f"\n{text}" for text in (markdown(one), *map(table_markdown, beside)) if text]
+            lines += [f"\n{text}" for text in (description_markdown(one), *map(table_markdown, beside)) if text]
         lines += ["", "## Published figures", "", _paper()]
         for table in published_tables():
             lines += ["", table_markdown(table)]

@@ -10,7 +10,7 @@ import pytest
 
 from ctgrid.runs.report.html.found import Run
 from ctgrid.runs.report.html.run_view import MOST_POINTS, describe_runs, record_view, training_chart
-from ctgrid.runs.results.markdown import markdown
+from ctgrid.runs.results.markdown import description_markdown
 
 
 def test_runs_of_one_kind_share_a_table(tmp_path: Path) -> None:
@@ -32,7 +32,9 @@ def test_runs_of_one_kind_share_a_table(tmp_path: Path) -> None:
 def test_a_ceiling_is_described_from_its_record(samples: dict[str, Any], tmp_path: Path) -> None:
     run = Run(tmp_path / "ceiling.json", {"command": "model ceiling", "results": samples["ceiling"]})
     (described,) = describe_runs([run])
-    assert described.title == f"Codec ceiling: {run.path}" and "| cells in grids, 16 px " in markdown(described)
+    assert described.title == f"Codec ceiling: {run.path}" and "| cells in grids, 16 px " in description_markdown(
+        described
+    )
 
 
 def test_results_that_have_a_file_are_not_told_twice(samples: dict[str, Any], tmp_path: Path) -> None:

@@ -1,0 +1,13 @@
+from .chart import Bars as Bars
+from .chart import Lines as Lines
+from .description import Description as Description
+from .description import Kind as Kind
+from .files import ResultsFile as ResultsFile
+from .files import read_results as read_results
+from .kinds import KINDS as KINDS
+from .kinds import describe as describe
+from .markdown import description_markdown as description_markdown
+from .markdown import table_markdown as table_markdown
+from .published import published_tables as published_tables
+from .table import Column as Column
+from .table import Table as Table
