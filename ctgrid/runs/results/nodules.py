@@ -36,9 +36,9 @@ def _table(rows: Sequence[Row]) -> Table:
     columns = [
         Column("method", "method"),
         Column("recovered", "all nodules", ".0%"),
-        *(Column(f"{d:g} {c:g}", f"{d:g} mm {c:g} HU", ".0%") for d, c in shown),
         Column("false_per_litre", "false / l", ".1f", "low"),
         Column("lost_per_litre", "lost / l", ".1f", "low"),
+        *(Column(f"{d:g} {c:g}", f"{d:g} mm {c:g} HU", ".0%") for d, c in shown),
         SECONDS,
     ]
     body = [

@@ -85,7 +85,7 @@ def test_nodules_are_averaged_over_all_and_by_kind(read: Any) -> None:
     (table,) = read("nodules").description.tables
     row = table.rows[0]
     assert row["recovered"] == row["4 200"] == 0.5
-    assert [c.heading for c in table.columns] == ["method", "all nodules", "4 mm 200 HU", "false / l", "lost / l", "s"]
+    assert [c.heading for c in table.columns] == ["method", "all nodules", "false / l", "lost / l", "4 mm 200 HU", "s"]
     assert "2 nodules planted in 1.00 l of lung" in table.title
 
 
