@@ -8,6 +8,7 @@ import typer
 
 from . import (
     ablation,
+    attention,
     convert,
     denoise,
     evaluate,
@@ -61,6 +62,7 @@ app.command("synthesize", help=synthesize.__doc__)(synthesize.command)
 app.command("denoise", help=denoise.__doc__)(denoise.command)
 app.command("train", help=train.__doc__)(train.command)
 app.command("ablation", help=ablation.__doc__)(ablation.command)
+app.command("attention", help=attention.__doc__)(attention.command)
 app.command("plan", help=plan.__doc__)(plan.command)
 app.command("prepare", help=prepare.__doc__)(prepare.command)
 app.command("preview", help=preview.__doc__)(preview.command)

@@ -65,4 +65,4 @@ def write_text(sheet: Image, place: tuple[int, int], text: str) -> None:
     from PIL import ImageDraw, ImageFont
 
     font = ImageFont.load_default(14)
-    ImageDraw.Draw(sheet).text(place, text, fill=255, font=font, stroke_width=1, stroke_fill=0)
+    ImageDraw.Draw(sheet).text(place, text, fill="white", font=font, stroke_width=1, stroke_fill="black")
