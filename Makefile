@@ -55,8 +55,9 @@ demo: $(VENV)/.installed
 	$(BIN)/ctgrid synthesize --slices $(SLICES) --seed $(SEED) --out demo/volume.nii.gz --overwrite
 	@echo "volume: demo/volume.nii.gz   picture: demo/volume.png   record: demo/run.json"
 
+# Compiled tests and modules are kept whatever the environment says: many processes load them.
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from ctgrid.base.precision import choose_dtype
 from ctgrid.methods.loading import PartsLoading
 from ctgrid.stages.models.bundle import Bundle, load_bundle
 from ctgrid.stages.models.parts import find_parts
+from ctgrid.stages.networks.winograd import speed_up
 from ctgrid.stages.weights.own import moved
 
 Pipeline = TypeVar("Pipeline", bound="ModelPipeline")
@@ -116,7 +117,8 @@ def prepare(bundle: Bundle, device: torch.device, dtype: torch.dtype, compile: b
     """Make the networks ready for a place and a precision, without changing what they compute beyond rounding.
 
     Channels last takes the embedded codec 16 to 21 % less processor time in bfloat16 (AMD Zen 4), and 4 to 15 % less in
-    float32 (one core, oneDNN held to AVX2). On a GPU the transformers' weights are cast once instead of at every call,
+    float32 (one core, oneDNN held to AVX2), where wide convolutions then go the shorter way of
+    :mod:`ctgrid.stages.networks.winograd`. On a GPU the transformers' weights are cast once instead of at every call,
     which halves what they take.
 
     Args:
@@ -131,6 +133,8 @@ def prepare(bundle: Bundle, device: torch.device, dtype: torch.dtype, compile: b
     network: Any = bundle.codec.network
     stages: list[Any] = [bundle.stage1, bundle.stage2]
     moved(network, memory_format=torch.channels_last)
+    if device.type == "cpu" and dtype == torch.float32 and not compile:
+        speed_up(network)
     if device.type == "cuda" and dtype != torch.float32:
         for stage in stages:
             cast_weights(stage, dtype)

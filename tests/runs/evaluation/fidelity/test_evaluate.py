@@ -12,6 +12,7 @@ import scipy.linalg
 import torch
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.runs.evaluation.fidelity import features
 from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan, evaluate_volumes
 from ctgrid.runs.evaluation.fidelity.features import NAME
 from ctgrid.runs.evaluation.fidelity.protocol import LoadedProtocol
@@ -144,9 +145,10 @@ def test_bad_input_is_said(
 
 
 def test_real_scans_are_brought_to_the_frame_of_generated_ones(
-    volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path
+    volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the plan or a key of the protocol; the result says so, features of both frames are kept apart."""
+    monkeypatch.setattr(features, "SIDE", 64)  # hundreds of slices, whose features need not be good ones
     real, fake = volumes(range(2), slices=100), volumes(range(2, 4), slices=12)
     (real / "short.nii.gz").write_bytes((fake / "p02.nii.gz").read_bytes())
     common: dict[str, Any] = {"frames": (4,), "measures": (NAME,), "cache": tmp_path / "cache"}
