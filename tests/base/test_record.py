@@ -29,7 +29,7 @@ def test_record_of_a_good_run(tmp_path: Path) -> None:
     assert content["phases"] == pytest.approx({"work": 1.0, "rest": 2.0}, abs=0.2)
     digest = sha256(b"abc").hexdigest()
     assert content["outputs"] == [{"path": str(data), "bytes": 3, "sha256": digest, "shape": [1, 2]}]
-    assert {"ctgrid", "python", "torch", "numpy", "diffusers", "platform"} == set(content["versions"])
+    assert {"ctgrid", "python", "torch", "numpy", "diffusers", "platform", "threads"} == set(content["versions"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.bin", "run.json"]
 
 
