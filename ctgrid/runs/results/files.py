@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ctgrid.base.documents import text_of
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.runs.results.description import Description, Kind
 from ctgrid.runs.results.kinds import kind_of
 
@@ -22,16 +21,13 @@ class ResultsFile:
         path: the file.
         kind: of the results.
         content: the whole file.
+        description: what they tell.
     """
 
     path: Path
     kind: Kind
     content: Any
-
-    @cached_property
-    def description(self) -> Description:
-        """What they tell."""
-        return self.kind.describe(self.content)
+    description: Description
 
 
 def read_json(path: Path) -> Any:
@@ -69,4 +65,22 @@ def read_results(path: Path, content: Any = None) -> ResultsFile:
             f"{path} holds no results that a report knows; give the results.json or nodules.json of ctgrid evaluate, "
             "a run folder, or volumes"
         )
-    return ResultsFile(path, kind, content)
+    return ResultsFile(path, kind, content, described(kind, content, path))
+
+
+def described(kind: Kind, content: Any, path: Path) -> Description:
+    """Return what results tell, whatever somebody else's file holds.
+
+    Args:
+        kind: of the results.
+        content: as it was read.
+        path: of the file, for messages.
+
+    Raises:
+        CtgridError: They look like results of the kind and are none.
+    """
+    try:
+        return kind.describe(content)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise CtgridError(f"{path} holds no results of kind {kind.name} that are whole ({one_line(what)})") from error

@@ -25,6 +25,21 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"volume": "v", "noise": "n", "method": "m", "nodules": [3]}],
+        {"kind": "ablation", "summary": {"a": {}}, "variants": [{"says": "no name"}]},
+        {"kind": "volumes", "measures": [{"measure": "FVD", "value": 1, "confidence": [1]}]},
+        {"kind": "super-resolution", "rows": [{"volume": "v", "method": "m", "psnr": 1, "size": "x", "k": 4}]},
+    ],
+)
+def test_damaged_results_are_refused_in_one_line(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(CtgridError, match=r"holds no results of kind .* that are whole") as caught:
+        read_results(tmp_path / "results.json", content)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_is_described_as_its_content_is(samples: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "nodules.json"
     path.write_text(json.dumps(samples["nodules"]))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.runs.report.html.found import Run
 from ctgrid.runs.report.html.markup import Markup, element, join
 from ctgrid.runs.results.chart import Lines
 from ctgrid.runs.results.description import Description
+from ctgrid.runs.results.files import described
 from ctgrid.runs.results.kinds import kind_of
 from ctgrid.runs.results.table import Column, Table, is_number
 
@@ -31,8 +34,9 @@ def describe_runs(runs: Sequence[Run]) -> list[Description]:
     for run in runs:
         kind = kind_of(run.record.get("results"))
         if kind is not None and not kind.files:
-            described = kind.describe(run.record["results"])
-            told.append(replace(described, title=f"{described.title}: {run.path}"))
+            with suppress(CtgridError):  # a damaged record is shown as it is
+                one = described(kind, run.record["results"], run.path)
+                told.append(replace(one, title=f"{one.title}: {run.path}"))
     curves = [chart for run in runs if (chart := training_chart(run)) is not None]
     return told + ([Description("Training", [], curves, beside="train")] if curves else [])
 

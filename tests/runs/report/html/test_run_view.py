@@ -37,6 +37,11 @@ def test_a_ceiling_is_described_from_its_record(samples: dict[str, Any], tmp_pat
     )
 
 
+def test_a_damaged_record_is_left_as_it_is(samples: dict[str, Any], tmp_path: Path) -> None:
+    results = samples["ceiling"] | {"full": {"windows": {"full": 3}}}
+    assert describe_runs([Run(tmp_path / "x.json", {"command": "model ceiling", "results": results})]) == []
+
+
 def test_results_that_have_a_file_are_not_told_twice(samples: dict[str, Any], tmp_path: Path) -> None:
     assert describe_runs([Run(tmp_path / "run.json", {"command": "ablation", "results": samples["ablation"]})]) == []
 
