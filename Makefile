@@ -53,7 +53,7 @@ endef
 demo: $(VENV)/.installed
 	@mkdir -p demo
 	$(BIN)/ctgrid synthesize --slices $(SLICES) --seed $(SEED) --out demo/volume.nii.gz --overwrite
-	@echo "volume: demo/volume.nii.gz   picture: demo/volume.png   record: demo/run.json"
+	@echo "volume: demo/volume.nii.gz   picture: demo/volume.png   record: demo/volume.run.json"
 
 # Compiled tests and modules are kept whatever the environment says: many processes load them.
 test: $(VENV)/.installed-test

@@ -47,6 +47,7 @@ def command(
 
     from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import record_beside
     from ctgrid.scan.formats.kinds import output_kind
     from ctgrid.scan.formats.open import check_writable
     from ctgrid.scan.formats.stored import hu_confirmed
@@ -59,7 +60,7 @@ def command(
         raise CtgridError(f"cannot write {out} as {dtype}: a DICOM CT series has 16-bit integers; drop --dtype")
     check_apart(out, [source], replaces=True)
     check_writable(out, overwrite)
-    record = RunRecord("convert", out.parent / "run.json", ctx.obj)
+    record = RunRecord("convert", record_beside(out), ctx.obj)
     record.settings = {"dtype": dtype, "hu": hu, "metadata": metadata, "series": series, "overwrite": overwrite}
     with recorded(record, out, owns=[out] if kind == "dicom" else (), replaces=True):
         table = MetadataTable.read_all(metadata)

@@ -48,6 +48,7 @@ def command(
 ) -> None:
     """Find, read, bring to one form, store, report; run it again to go on where it was stopped."""
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import record_beside
     from ctgrid.data.store.prepare import prepare
     from ctgrid.data.store.report import Row, report_path, tally
     from ctgrid.data.store.store import StoreSettings
@@ -65,7 +66,7 @@ def command(
             "parity": parity,
         }
     )
-    record = RunRecord("prepare", out.parent / "run.json", ctx.obj)
+    record = RunRecord("prepare", record_beside(out), ctx.obj)
     record.settings = {
         "inputs": [str(source) for source in sources],
         "metadata": metadata,

@@ -57,6 +57,7 @@ def command(
     """Choose, read, draw, write, record."""
     from ctgrid.base.files import check_output, full_suffix
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import record_beside
     from ctgrid.scan.names import beside
 
     out = beside(source, "_preview", ".png") if out is None else out
@@ -75,7 +76,7 @@ def command(
     from ctgrid.runs.report.preview import save_preview, volumes_of
 
     shown = volumes_of(source, names or (), everything, hu)
-    record = RunRecord("preview", out.with_name(f"{out.stem}.preview.run.json"), ctx.obj)
+    record = RunRecord("preview", record_beside(out, "preview"), ctx.obj)
     record.settings = {"window_hu": window, "hu": hu, "volumes": [one.name for one in shown]}
     record.settings |= {"plane": plane or "axial", "fps": fps or 16.0} if suffix in (".gif", ".mp4") else {}
     with recorded(record, out):

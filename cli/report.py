@@ -45,11 +45,12 @@ def command(
     if full_suffix(out) != SUFFIX:
         raise typer.BadParameter(f"{str(out)!r} must end in {SUFFIX}", param_hint="--out")
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import record_beside
     from ctgrid.runs.report.html.report import Options, check_outputs, write_report
 
     outputs = check_outputs(out, overwrite)
     options = Options(title, max_side, max_volumes, hu)
-    record = RunRecord("report", out.with_name(f"{out.stem}.report.run.json"), ctx.obj)
+    record = RunRecord("report", record_beside(out, "report"), ctx.obj)
     record.settings = {"title": title, "max_side": max_side, "max_volumes": max_volumes, "hu": hu}
     with recorded(record, *outputs), progress_bar() as progress:
         with record.timed("report"):

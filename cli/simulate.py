@@ -87,6 +87,7 @@ def phantom_command(
     from ctgrid.base.files import check_output
     from ctgrid.base.progress import titled
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import RECORD, record_beside
     from ctgrid.data.simulate.collection import INTERCEPT_HU, collection_names, table_name, write_stored, write_table
     from ctgrid.data.simulate.phantom import check_grid, labelled_phantom
     from ctgrid.scan.names import numbered_outputs
@@ -103,7 +104,9 @@ def phantom_command(
     if not numbered:
         for path in (targets[0], labels_path(targets[0]))[: 1 + labels]:
             check_output(path, overwrite)
-    record = RunRecord("simulate phantom", folder / "run.json", ctx.find_root().obj, seed)
+    record = RunRecord(
+        "simulate phantom", folder / RECORD if numbered else record_beside(targets[0]), ctx.find_root().obj, seed
+    )
     record.settings = {"count": count, "size": size, "slices": slices, "spacing_mm": voxel, "noise": noise}
     record.settings["ct_rate"] = ct_rate
     lines, kept = [], 0
@@ -131,6 +134,9 @@ def phantom_command(
                     else:
                         volume.write(target, overwrite=overwrite)
                     record.add_output(target, **facts)
+            if numbered:
+                made = [one for one in record.outputs if one["path"] in map(str, wanted)]
+                record.parts[path] = {"seed": seed + i, "outputs": made, "results": {"written": 1, "kept": 0}}
             lines.append(f"{path}: {describe(hu)}, seed {seed + i}")
         if ct_rate is not None:
             write_table(folder / table_name(ct_rate), [path.name for path in targets], voxel)
@@ -179,6 +185,7 @@ def low_dose_command(
     """Read, check, simulate, write, record."""
     from ctgrid.base.files import check_apart
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import record_beside
     from ctgrid.data.simulate.dose import low_dose
     from ctgrid.scan.formats.kinds import output_kind
     from ctgrid.scan.formats.open import check_writable
@@ -191,7 +198,7 @@ def low_dose_command(
     check_apart(out, [source], replaces=True)
     check_writable(out, overwrite)
     settings = {"geometry": geometry, "photons": photons, "electronic_noise": electronic_noise, "mode": mode}
-    record = RunRecord("simulate low-dose", out.parent / "run.json", ctx.find_root().obj, seed)
+    record = RunRecord("simulate low-dose", record_beside(out), ctx.find_root().obj, seed)
     record.settings = {"dose": dose, "hu": hu, "metadata": metadata, "series": series, "cutoff": cutoff, **settings}
     owns = [out] if kind == "dicom" else []
     with recorded(record, out, owns=owns, replaces=True), progress_bar() as progress:

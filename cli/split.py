@@ -34,6 +34,7 @@ def command(
     """List, divide, write, record."""
     from ctgrid.base.files import check_output, check_suffix
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import record_beside
     from ctgrid.data.store import Store, is_store
     from ctgrid.data.store.splits import by_patient, make_split
     from ctgrid.data.volumes import find_volumes
@@ -42,7 +43,7 @@ def command(
     out = beside(data, "_split", ".yaml") if out is None else out
     check_suffix(out, (".yaml", ".yml", ".json"), "a split file")
     check_output(out, overwrite)
-    record = RunRecord("split", out.with_name(f"{out.stem}.split.run.json"), ctx.obj, seed)
+    record = RunRecord("split", record_beside(out, "split"), ctx.obj, seed)
     record.settings = {"data": data, "valid_percent": valid, "patient": patient}
     with recorded(record, out):
         names = Store.open(data).names() if is_store(data) else sorted(case.name for case in find_volumes(data))

@@ -1,4 +1,4 @@
-"""The small ``run.json`` beside every output: what was done, with what, and what it cost."""
+"""The small record beside every output: what was done, with what, and what it cost."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, sha256_of
 from ctgrid.base.locks import owned
 from ctgrid.base.present import Present
+from ctgrid.base.record_place import record_beside, renamed
 
 PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
 
@@ -42,6 +43,8 @@ class RunRecord:
         dit_token_passes: tokens times calls of the diffusion transformers; None where none was called.
         worth_keeping: write the record even when the run fails, because it left something behind.
         written: whether the record lies on the disk.
+        parts: of a run that makes several volumes, what the record of each says that differs, by the volume's path;
+            they are written beside the volumes, after the run's own.
     """
 
     command: str
@@ -59,6 +62,7 @@ class RunRecord:
     status: str = "running"
     worth_keeping: bool = False
     written: bool = False
+    parts: dict[Path, dict[str, Any]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     _clock: float = field(default_factory=time.perf_counter, repr=False)
@@ -95,10 +99,11 @@ class RunRecord:
         """Stop the clock and write the record."""
         self.status, self.ended, self._seconds = status, datetime.now(UTC), self.seconds
         self._peak = peak_memory_mib()  # what is printed later is what was written
-        move_aside(self.path)
-        with atomic_output(self.path, overwrite=True) as temporary:
-            temporary.write_text(as_json(self.as_dict(), 2) + "\n", encoding="utf-8")
+        whole = self.as_dict()
+        _write(self.path, whole)
         self.written = True
+        for output, facts in self.parts.items():
+            _write(record_beside(output), {**whole, **plain(facts)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -193,6 +198,12 @@ def working_folder() -> Path | None:
         return None
 
 
+def _write(path: Path, content: dict[str, Any]) -> None:
+    move_aside(path)
+    with atomic_output(path, overwrite=True) as temporary:
+        temporary.write_text(as_json(content, 2) + "\n", encoding="utf-8")
+
+
 def _remove(output: Path) -> None:
     if output.is_dir() and not output.is_symlink():
         shutil.rmtree(output, ignore_errors=True)
@@ -211,7 +222,7 @@ def move_aside(path: Path) -> Path | None:
     for n in count(1):
         if not path.exists():
             return None
-        target = path.with_name(f"{path.stem}-{n}{path.suffix}")
+        target = renamed(path, n)
         try:
             target.open("x").close()
         except FileExistsError:

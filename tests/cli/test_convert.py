@@ -13,6 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from ctgrid import Volume
+from ctgrid.base.record_place import record_beside
 
 FORMATS = ("a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a")
 
@@ -31,7 +32,7 @@ def test_between_all_formats(first: str, ctgrid: Callable[..., Any], scan: Path,
         after = Volume.read(folder / second)
         np.testing.assert_array_equal(after.hu, before.hu)
         np.testing.assert_allclose(after.affine, before.affine, atol=1e-4)
-        assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["status"] == "done"
+        assert json.loads(record_beside(folder / second).read_text(encoding="utf-8"))["status"] == "done"
 
 
 def test_json_record(ctgrid: Callable[..., Any], scan: Path, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_the_input_is_never_touched(
     link.symlink_to(scan)
     assert "is the input" in fails("convert", scan, link, "--overwrite")
     ctgrid("convert", scan, tmp_path / "series")
-    (tmp_path / "run.json").unlink()
+    (tmp_path / "series.run.json").unlink()
     series = tmp_path / "series"
     assert "is the input" in fails("convert", series, series, "--overwrite")
     assert "inside the input folder" in fails("convert", series, series / "x.nii")

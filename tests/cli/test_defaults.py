@@ -37,9 +37,12 @@ def last(result: Any) -> str:
 
 def test_synthesize_as_told(ctgrid: Callable[..., Any], fails: Callable[..., str], fake: Any, here: Path) -> None:
     """Into the working folder, named by what it is; a second time only with --overwrite."""
-    made = {"embedded_201slices_seed0.nii.gz", "embedded_201slices_seed0.png", "run.json"}
+    made = {"embedded_201slices_seed0.nii.gz", "embedded_201slices_seed0.png", "embedded_201slices_seed0.run.json"}
     line = last(ctgrid("synthesize", "--slices", 201))
-    assert line == "wrote embedded_201slices_seed0.nii.gz, embedded_201slices_seed0.png and run.json"
+    assert (
+        line
+        == "wrote embedded_201slices_seed0.nii.gz, embedded_201slices_seed0.png and embedded_201slices_seed0.run.json"
+    )
     assert names(here) == made
     assert "embedded_201slices_seed0.nii.gz exists; pass --overwrite" in fails("synthesize", "--slices", 201)
     assert ctgrid("synthesize", "--slices", 201, "--overwrite").exit_code == 0
@@ -85,7 +88,7 @@ def test_a_movie_as_told(ctgrid: Callable[..., Any], tiny_model: Path, here: Pat
     line = last(ctgrid("synthesize", "--as", "video", *quick, "--count", 2))
     stem = f"{tiny_model.name}_3frames_seed"
     assert line == f"wrote {stem}0.mp4, {stem}1.mp4 and run.json"
-    assert names(here) == {f"{stem}0.mp4", f"{stem}1.mp4", "run.json"}
+    assert names(here) == {f"{stem}{i}.{end}" for i in range(2) for end in ("mp4", "run.json")} | {"run.json"}
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
@@ -96,8 +99,8 @@ def test_denoise_as_told(
     source = Volume.read(scan).write(here / f"in{suffix}")
     before = source.read_bytes()
     line = last(ctgrid("denoise", f"in{suffix}"))
-    assert line == f"wrote in_denoised{suffix}, in_denoised_compared.png and run.json"
-    assert names(here) == {f"in{suffix}", f"in_denoised{suffix}", "in_denoised_compared.png", "run.json"}
+    assert line == f"wrote in_denoised{suffix}, in_denoised_compared.png and in_denoised.run.json"
+    assert names(here) == {f"in{suffix}", f"in_denoised{suffix}", "in_denoised_compared.png", "in_denoised.run.json"}
     made = Volume.read(here / f"in_denoised{suffix}")
     assert made.shape == Volume.read(source).shape and source.read_bytes() == before
     assert f"in_denoised{suffix} exists; pass --overwrite" in fails("denoise", f"in{suffix}")
@@ -141,9 +144,9 @@ def test_several_inputs_as_told(
     line = ("denoise", *sources, bad, "many", "--residual", "rest", "--no-picture")
     result = ctgrid(*line)
     assert result.exit_code == 0 and "beside the inputs: 4 done, 1 failed" in result.stdout, result.output
-    assert names(here / "two") == {"a.nii.gz", "a_denoised.nii.gz", "denoise.jsonl"}
-    assert names(here / "one") == {"a.nii.gz", "a_denoised.nii.gz", "bad.nii.gz", "denoise.jsonl", "run.json"}
-    assert names(here / "many_denoised") == {"x.nii", "y.nii", "denoise.jsonl"}
+    assert names(here / "two") == {"a.nii.gz", "a_denoised.nii.gz", "a_denoised.run.json", "denoise.jsonl"}
+    assert names(here / "one") == names(here / "two") | {"bad.nii.gz", "run.json"}
+    assert names(here / "many_denoised") == {"x.nii", "x.run.json", "y.nii", "y.run.json", "denoise.jsonl"}
     assert names(here / "rest") == {"one__a.nii.gz", "two__a.nii.gz", "x.nii", "y.nii"}
     assert "--resume" in fails(*line)
     again = json.loads(ctgrid(*line, "--resume", "--json").stdout)["results"]
@@ -189,17 +192,20 @@ def test_others_as_told(ctgrid: Callable[..., Any], fails: Callable[..., str], s
     volume.write(here / "v.mha")
     assert last(ctgrid("preview", "v.mha")).startswith("wrote v_preview.png and ")
     assert last(ctgrid("report", "v.mha")).startswith("wrote report.html, ")
-    assert last(ctgrid("convert", "v.mha")) == "wrote v.nii.gz and run.json"
+    assert last(ctgrid("convert", "v.mha")) == "wrote v.nii.gz and v.run.json"
     assert np.array_equal(Volume.read(here / "v.nii.gz").hu, volume.hu)
     assert "v.nii.gz is NIfTI already" in fails("convert", "v.nii.gz", code=2)
     for line in (("preview", "v.mha"), ("report", "v.mha"), ("convert", "v.mha")):
         assert "pass --overwrite" in fails(*line)
     small = ("--slices", 3, "--size", 32)
-    assert last(ctgrid("simulate", "phantom", *small)) == "wrote phantom_3slices_seed0.nii.gz and run.json"
+    assert (
+        last(ctgrid("simulate", "phantom", *small))
+        == "wrote phantom_3slices_seed0.nii.gz and phantom_3slices_seed0.run.json"
+    )
     assert last(ctgrid("simulate", "phantom", *small, "--count", 2, "--seed", 4)).startswith(
         "wrote phantom_3slices/phantom_3slices_seed4.nii.gz, phantom_3slices_seed5.nii.gz and run"
     )
-    assert last(ctgrid("simulate", "low-dose", "v.mha", "--dose", 0.5)) == "wrote v_dose0.5.mha and run.json"
+    assert last(ctgrid("simulate", "low-dose", "v.mha", "--dose", 0.5)) == "wrote v_dose0.5.mha and v_dose0.5.run.json"
 
 
 def test_stores_as_told(ctgrid: Callable[..., Any], make_store: Callable[..., Any], here: Path) -> None:

@@ -44,7 +44,7 @@ def test_record(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Pat
     assert record["decisions"]["noise_hu"] == 25.0
     assert record["settings"]["strength"] == "auto"
     assert fake.calls[1]["strength"] == "auto"
-    assert (tmp_path / "run.json").is_file()
+    assert (tmp_path / "out.run.json").is_file()
 
 
 def test_hu_reading_can_be_chosen(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path) -> None:
@@ -116,7 +116,8 @@ def test_a_folder_of_scans(ctgrid: Callable[..., Any], fake: Any, folder: Path, 
     result = ctgrid("denoise", folder, "--out", out, "--residual", tmp_path / "rest")
     assert result.exit_code == 0, result.output
     assert {p.name for p in out.iterdir()} == {
-        *("a.nii.gz", "a_compared.png", "c.nrrd", "c_compared.png", "denoise.jsonl", "run.json")
+        *("a.nii.gz", "a_compared.png", "a.run.json", "c.nrrd", "c_compared.png", "c.run.json"),
+        *("denoise.jsonl", "run.json"),
     }
     assert {p.name for p in (tmp_path / "rest").iterdir()} == {"a.nii.gz", "c.nrrd"}
     lines = [json.loads(line) for line in (out / "denoise.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -128,6 +129,10 @@ def test_a_folder_of_scans(ctgrid: Callable[..., Any], fake: Any, folder: Path, 
     assert "1/3 " in result.stdout and "2/3 failed: " in result.stdout and "2 done, 1 failed" in result.stdout
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     assert [record["results"][status] for status in ("done", "kept", "failed")] == [2, 0, 1]
+    case = json.loads((out / "c.run.json").read_text(encoding="utf-8"))
+    assert [Path(o["path"]).name for o in case["outputs"]] == ["c.nrrd", "c.nrrd", "c_compared.png"]
+    assert [Path(i["path"]).name for i in case["inputs"]] == ["c.nrrd"] and case["results"]["done"] == 1
+    assert case["decisions"]["noise_hu"] == 25.0 and case["argv"] == record["argv"]
     noise = record["results"]["cases"][0]["noise_per_slice_hu"]
     assert record["results"]["cases"][0]["noise_hu"] == 25.0 and noise["slices"] == 20
 
@@ -202,7 +207,7 @@ def test_preview(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Pa
     assert result.exit_code == 0, result.output
     assert fake.calls[1]["only"] == [3, 10, 16]
     assert "slices 3, 10, 16 of 20 from the feet" in result.stdout
-    assert {p.name for p in tmp_path.iterdir()} == {"scan.nii.gz", "look.png", "run.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"scan.nii.gz", "look.png", "look.run.json"}
     real = ctgrid("denoise", scan, "--preview", tmp_path / "nlm.png", "--method", "nlm", "--strength", 20, "--json")
     assert json.loads(real.stdout)["results"]["cases"][0]["slices"] == [3, 10, 16]
 
@@ -217,7 +222,7 @@ def test_no_noise_leaves_a_scan_as_it_is(
     assert (result.exit_code, result.stderr) == (0, "")
     assert "noise 0 HU: nothing to remove, left as it is" in result.stdout
     assert np.array_equal(Volume.read(out).hu, Volume.read(scan).hu)
-    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["settings"]["untouched"] is True
+    assert json.loads((tmp_path / "out.run.json").read_text(encoding="utf-8"))["settings"]["untouched"] is True
 
 
 def test_starts_are_handed_on(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path) -> None:

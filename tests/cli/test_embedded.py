@@ -27,7 +27,7 @@ def test_synthesize_twice_gives_the_same_bytes(ctgrid: Callable[..., Any], tmp_p
         made.append(out.read_bytes())
     assert made[0] == made[1] != made[2]
     assert Volume.read(tmp_path / "a.nii.gz").shape == (18, 128, 128)
-    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "c.run.json").read_text(encoding="utf-8"))
     assert record["dit_token_passes"] > 0
     assert sum(record["phases"].values()) == pytest.approx(record["seconds"], rel=0.3, abs=0.3)
     assert record["model"]
@@ -42,4 +42,4 @@ def test_denoise_keeps_the_grid(ctgrid: Callable[..., Any], scan: Path, tmp_path
     assert before.shape == after.shape
     assert np.array_equal(before.affine, after.affine)
     assert before.native_dtype == after.native_dtype
-    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["decisions"]["noise_hu"] >= 0
+    assert json.loads((tmp_path / "out.run.json").read_text(encoding="utf-8"))["decisions"]["noise_hu"] >= 0

@@ -65,7 +65,7 @@ def test_fetch_use_list_verify(ctgrid: Callable[..., Any], hub: Any, tmp_path: P
     quick = ("--slices", 3, "--size", 64, "--steps", 1, "--refine-steps", 1, "--device", "cpu", "--no-picture")
     made = ctgrid("synthesize", "--model", NAME, *quick, "--out", out)
     assert (made.exit_code, made.stderr) == (0, ""), made.output
-    source = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["model"]["source"]
+    source = json.loads((tmp_path / "volume.run.json").read_text(encoding="utf-8"))["model"]["source"]
     assert (source["kind"], source["id"], source["commit"]) == ("hub", "lab/chest", "a" * 40)
     assert hub.log == []
     again = json.loads(ctgrid("model", "fetch", NAME, "--json").stdout)

@@ -22,8 +22,8 @@ def test_the_summary_counts_and_names_what_failed(
     assert str(tmp_path / "X.report.jsonl") in result.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "X.report.jsonl",
+        "X.run.json",
         "X.zarr",
-        "run.json",
         "scan.nii.gz",
         "truncated.nii.gz",
     ]
@@ -40,14 +40,14 @@ def test_most_scans_failing_is_a_failure_that_keeps_what_is_ready(
     assert str(report) in result.stderr
     rows = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
     assert {row["name"]: row["status"] for row in rows} == {"scan": "ok", "truncated": "failed", "text": "failed"}
-    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "X.run.json").read_text(encoding="utf-8"))
     assert record["status"] == "failed" and record["results"]["failed"] == 2
 
 
 def test_json_is_the_run_record(ctgrid: Callable[..., Result], scan: Path, tmp_path: Path) -> None:
     result = ctgrid("prepare", scan, "--out", tmp_path / "X.zarr", *SMALL, "--json")
     record = json.loads(result.stdout)
-    assert record == json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record == json.loads((tmp_path / "X.run.json").read_text(encoding="utf-8"))
     assert record["command"] == "prepare" and record["status"] == "done"
     counts = {key: record["results"][key] for key in ("cases", "ok", "skipped", "failed", "already_there")}
     assert counts == {"cases": 1, "ok": 1, "skipped": 0, "failed": 0, "already_there": 0}
@@ -88,5 +88,5 @@ def test_strict_fails_and_keeps_what_is_done(
     result = ctgrid("prepare", scan, bad_scan("truncated"), "--out", tmp_path / "X.zarr", *SMALL, "--strict")
     assert result.exit_code == 1 and result.stdout == ""
     assert "--strict" in result.stderr and result.stderr.count("\n") == 1
-    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["status"] == "failed"
+    assert json.loads((tmp_path / "X.run.json").read_text(encoding="utf-8"))["status"] == "failed"
     assert (tmp_path / "X.zarr" / "scan").is_dir()

@@ -30,6 +30,7 @@ def test_phantoms_in_a_folder(ctgrid: Callable, tmp_path: Path) -> None:
     assert first.shape == second.shape == (6, 48, 48) and not np.array_equal(first.hu, second.hu)
     np.testing.assert_allclose(first.spacing_mm, (301.5 / 6, 400 / 48, 400 / 48), rtol=1e-5)
     assert json.loads((out / "run.json").read_text(encoding="utf-8"))["results"] == {"written": 2, "kept": 0}
+    assert json.loads((out / "phantom_0001.run.json").read_text(encoding="utf-8"))["seed"] == 8
     single = tmp_path / "one.nii.gz"
     spacing = ",".join(f"{mm:.9f}" for mm in first.spacing_mm)
     assert ctgrid("simulate", "phantom", "--seed", 8, "--out", single, *SMALL, "--spacing-mm", spacing).exit_code == 0

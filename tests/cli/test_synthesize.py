@@ -22,11 +22,11 @@ def test_volume_picture_and_record(ctgrid: Callable[..., Any], fake: Any, tmp_pa
     result = ctgrid("synthesize", "--slices", 7, "--seed", 3, "--steps", 5, "--out", out)
     assert (result.exit_code, result.stderr) == (0, "")
     assert str(out) in result.stdout
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json", "volume.nii.gz", "volume.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["volume.nii.gz", "volume.png", "volume.run.json"]
     assert Volume.read(out).shape == (7, 32, 32)
     with Image.open(tmp_path / "volume.png") as picture:
         assert picture.format == "PNG"
-    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "volume.run.json").read_text(encoding="utf-8"))
     assert record["command"] == "synthesize" and record["status"] == "done"
     assert record["argv"][:3] == ["synthesize", "--slices", "7"]
     assert record["seed"] == 3
@@ -51,14 +51,14 @@ def test_every_option_reaches_the_pipeline_and_the_record(
         **{"schedule": "autoregressive", "control_rows": 2, "interpolate": True, "steps": 9, "refine_steps": 3},
         **{"sampler": "ddim", "spacing": "karras", "refine_start": 0.5, "refine_noise_mm": 6.0, "batch_size": 3},
     }
-    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "a.run.json").read_text(encoding="utf-8"))
     for settings in (fake.calls[1], record["settings"]):
         assert {name: settings[name] for name in wanted} == wanted
     ctgrid("synthesize", "--fill-steps", 4, "--compile", "--slices", 3, "--out", tmp_path / "b.nii")
     assert fake.calls[-1]["fill_steps"] == 4 and fake.calls[-2]["compile"] is True
     assert fake.calls[-1]["refine_noise_mm"] is None  # the library's, said there
     ctgrid("synthesize", "--refine-noise-mm", "inf", "--slices", 3, "--out", tmp_path / "c.nii")
-    record = (tmp_path / "run.json").read_text(encoding="utf-8")
+    record = (tmp_path / "c.run.json").read_text(encoding="utf-8")
     assert json.loads(record)["settings"]["refine_noise_mm"] == "inf" and "Infinity" not in record
 
 
@@ -87,7 +87,7 @@ def test_combinations_that_make_no_sense_are_usage_errors(
 def test_no_picture(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
     """``--no-picture`` leaves volume and record."""
     ctgrid("synthesize", "--slices", 3, "--no-picture", "--out", tmp_path / "a.nii")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii", "run.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii", "a.run.json"]
 
 
 def test_json_is_the_record_and_nothing_else(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_json_is_the_record_and_nothing_else(ctgrid: Callable[..., Any], fake: A
     result = ctgrid("synthesize", "--slices", 3, "--out", tmp_path / "a.nii.gz", "--json")
     printed = json.loads(result.stdout)
     assert result.stdout.count("\n") == 1
-    written = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    written = json.loads((tmp_path / "a.run.json").read_text(encoding="utf-8"))
     assert {k: v for k, v in printed.items() if k != "peak_memory_mib"} == {
         k: v for k, v in written.items() if k != "peak_memory_mib"
     }
@@ -105,7 +105,7 @@ def test_count_into_a_new_folder(ctgrid: Callable[..., Any], fake: Any, tmp_path
     """Volume i depends on seed + i alone, not on the count."""
     many = tmp_path / "many"
     assert ctgrid("synthesize", "--slices", 3, "--seed", 5, "--count", 3, "--out", many).exit_code == 0
-    names = [f"volume_000{i}{suffix}" for i in range(3) for suffix in (".nii.gz", ".png")]
+    names = [f"volume_000{i}{suffix}" for i in range(3) for suffix in (".nii.gz", ".png", ".run.json")]
     assert sorted(p.name for p in many.iterdir()) == ["manifest.jsonl", "run.json", *names]
     one = tmp_path / "one.nii.gz"
     ctgrid("synthesize", "--slices", 3, "--seed", 7, "--out", one)
@@ -115,6 +115,9 @@ def test_count_into_a_new_folder(ctgrid: Callable[..., Any], fake: Any, tmp_path
     assert [o["seed"] for o in record["outputs"] if "seed" in o] == [5, 6, 7]
     assert record["dit_token_passes"] == 3000
     assert record["phases"]["stage 2"] == 6.0
+    each = json.loads((many / "volume_0002.run.json").read_text(encoding="utf-8"))
+    assert each["seed"] == 7 and [Path(o["path"]).name for o in each["outputs"]] == names[6:8]
+    assert each["model"] == record["model"] and each["settings"] == record["settings"]
 
 
 def test_count_beside_a_name(ctgrid: Callable[..., Any], fake: Any, tmp_path: Path) -> None:
@@ -142,7 +145,8 @@ def test_interrupt_keeps_whole_volumes_and_a_record(ctgrid: Callable[..., Any], 
     result = ctgrid("synthesize", "--slices", 3, "--count", 5, "--no-picture", "--out", tmp_path / "many")
     assert (result.exit_code, result.stderr) == (130, "ctgrid: interrupted\n")
     names = sorted(p.name for p in (tmp_path / "many").iterdir())
-    assert names == ["manifest.jsonl", "run.json", "volume_0000.nii.gz", "volume_0001.nii.gz"]
+    volumes = [f"volume_000{i}{suffix}" for i in range(2) for suffix in (".nii.gz", ".run.json")]
+    assert names == ["manifest.jsonl", "run.json", *volumes]
     record = json.loads((tmp_path / "many" / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "interrupted" and len(record["outputs"]) == 2
 
@@ -152,5 +156,5 @@ def test_overwrite_keeps_the_older_record(ctgrid: Callable[..., Any], fake: Any,
     for seed in (1, 2, 3):
         result = ctgrid("synthesize", "--slices", 3, "--seed", seed, "--overwrite", "--out", tmp_path / "a.nii")
         assert result.exit_code == 0
-    seeds = [json.loads((tmp_path / f"run{n}.json").read_text(encoding="utf-8"))["seed"] for n in ("", "-1", "-2")]
+    seeds = [json.loads((tmp_path / f"a.run{n}.json").read_text(encoding="utf-8"))["seed"] for n in ("", "-1", "-2")]
     assert seeds == [3, 1, 2]

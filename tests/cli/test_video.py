@@ -101,7 +101,7 @@ def test_from_clips_to_a_movie(gray: bool, trained: Callable[..., Path], ctgrid:
     frames = frames_of(tmp_path / "movies" / "out.mp4")
     assert len(frames) == 37 and {frame.shape for frame in frames} == {(64, 64, 3)}
     assert gray == all(np.ptp(frame.astype(int), axis=2).max() <= 3 for frame in frames)
-    record = json.loads((tmp_path / "movies" / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "movies" / "out.run.json").read_text(encoding="utf-8"))
     assert json.loads(result.stdout)["results"] == record["results"]
     assert record["results"]["frames"] == 37 and record["settings"]["schedule"] == "autoregressive"
     assert record["results"]["flicker"] == pytest.approx(flicker(frames), abs=2.0)  # encoding smooths a little
@@ -132,6 +132,9 @@ def test_ct_slices_as_a_movie(ctgrid: Cli, tiny_model: Path, tmp_path: Path) -> 
     assert not np.array_equal(movies[0][3], movies[1][3])
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["settings"]["schedule"] == "hierarchical" and len(record["outputs"]) == 2
+    second = json.loads((tmp_path / "ct_0001.run.json").read_text(encoding="utf-8"))
+    assert second["outputs"] == record["outputs"][1:] and second["seed"] == 1
+    assert second["results"]["flicker"] == second["outputs"][0]["flicker"]
     assert record["results"]["flicker"] == pytest.approx(np.mean([o["flicker"] for o in record["outputs"]]))
     assert ctgrid(*common, "--out", tmp_path / "ct.gif", "--size", 33).exit_code == 0
     assert (tmp_path / "ct.gif").read_bytes()[:6] == b"GIF89a"
@@ -142,7 +145,7 @@ def test_one_frame_has_no_flicker(ctgrid: Cli, tiny_model: Path, tmp_path: Path)
     options = ("--as", "video", "--model", tiny_model, "--steps", 1, "--slices", 1)
     assert ctgrid("synthesize", *options, "--out", tmp_path / "one.mp4").exit_code == 0
     assert len(frames_of(tmp_path / "one.mp4")) == 1
-    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "one.run.json").read_text(encoding="utf-8"))
     assert record["results"]["flicker"] is None and record["results"]["frames"] == 1
 
 

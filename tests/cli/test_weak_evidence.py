@@ -44,7 +44,7 @@ def test_stored_values_are_not_marked_as_hu_for_good(name: str, hu: np.ndarray, 
     (tmp_path / "t.csv").write_text(HEAD + "one,1,-1024\n", encoding="utf-8")
     first = run("convert", raw, tmp_path / name)
     assert first.exit_code == 0 and "look as stored" in first.stderr and "without the mark" in first.stderr
-    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "one.run.json").read_text(encoding="utf-8"))
     assert (
         record["decisions"]["marked_as_hu"] is False
         and "look as stored" in record["inputs"][0]["record"]["warnings"][0]

@@ -159,7 +159,7 @@ def _check(outcome: Outcome, expected: str, folder: Path) -> None:
         outcome.problems.append(f"exit code {outcome.code}: {outcome.said}")
     if outcome.code != 0:
         if left := _state(folder / "out", names=True):
-            new = sorted(name for name in left if not name.startswith(("out.nii.gz", "run.json")))
+            new = sorted(name for name in left if not name.startswith(("out.nii.gz", "out.run.json")))
             outcome.problems += [f"left behind: {new}"] if new or outcome.command == "convert" else []
         if expected == READ:
             outcome.problems.append(f"refused: {outcome.said}")

@@ -11,6 +11,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_apart, check_output, check_suffix
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
+from ctgrid.base.record_place import RECORD, record_beside
 from ctgrid.base.settings import gather, recorded_settings, spelled_out
 from ctgrid.runs.denoising.bench import CaseBench, Entry
 from ctgrid.runs.denoising.cases import denoise_cases
@@ -71,7 +72,7 @@ def denoise_scans(
         finally:
             _note(record, entries, bench)
             record.results["left_out"] = plan.earlier
-            record.path = _place(plan)
+            record.path, record.parts = _place(plan), _parts(record, plan, entries)
     return record
 
 
@@ -104,7 +105,7 @@ def preview_denoising(
     check_suffix(path, (".png",), "a preview")
     check_apart(path, [source])
     check_output(path, bench.request.overwrite)
-    record.path = path.parent / "run.json"
+    record.path = record_beside(path)
     with recorded(record), repeatable(bench.request.deterministic):
         entry = preview(source, path, bench, progress)
         record.add_input(source)
@@ -126,13 +127,15 @@ def _listed(sources: Paths) -> list[Path]:
 
 
 def _place(plan: DenoisingPlan) -> Path:
-    """Return where the record lies: in the first folder of results that is there."""
-    return next((f for f in plan.folders if f.exists()), plan.folders[0]) / "run.json"
+    """Return where the record lies: beside the one result, or of many in the first of their folders that is there."""
+    if not plan.many:
+        return record_beside(plan.jobs[0].out)
+    return next((f for f in plan.folders if f.exists()), plan.folders[0]) / RECORD
 
 
 def _record(bench: CaseBench, argv: Sequence[str]) -> RunRecord:
     request = bench.request
-    record = RunRecord("denoise", Path("run.json"), list(argv), request.settings.get("seed", 0))
+    record = RunRecord("denoise", Path(RECORD), list(argv), request.settings.get("seed", 0))
     record.settings = {**recorded_settings(request), "method": request.name, "method_asked": request.method}
     return record
 
@@ -146,9 +149,35 @@ def _note(record: RunRecord, entries: Sequence[Entry], bench: CaseBench) -> None
     for entry in done:
         record.add_phases(entry["phases"])
         if "input" in entry:
-            record.inputs.append({**entry["input"], "hu": entry["hu"]})
+            record.inputs.append(_input(entry))
             record.outputs += entry["outputs"]
     record.results = {**counts(entries), "cases": list(entries)}
     if len(entries) == 1 and done:
         record.settings.update(done[0]["settings"])
-        record.decisions = {"hu": done[0]["hu"], "noise_hu": done[0]["noise_hu"]}
+        record.decisions = _decisions(done[0])
+
+
+def _input(entry: Entry) -> dict[str, Any]:
+    return {**entry["input"], "hu": entry["hu"]}
+
+
+def _decisions(entry: Entry) -> dict[str, Any]:
+    return {"hu": entry["hu"], "noise_hu": entry["noise_hu"]}
+
+
+def _parts(record: RunRecord, plan: DenoisingPlan, entries: Sequence[Entry]) -> dict[Path, dict[str, Any]]:
+    """Return what the record of each of many results says: the run's, as if that had been all of it."""
+    return {
+        job.out: {
+            "seconds": entry["seconds"],
+            "phases": entry["phases"],
+            "dit_token_passes": entry["dit_token_passes"],
+            "settings": {**record.settings, **entry["settings"]},
+            "decisions": _decisions(entry),
+            "inputs": [_input(entry)],
+            "outputs": entry["outputs"],
+            "results": {**counts([entry]), "cases": [entry]},
+        }
+        for job, entry in zip(plan.jobs, entries, strict=False)
+        if plan.many and entry["status"] == "done"
+    }

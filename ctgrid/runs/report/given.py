@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RECORD = "run.json"
+from ctgrid.base.record_place import RECORD
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ class Given:
         Args:
             inputs: Files and folders.
         """
-        real = [Path(os.path.realpath(path.parent if path.name == RECORD else path)) for path in inputs]
+        real = [
+            Path(os.path.realpath(path.parent if f".{path.name}".endswith(f".{RECORD}") else path)) for path in inputs
+        ]
         return cls(tuple(path for path in real if path.is_dir()), frozenset(path for path in real if path.is_file()))
 
     def holds(self, path: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.progress import Progress, silent, titled
 from ctgrid.base.record import RunRecord, recorded
+from ctgrid.base.record_place import RECORD, record_beside
 from ctgrid.base.settings import gather, spelled_out
 from ctgrid.base.usual import parse_memory
 from ctgrid.runs.synthesis.ranks import Ranks
@@ -53,7 +54,7 @@ def synthesize_volumes(
     limit = None if asked.max_memory is None else parse_memory(asked.max_memory)
     paths, many = plan_outputs(None if out is None else Path(out), asked)
     folder = paths[0].parent
-    record = RunRecord("synthesize", folder / "run.json", list(argv), asked.seed)
+    record = RunRecord("synthesize", folder / RECORD if many else record_beside(paths[0]), list(argv), asked.seed)
     with record.timed("load"):  # torch, for one
         from ctgrid.base.lean import import_diffusers
 
@@ -92,6 +93,9 @@ def _make(
     def note(made: Made) -> None:
         record.outputs.extend(made.outputs)
         record.worth_keeping = True
+        if series.manifest is not None:
+            facts = {"seed": made.target.seed, "outputs": made.outputs, "results": {"made": 1, "already_there": 0}}
+            record.parts[made.target.path] = facts
 
     progress("loading the model", 0, 1)
     with record.timed("load"):
@@ -111,7 +115,9 @@ def _make(
         record.add_phases(work.phases)
         record.dit_token_passes = work.dit_token_passes
     own = {"made": len(targets), "already_there": len(series.targets) - len(targets), "phases": record.phases}
-    parts = ranks.gather({**own, "outputs": record.outputs, "passes": record.dit_token_passes})
+    own |= {"outputs": record.outputs, "records": record.parts, "passes": record.dit_token_passes}
+    parts = ranks.gather(own)
+    record.parts = {path: facts for part in parts for path, facts in part["records"].items()}
     record.outputs = sorted((o for part in parts for o in part["outputs"]), key=lambda o: str(o["path"]))
     record.dit_token_passes = sum(part["passes"] for part in parts)
     record.results = {name: sum(part[name] for part in parts) for name in ("made", "already_there")}
@@ -151,7 +157,8 @@ def synthesize_movies(
         check_movie(path, fps=fps, overwrite=asked.overwrite)
     wanted = gather(type(asked.how), {"slices": frames}, asked.how)
     loading = asked.loading.given()
-    record = RunRecord("synthesize", targets[0].parent / "run.json", list(argv), asked.seed)
+    place = targets[0].parent / RECORD if count > 1 else record_beside(targets[0])
+    record = RunRecord("synthesize", place, list(argv), asked.seed)
     how = {name: value for name, value in wanted.as_dict().items() if name not in ("slices", "size")}
     record.settings = {"as": "video", "frames": frames, "fps": fps, "count": count, **how, **loading}
     flickers = []
@@ -181,6 +188,9 @@ def synthesize_movies(
             record.dit_token_passes = (record.dit_token_passes or 0) + work.dit_token_passes
             facts = {"seed": asked.seed + i, "frames": movie.count, "height": height, "width": width}
             record.add_output(path, **facts, flicker=flicker)
+            if count > 1:
+                results = {"frames": frames, "fps": fps, "height": height, "width": width, "flicker": flicker}
+                record.parts[path] = {"seed": asked.seed + i, "outputs": record.outputs[-1:], "results": results}
         mean = sum(flickers) / len(flickers) if flickers else None
         record.results = {"frames": frames, "fps": fps, "height": height, "width": width, "flicker": mean}
     return record

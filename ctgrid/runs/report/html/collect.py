@@ -12,8 +12,9 @@ from ctgrid.base.causes import reading
 from ctgrid.base.documents import as_json
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
+from ctgrid.base.record_place import RECORD, records_in
 from ctgrid.data.store.store import is_store
-from ctgrid.runs.report.given import RECORD, Given
+from ctgrid.runs.report.given import Given
 from ctgrid.runs.report.html.content import group_html
 from ctgrid.runs.report.html.found import Found, Run, Shown, some
 from ctgrid.runs.report.html.pairs import as_typed, denoised, output_of, paired, paths
@@ -23,14 +24,17 @@ from ctgrid.runs.results.kinds import result_files
 from ctgrid.scan.formats.kinds import readable, writable
 
 PICTURES = (".png",)
+_LOOKS = ("preview", "report")
+"""Commands whose outputs show what others made."""
 
 
 def collect(inputs: Sequence[Path]) -> Found:
     """Sort out the inputs; no volume is read.
 
     A folder with a ``run.json`` is a run: its record, its results, its pictures, the volumes and stores it made; of
-    a denoising run each volume with its scan. A store stands for its volumes. Any other folder stands for the runs,
-    results, stores and volumes in it, at whatever depth. Files are volumes, or JSON files of results or of a run.
+    a denoising run each volume with its scan; and what the other records in it tell of. A store stands for its volumes.
+    Any other folder stands for the runs, results, stores and volumes in it, at whatever depth. Files are volumes, or
+    JSON files of results or of a run.
 
     Raises:
         CtgridError: Nothing is there, or an input itself is none of these. What is damaged inside a folder is noted.
@@ -46,6 +50,7 @@ def collect(inputs: Sequence[Path]) -> Found:
         elif (path / RECORD).is_file():
             if found.may_read(path / RECORD):
                 _add_run(found, _run(path / RECORD))
+                _add_others(found, path)
         elif path.is_dir():
             _add_folder(found, path)
         elif full_suffix(path) == ".json":
@@ -112,11 +117,43 @@ def _add_run(found: Found, run: Run) -> None:
             found.add_volume(Shown(_name(left), left))
 
 
+def _add_others(found: Found, folder: Path) -> set[Path]:
+    """Add the runs in a folder by whose records something is there that no record before tells of.
+
+    Returns:
+        All that they, and the runs of this folder that were there already, made.
+    """
+    told = {path for run in found.runs if run.path.parent == folder for path in _made(run)}
+    for path in records_in(folder):
+        if not found.may_read(path):
+            continue
+        try:
+            run = _run(path)
+        except CtgridError as error:
+            if path.name != RECORD:
+                found.notes.append(f"Left out: {error}")
+            continue
+        if run.command in _LOOKS or not _made(run) - told:
+            continue
+        _add_run(found, run)
+        told |= _made(run)
+    return told
+
+
+def _made(run: Run) -> set[Path]:
+    """Return the outputs of a run that are there."""
+    outputs = (output_of(name, run) for name in paths(run.record.get("outputs")))
+    return {path.resolve() for path in outputs if path is not None}
+
+
 def _passed_over(found: Found, run: Run) -> list[str]:
-    """Say which volumes, stores and run folders in a run's folder neither its record nor another input tells of."""
+    """Say which volumes, stores and run folders in a run's folder no record in it and no other input tells of."""
     told = {(output_of(name, run) or as_typed(name, run)).resolve() for name in paths(run.record.get("outputs"))}
     told |= {as_typed(name, run).resolve() for name in paths(run.record.get("inputs"))}
     told |= {as_typed(name, run).resolve() for _, name in denoised(run.record)}
+    told |= {path for other in found.runs if other.path.parent == run.path.parent for path in _made(other)}
+    if run.path.name != RECORD:
+        return []
     beside = [path for path in sorted(run.path.parent.iterdir()) if not path.name.startswith(".")]
 
     def counts(path: Path) -> bool:
@@ -149,9 +186,10 @@ def _add_stored(found: Found, path: Path) -> None:
 
 @dataclass
 class _Inside:
-    """What lies in a folder besides volumes."""
+    """What lies in a folder besides volumes; ``recorded`` are the folders in which single outputs have records."""
 
     runs: list[Run] = field(default_factory=list)
+    recorded: list[Path] = field(default_factory=list)
     results: list[Path] = field(default_factory=list)
     stores: list[Path] = field(default_factory=list)
 
@@ -163,18 +201,23 @@ def _add_folder(found: Found, path: Path) -> None:
     inside = _search(found, Path(os.path.abspath(path)))  # noqa: PTH100 (as find_cases: resolve() would follow links)
     for run in inside.runs:
         _add_run(found, run)
+    told = {made for folder in inside.recorded for made in _add_others(found, folder)}
     for file in inside.results:
         _or_note(found, _add_results, file)
     for store in inside.stores:
         _or_note(found, _add_store, store)
     own = {run.path.parent for run in inside.runs}
     try:
-        cases = [case for case in find_cases([path]) if own.isdisjoint((case.path, *case.path.parents))]
+        cases = [
+            case
+            for case in find_cases([path])
+            if own.isdisjoint((case.path, *case.path.parents)) and case.path.resolve() not in told
+        ]
     except CtgridError:  # no scan: the search above would have met a folder that cannot be searched
         cases = []
     for case in named(cases):
         found.add_volume(Shown(case.name, case.path))
-    if not (cases or inside.runs or inside.results or inside.stores):
+    if not (cases or told or inside.runs or inside.results or inside.stores):
         raise CtgridError(
             f"{path} holds nothing to report: no {RECORD} of a run, no {' or '.join(result_files())}, no store, no scan"
         )
@@ -188,10 +231,13 @@ def _search(found: Found, top: Path) -> _Inside:
         if RECORD in files and found.may_read(here / RECORD):
             try:
                 inside.runs.append(_run(here / RECORD))
+                inside.recorded.append(here)
                 folders.clear()
                 continue
             except CtgridError as error:
                 found.notes.append(f"Left out: {error}")
+        if any(name.endswith(f".{RECORD}") for name in files):
+            inside.recorded.append(here)
         inside.results += [here / name for name in result_files() if name in files]
         kept = []
         for name in sorted(name for name in folders if not name.startswith(".")):

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.report.given import RECORD, Given
+from ctgrid.base.record_place import records_of
+from ctgrid.runs.report.given import Given
 from ctgrid.runs.report.html.found import Run, Shown
 from ctgrid.runs.results.files import is_run, read_json
 
@@ -23,13 +24,16 @@ def paired(volumes: Iterable[Shown], inputs: Sequence[Path], given: Given) -> li
         inputs: of the report, where scans that were moved are looked for.
         given: what may be read; a record may name any file.
     """
-    origins: dict[Path, dict[Path, str | Path]] = {}  # by folder: its record is read once, not once a volume
+    origins: dict[Path, dict[Path, str | Path]] = {}  # by record: one of many volumes is read once, not once a volume
     made = []
     for shown in volumes:
-        folder = shown.path.parent
-        if not shown.in_store and folder not in origins:
-            origins[folder] = _origins(folder / RECORD, inputs, given)
-        before = origins.get(folder, {}).get(shown.path.resolve())
+        before: str | Path | None = None
+        for record in () if shown.in_store else records_of(shown.path):
+            if record not in origins:
+                origins[record] = _origins(record, inputs, given)
+            before = origins[record].get(shown.path.resolve())
+            if before is not None:
+                break
         if isinstance(before, str):
             note = (
                 f"the scan it was made from is no longer at {before} or not among the inputs, so there is no before "

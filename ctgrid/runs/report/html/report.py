@@ -14,7 +14,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_outputs, check_apart, check_output, full_suffix
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import version_of
-from ctgrid.runs.report.given import RECORD
+from ctgrid.base.record_place import RECORD
 from ctgrid.runs.report.html.block import MAX_SIDE
 from ctgrid.runs.report.html.collect import collect
 from ctgrid.runs.report.html.content import Content

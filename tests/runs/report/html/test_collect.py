@@ -125,6 +125,49 @@ def test_what_a_run_does_not_tell_of_is_not_passed_over_in_silence(
     assert collect([run, other, run / "s.zarr"]).notes == [] == collect([run / "run.json"]).notes
 
 
+def save_record(path: Path, command: str, output: Path, source: Path | None = None) -> None:
+    outputs = [{"path": str(output)}]
+    cases = [{"status": "done", "source": str(source), "outputs": outputs}] if source else []
+    content = {"command": command, "status": "done", "outputs": outputs, "inputs": [], "results": {"cases": cases}}
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_an_older_output_finds_its_own_record(chest_volume: Volume, tmp_path: Path) -> None:
+    """Beside it; in a record that was renamed; in the folder's record of former versions, or one before that."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    scan = chest_volume.write(folder / "scan.nii.gz")
+    for name, record in (
+        ("first.nii.gz", "first.run.json"),
+        ("second.nii.gz", "second.run-1.json"),
+        ("third.nii.gz", "run-1.json"),
+        ("fourth.nii.gz", "run.json"),
+    ):
+        save_record(folder / record, "denoise", chest_volume.write(folder / name), scan)
+    save_record(folder / "second.run.json", "convert", folder / "second.nrrd")  # of a namesake
+    save_record(folder / "look.preview.run.json", "preview", folder / "first.nii.gz")
+    names = ["first", "second", "third", "fourth"]
+    for inputs in ([folder], [scan, *(folder / f"{name}.nii.gz" for name in names)]):
+        found = collect(inputs)
+        assert {shown.name: shown.before for shown in found.volumes} == dict.fromkeys(names, scan)
+        assert found.notes == []
+    runs = [run.path.name for run in collect([folder]).runs]
+    assert runs == ["run.json", "run-1.json", "first.run.json", "second.run-1.json"]
+    (folder / "run.json").unlink()
+    assert [run.path.name for run in collect([tmp_path]).runs] == ["first.run.json", "second.run-1.json"]
+
+
+def test_a_series_is_one_run_in_a_report(chest_volume: Volume, tmp_path: Path) -> None:
+    """The records of its volumes tell nothing that the series' own does not."""
+    made = [chest_volume.write(tmp_path / f"volume_{i}.nii.gz") for i in range(3)]
+    content = {"command": "synthesize", "status": "done", "outputs": [{"path": str(path)} for path in made]}
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    for path in made:
+        save_record(path.with_name(f"{path.name[:-7]}.run.json"), "synthesize", path)
+    found = collect([tmp_path])
+    assert [run.path.name for run in found.runs] == ["run.json"] and len(found.volumes) == 3 and not found.notes
+
+
 def test_damaged_parts_of_runs_are_noted(denoised: Any, tmp_path: Path, chest_volume: Volume) -> None:
     _, run = denoised()
     (run / "results.json").write_text("[]")  # of a run that was stopped before its first row
