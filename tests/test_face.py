@@ -57,7 +57,7 @@ def test_synthesize_is_the_command(command: Callable[..., Result], tiny_model: P
     made = ctgrid.synthesize(slices=9, seed=3, model=str(tiny_model))
     assert isinstance(made, ctgrid.Volume) and made.shape == (9, 64, 64)
     assert np.array_equal(made.hu, written.hu) and np.allclose(made.affine, written.affine, atol=1e-4)
-    record = json.loads(Path("run.json").read_text(encoding="utf-8"))
+    record = json.loads(Path(f"{tiny_model.name}_9slices_seed3.run.json").read_text(encoding="utf-8"))
     assert made.record["settings"] == {k: record["settings"][k] for k in made.record["settings"] if k != "seed"} | {
         "seed": 3
     }

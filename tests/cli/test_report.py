@@ -68,7 +68,7 @@ def test_store_as_ctgrid_prepare_leaves_it(ctgrid: Callable[..., Any], scan: Pat
         record = json.loads(result.stdout)
         assert (record["results"]["volumes"], record["results"]["runs"]) == (2, runs)
         read = [Path(one["path"]).name for one in record["inputs"]]
-        assert read == ["run.json"] * runs + ["a", "b"]
+        assert read == ["s.run.json"] * runs + ["a", "b"]
         assert record["results"]["notes"] == [
             "1 of 3 volumes are not in this page, which --max-volumes limits to 2: c."
         ]
