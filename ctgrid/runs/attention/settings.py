@@ -9,7 +9,6 @@ from typing import Annotated
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import Device, Dtype, Model, Overwrite, Seed
-from ctgrid.stages.diffusion.schedule import LINEAR
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,8 @@ class AttentionSettings(Checked):
     def __post_init__(self) -> None:
         """Check the levels as well."""
         super().__post_init__()
+        from ctgrid.stages.diffusion.schedule import LINEAR
+
         for timestep in self.timestep:
             if not 0 <= timestep < len(LINEAR):
                 raise CtgridError(f"timestep must lie in 0 to {len(LINEAR) - 1}, got {timestep}")
