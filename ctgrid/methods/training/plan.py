@@ -88,7 +88,6 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
         memory["runtime"] = CUDA_CONTEXT_GB
     else:
         require("accelerate")  # what a run has in memory besides its tensors
-
         memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9
     seconds, basis = None, f"{flops_per_second or 0:.3g} operations per second, as given"
     if flops_per_second is not None:
