@@ -27,6 +27,12 @@ assert SPEC is not None and SPEC.loader is not None
 sys.modules["forked"] = forked_module = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(forked_module)
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the hostile tests run longer."""
+    parser.addoption("--hostile-cases", type=int, default=8, help="damaged files of each kind (default 8)")
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

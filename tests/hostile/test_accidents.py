@@ -1,0 +1,189 @@
+"""Kills at any moment, full disks, two at once, signals, folders that go: nothing lost, nothing half, one line."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.hostile,
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes"),
+]
+NAMES = ["prepare", "train", "phantoms", "denoise", "convert", "report"]
+
+
+@pytest.fixture(scope="session")
+def commands() -> ModuleType:
+    """The table of long commands."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    try:
+        return importlib.import_module("commands")
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.fixture(scope="session")
+def scans_in(commands: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small scans that all commands read."""
+    return Path(commands.inputs(tmp_path_factory.mktemp("hostile") / "data"))
+
+
+@pytest.fixture(scope="session")
+def whole(commands: ModuleType, scans_in: Path, forked: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a function that gives what a command makes undisturbed, and its seconds."""
+    known: dict[str, tuple[dict[str, str], float]] = {}
+
+    def result(name: str) -> tuple[dict[str, str], float]:
+        if name not in known:
+            out, started = tmp_path_factory.mktemp(name), time.monotonic()
+            ended = forked(commands.COMMAND, *commands.COMMANDS[name].begin(scans_in, out)).wait()
+            assert ended.returncode == 0, ended.stderr
+            known[name] = commands.digest(out), time.monotonic() - started
+        return known[name]
+
+    return result
+
+
+def run(commands: ModuleType, forked: Any, name: str, scans_in: Path, out: Path, again: bool = False) -> Any:
+    """Start a command."""
+    long = commands.COMMANDS[name]
+    return forked(commands.COMMAND, *long.begin(scans_in, out), *(long.again if again else ()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_killed_and_run_again_is_the_same(
+    name: str, commands: ModuleType, scans_in: Path, whole: Any, forked: Any, tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    wanted, seconds = whole(name)
+    for number in range(max(1, request.config.getoption("--hostile-cases") // 8)):
+        draw, out = random.Random(f"{name} {number}"), tmp_path / str(number)
+        out.mkdir()
+        for _ in range(draw.choice((1, 2))):
+            process = run(commands, forked, name, scans_in, out, again=any(out.iterdir()))
+            time.sleep(draw.uniform(0, seconds))
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        ended = run(commands, forked, name, scans_in, out, again=any(out.iterdir())).wait()
+        assert ended.returncode == 0, (number, ended.stderr)
+        assert commands.digest(out) == wanted, number
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_full_disk_is_named_and_leaves_nothing_half(
+    name: str, commands: ModuleType, scans_in: Path, whole: Any, forked: Any, tmp_path: Path
+) -> None:
+    """Files may not grow beyond 900 bytes; then the disk has room again."""
+    wanted, _ = whole(name)
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900)); " + commands.COMMAND
+    ended = forked(code, *commands.COMMANDS[name].begin(scans_in, tmp_path)).wait()
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert "File too large" in ended.stderr, ended.stderr
+    hidden = [p.name for p in tmp_path.rglob("*") if p.name.startswith(".")]
+    assert hidden == []
+    ended = run(commands, forked, name, scans_in, tmp_path, again=any(tmp_path.iterdir())).wait()
+    assert ended.returncode == 0, ended.stderr
+    assert commands.digest(tmp_path) == wanted
+
+
+HOLD = """
+import sys, time; from pathlib import Path; from ctgrid.base.locks import owned
+with owned(Path(sys.argv[1]), "train"):
+    print("held", flush=True); time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("prepare", "X.zarr"), ("train", "run"), ("phantoms", "p"), ("denoise", "d"), ("convert", "series")],
+)
+def test_the_second_of_two_at_once_is_refused(
+    name: str, folder: str, commands: ModuleType, scans_in: Path, forked: Any, tmp_path: Path
+) -> None:
+    holder = forked(HOLD, tmp_path / folder)
+    assert holder.line() == "held"
+    ended = run(commands, forked, name, scans_in, tmp_path).wait()
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1 and f"(process {holder.pid} on " in ended.stderr, ended.stderr
+    assert not (tmp_path / folder).exists()
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert run(commands, forked, name, scans_in, tmp_path).wait().returncode == 0
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGHUP, "hung up"), (signal.SIGTERM, "terminated")])
+def test_training_that_is_told_to_stop_keeps_its_work(
+    number: signal.Signals, word: str, commands: ModuleType, scans_in: Path, forked: Any, tmp_path: Path
+) -> None:
+    arguments = ["train", "codec", "--data", scans_in / "in", "--out", tmp_path / "run", *commands.TRAIN]
+    process = forked(commands.COMMAND, *arguments, "--set=optimisation.checkpoint_every=100000", "--max-steps=100000")
+    last = time.monotonic() + 120
+    while not (tmp_path / "run" / "log.jsonl").exists() and time.monotonic() < last:
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    ended = process.wait()
+    assert ended.returncode == 128 + number and ended.stderr.endswith(f"ctgrid: {word}\n"), ended.stderr
+    steps = len((tmp_path / "run" / "log.jsonl").read_text().splitlines())
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == [f"step_{steps:08d}"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_name_of_any_bytes_stops_no_batch(
+    ascii_only: bool, commands: ModuleType, scans_in: Path, tmp_path: Path
+) -> None:
+    """Bad bytes and umlauts among good names, in a UTF-8 and in an ASCII locale: done, and records are UTF-8."""
+    import subprocess
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"bad\xff.nii.gz", "größe.nii.gz".encode(), b"good.nii.gz"):
+        shutil.copy(scans_in / "in" / "a.nii.gz", os.fsencode(folder) + b"/" + name)
+    (folder / "damaged.nii.gz").write_bytes(b"\0")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if ascii_only else {"PYTHONUTF8": "1"}
+    for name in ("prepare", "denoise"):
+        done = subprocess.run(
+            [sys.executable, "-c", commands.COMMAND, *map(str, commands.COMMANDS[name].begin(tmp_path, tmp_path))],
+            env=os.environ | plain | {"OMP_NUM_THREADS": "1"}, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    stored = sorted(os.fsencode(path.name).decode("utf-8") for path in (tmp_path / "X.zarr").iterdir())
+    assert stored == sorted(["bad-xff", "größe", "good", "zarr.json"])
+    records = [*tmp_path.glob("*.json*"), *(tmp_path / "d").glob("*.json*")]
+    assert len(records) == 4
+    text = "".join(path.read_bytes().decode("utf-8") for path in records)
+    assert "bad\\\\xff" in text and "\\ud" not in text
+
+
+@pytest.mark.parametrize("name", ["prepare", "denoise"])
+def test_a_folder_that_is_removed_midway_is_noticed(
+    name: str, commands: ModuleType, scans_in: Path, forked: Any, tmp_path: Path
+) -> None:
+    """What is left is not told as a success, and not made again silently."""
+    folder = tmp_path / {"prepare": "X.zarr", "denoise": "d"}[name]
+    first = {"prepare": "a", "denoise": "a.nii.gz"}[name]
+    process = run(commands, forked, name, scans_in, tmp_path)
+    last = time.monotonic() + 60
+    while not (folder / first).exists() and time.monotonic() < last:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGSTOP)
+    gone = len([p for p in folder.iterdir() if p.name[0] in "abc"]) < 3
+    if gone:
+        shutil.rmtree(folder)
+    os.kill(process.pid, signal.SIGCONT)
+    ended = process.wait()
+    if gone:
+        assert ended.returncode == 1 and "while ctgrid" in ended.stderr, ended.stderr

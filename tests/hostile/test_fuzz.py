@@ -1,0 +1,45 @@
+"""Damaged files of every kind: read, or refused in one line; no other exception, crash, hang, or hunger for memory."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def beside(name: str) -> ModuleType:
+    """Import a file of this folder."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
+
+
+def test_there_is_a_reader_for_every_kind_of_file() -> None:
+    """More than 25, each with its own valid file."""
+    assert len(beside("readers").READERS) >= 25
+
+
+def test_damage_follows_from_the_seed_alone() -> None:
+    mutate = beside("mutate").mutate
+    content = b'{"a": 1, "b": [2.5, 3]}' * 20
+    made = [[mutate(content, random.Random(f"{seed}")) for seed in range(200)] for _ in range(2)]
+    assert made[0] == made[1]
+    assert len(set(made[0])) > 120 and all(len(one) < 1 << 20 for one in made[0])
+
+
+@pytest.mark.hostile
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+def test_damaged_files_are_read_or_refused(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    count = request.config.getoption("--hostile-cases")
+    names = list(beside("readers").READERS)
+    tally = beside("fuzz").fuzz(tmp_path, names, seed=1, first=0, count=count)
+    assert tally.wrong == []
+    assert sum(tally.counts.values()) == count * len(names), tally.counts
+    assert tally.counts["refused"] > 0.3 * count * len(names), tally.counts
