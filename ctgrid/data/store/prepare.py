@@ -20,7 +20,7 @@ from ctgrid.data.store.cluster import run_jobs
 from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.report import Report, Row, read_report, report_path
 from ctgrid.data.store.store import Store, StoreSettings, is_store
-from ctgrid.data.store.write import remove_stale
+from ctgrid.data.store.write import CannotWrite, remove_stale
 from ctgrid.scan.cases import Case, find_cases, named
 from ctgrid.scan.hu.metadata import MetadataTable, Paths
 from ctgrid.scan.series import each_series
@@ -96,7 +96,7 @@ def prepare(
         jobs = (StoreJob(case, out, settings, _row_for(case, table), overwrite, threads) for case in plan.open)
         with Report(report_path(out), plan.kept) as report:
             if plan.open:
-                with closing(run_jobs(jobs, workers, scheduler)) as results:
+                with closing(run_jobs(jobs, workers, scheduler)) as results, _reason_first(present):
                     for row in results:
                         note(row)
                         present.check()
@@ -109,6 +109,16 @@ def prepare(
             _check_there(rows, store)
             _check_most(rows, report.path)
     return sorted(rows, key=lambda row: row["name"])
+
+
+@contextmanager
+def _reason_first(present: Present) -> Iterator[None]:
+    """Say that the store was removed, where that is why it cannot be written."""
+    try:
+        yield
+    except CannotWrite:
+        present.check()
+        raise
 
 
 @dataclass
@@ -172,7 +182,7 @@ def _opened(out: Path, settings: StoreSettings) -> Iterator[Store]:
     try:
         yield store
     except BaseException:
-        if new and not store.names():
+        if new and out.is_dir() and not store.names():
             shutil.rmtree(out, ignore_errors=True)
         raise
     finally:

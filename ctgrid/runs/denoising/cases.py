@@ -182,6 +182,8 @@ def denoise_case(
     mark = time.perf_counter()
     if place is not None:
         place.check()
+        job.out.parent.mkdir(exist_ok=True)
+        place.check()  # it has been seen from now on
     write_case(job, volume, result.volume, request.overwrite, many)
     if place is not None:
         place.check()
