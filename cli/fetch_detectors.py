@@ -10,9 +10,13 @@ import typer
 
 from ctgrid.base.errors import CtgridError
 
-from .evaluate_volumes import PinOption
 from .options import JsonOption, OfflineOption
 from .progress import progress_bar
+
+PinOption = Annotated[
+    list[str] | None,
+    typer.Option("--pin-detector", metavar="NAME=SHA256", help="Refuse a detector file of another hash; repeatable."),
+]
 
 
 def command(

@@ -1,0 +1,296 @@
+"""The commands ``ctgrid evaluate`` as calls of Python: measured, drawn, tabled, with the record of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctgrid.base.documents import as_json, plain
+from ctgrid.base.extras import require
+from ctgrid.base.files import atomic_output, check_apart, check_folder, check_output
+from ctgrid.base.progress import Progress, silent
+from ctgrid.base.record import RunRecord, recorded, versions
+from ctgrid.base.settings import gather, spelled_out
+from ctgrid.runs.evaluation.settings import FidelityRequest, TrialRequest, UpscalingRequest
+
+if TYPE_CHECKING:
+    from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
+    from ctgrid.runs.evaluation.results import Results
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A finished evaluation.
+
+    Attributes:
+        record: of the run.
+        content: of ``results.json``; what :func:`ctgrid.runs.results.kinds.describe` takes.
+        path: of that file.
+    """
+
+    record: RunRecord
+    content: Any
+    path: Path
+
+
+@spelled_out(TrialRequest, "changes")
+def compare_denoising(
+    clean: Sequence[Path | str],
+    out: Path | str,
+    request: TrialRequest | None = None,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress = silent,
+    **changes: Any,
+) -> Evaluated:
+    """Add noise to clean scans, denoise by every method, measure; goes on where it was stopped.
+
+    Writes ``results.json``, ``table.md``, ``curves.png``, and a picture and the noise-power spectra of every case.
+
+    Args:
+        clean: scans with as little noise as can be had.
+        out: folder.
+        request: how; None takes the defaults.
+        argv: the command line, for the record.
+        progress: called with (phase, done, total).
+        changes: settings other than the request's, by name; ``noise`` must be given.
+
+    Raises:
+        CtgridError: before any work for what cannot be done.
+    """
+    from ctgrid.runs.evaluation import denoising_plots
+    from ctgrid.runs.evaluation.denoising import evaluate_denoising
+
+    asked = gather(TrialRequest, changes, request)
+    work = _Trial("evaluate denoising", "results.json", "table.md", evaluate_denoising, denoising_plots.draw_denoising)
+    return _tried(work, [Path(path) for path in clean], Path(out), asked, argv, progress)
+
+
+@spelled_out(TrialRequest, "changes")
+def compare_on_nodules(
+    clean: Sequence[Path | str],
+    out: Path | str,
+    request: TrialRequest | None = None,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress = silent,
+    **changes: Any,
+) -> Evaluated:
+    """Plant small nodules in clean scans, add noise, denoise; report contrast kept and structures invented.
+
+    Writes ``nodules.json``, ``nodules.md`` and a picture of every case. ``slices`` takes unbroken ranges here.
+
+    Args:
+        clean: see :func:`compare_denoising`; likewise the others.
+        out: folder.
+        request: how.
+        argv: the command line.
+        progress: called with (phase, done, total).
+        changes: settings.
+
+    Raises:
+        CtgridError: before any work for what cannot be done.
+    """
+    from ctgrid.runs.evaluation import nodule_plots
+    from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
+
+    asked = gather(TrialRequest, changes, request)
+    work = _Trial("evaluate nodules", "nodules.json", "nodules.md", evaluate_nodules, nodule_plots.draw_nodules)
+    return _tried(work, [Path(path) for path in clean], Path(out), asked, argv, progress)
+
+
+@spelled_out(UpscalingRequest, "changes")
+def compare_upscaling(
+    real: Sequence[Path | str],
+    out: Path | str,
+    request: UpscalingRequest | None = None,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress = silent,
+    **changes: Any,
+) -> Evaluated:
+    """Shrink real slices as grids do, bring them back by every method, measure; goes on where it was stopped.
+
+    Writes ``results.json``, ``table.md`` and a picture of every volume.
+
+    Args:
+        real: volumes that the model was not trained on, folders or stores.
+        out: folder.
+        request: how; None takes the defaults.
+        argv: the command line, for the record.
+        progress: called with (phase, done, total).
+        changes: settings other than the request's, by name.
+
+    Raises:
+        CtgridError: before any work for what cannot be done.
+    """
+    from ctgrid.runs.evaluation.samples import open_samples
+    from ctgrid.runs.evaluation.super_resolution import evaluate_super_resolution
+    from ctgrid.runs.evaluation.super_resolution_plots import draw_super_resolution
+
+    asked, folder = gather(UpscalingRequest, changes, request), Path(out)
+    plan, volumes = asked.plan(), [Path(path) for path in real]
+    full_size, factor = plan.shape()
+    inputs = [*volumes, *asked.train]
+    check_folder(folder)
+    check_apart(folder, inputs)
+    require("matplotlib")
+    record = RunRecord("evaluate super-resolution", folder / "run.json", list(argv), plan.seed)
+    record.settings = {**asdict(plan), "size": full_size, "k": factor}
+    with recorded(record, owns=[folder]):
+        with record.timed("evaluate"), _kept_if_there(record, folder / "results.json"):
+            seen, fitted = (
+                [sample for path in paths for sample in open_samples(path, size=full_size, progress=progress)]
+                for paths in (volumes, asked.train)
+            )
+            results = evaluate_super_resolution(
+                seen, plan, folder, train=fitted, overwrite=asked.overwrite, progress=progress
+            )
+        _finish(record, results, folder / "table.md", lambda rows: draw_super_resolution(rows, folder), inputs)
+    return Evaluated(record, results.content, results.path)
+
+
+@spelled_out(FidelityRequest, "changes")
+def compare_volumes(
+    real: Path | str,
+    fake: Path | str,
+    out: Path | str,
+    request: FidelityRequest | None = None,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress = silent,
+    **changes: Any,
+) -> Evaluated:
+    """Compare generated volumes with real ones: FVD, FID and KID by a protocol, ctgrid's features, CT measures.
+
+    Writes ``results.json``, ``table.md``, with ``train`` a picture. Features of volumes are kept by content hash: a run
+    that was stopped goes on where it was.
+
+    Args:
+        real: volumes of other patients than those trained on: a folder or a store.
+        fake: generated volumes, likewise.
+        out: folder.
+        request: how; None takes the defaults.
+        argv: the command line, for the record.
+        progress: called with (phase, done, total).
+        changes: settings other than the request's, by name.
+
+    Raises:
+        CtgridError: where something is missing, or cannot be compared.
+    """
+    from ctgrid.runs.evaluation.fidelity.evaluate import evaluate_volumes
+    from ctgrid.runs.results.kinds import describe
+    from ctgrid.runs.results.markdown import description_markdown
+
+    asked = gather(FidelityRequest, changes, request)
+    real, fake, folder = Path(real), Path(fake), Path(out)
+    plan = asked.plan()
+    check_folder(folder)
+    check_apart(folder, (real, fake, *([asked.train] if asked.train else [])))
+    if folder.exists():
+        for name in ("results.json", "table.md"):
+            check_output(folder / name, asked.overwrite)
+    record = RunRecord("evaluate volumes", folder / "run.json", list(argv), plan.seed)
+    record.settings = _settings_of(plan, real, fake, asked.train)
+    with recorded(record, owns=[folder]):
+        results = evaluate_volumes(real, fake, plan, folder, asked.train, progress, record.timed)
+        run = {"record": "run.json", "command": record.command, "argv": record.argv, "versions": versions()}
+        results = plain({**results, "run": run})
+        folder.mkdir(exist_ok=True)
+        _save(folder / "results.json", as_json(results, 1))
+        _save(folder / "table.md", description_markdown(describe(results)))
+        picture = (results["memorisation"] or {}).get("picture")
+        for name in ("results.json", "table.md", *([picture] if picture else [])):
+            record.add_output(folder / name)
+        for role in ("real", "fake"):
+            record.inputs += [{"set": role, **volume} for volume in results["volumes"][role]]
+    return Evaluated(record, results, folder / "results.json")
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What tells a comparison of denoising methods from another."""
+
+    command: str
+    results: str
+    table: str
+    evaluate: Callable[..., Results]
+    draw: Callable[[Sequence[dict[str, Any]], Path], list[Path]]
+
+
+def _tried(
+    work: _Trial, clean: list[Path], out: Path, request: TrialRequest, argv: Sequence[str], progress: Progress
+) -> Evaluated:
+    """Check what can be checked, make the folder, compare, draw."""
+    from ctgrid.runs.evaluation.denoising import check_inputs
+
+    plan = request.plan()
+    check_inputs(clean, plan)
+    check_folder(out)
+    check_apart(out, clean)
+    require("matplotlib")
+    record = RunRecord(work.command, out / "run.json", list(argv), plan.seed)
+    record.settings = {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
+    with recorded(record, owns=[out]):
+        with record.timed("evaluate"), _kept_if_there(record, out / work.results):
+            results = work.evaluate(clean, plan, out, overwrite=request.overwrite, progress=progress)
+        _finish(record, results, out / work.table, lambda rows: work.draw(rows, out), clean)
+    return Evaluated(record, results.content, results.path)
+
+
+def _finish(
+    record: RunRecord,
+    results: Results,
+    table: Path,
+    draw: Callable[[Sequence[dict[str, Any]]], list[Path]],
+    inputs: Sequence[Path],
+) -> None:
+    """Write the table, draw, and note inputs and outputs."""
+    from ctgrid.runs.results.kinds import describe
+    from ctgrid.runs.results.markdown import description_markdown
+
+    text = description_markdown(describe(results.content))
+    with record.timed("draw"):
+        _save(table, text)
+        pictures = draw(results.rows)
+    for path in inputs:
+        record.add_input(path)
+    for path in (results.path, table, *pictures):
+        record.add_output(path)
+
+
+@contextmanager
+def _kept_if_there(record: RunRecord, path: Path) -> Iterator[None]:
+    """Keep the record of a run that fails after it left results behind."""
+    try:
+        yield
+    finally:
+        record.worth_keeping = path.exists()
+
+
+def _save(path: Path, text: str) -> None:
+    """Write text, atomically, over what was there."""
+    with atomic_output(path, overwrite=True) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _settings_of(plan: FidelityPlan, real: Path, fake: Path, train: Path | None) -> dict[str, Any]:
+    """Return what the run record says was asked for."""
+    return {
+        "real": real,
+        "fake": fake,
+        "train": train,
+        "protocol": {"id": plan.loaded.protocol.id, "sha256": plan.loaded.sha256},
+        "frames": plan.lengths,
+        "real_frame": plan.frame,
+        "measures": plan.measures or "all",
+        "detectors": plan.detectors,
+        "pins": dict(plan.pins),
+        "metadata": plan.metadata,
+        "device": plan.device,
+        "batch_size": plan.batch_size,
+        "cache": plan.cache,
+    }

@@ -1,0 +1,264 @@
+"""What is asked of the commands ``ctgrid evaluate``: the same for Python and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.settings import Checked, Setting
+from ctgrid.base.usual import Device, Overwrite, Seed
+from ctgrid.methods.denoising.settings import Loading, Strength, read_strength
+from ctgrid.methods.loading import ModelLoading
+from ctgrid.scan.reading import Hu, Metadata
+
+if TYPE_CHECKING:
+    from ctgrid.runs.evaluation.denoising import Evaluation
+    from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
+    from ctgrid.runs.evaluation.super_resolution import Comparison
+
+Given = Strength | Literal["known"]
+Slices = Annotated[str, Setting("Slices to measure, as in Python; all where left out.", metavar="A:B:STEP")]
+
+
+def read_given(text: str) -> Given:
+    """Read ``known``, ``auto`` or a number of HU, 0 or more.
+
+    Raises:
+        CtgridError: for anything else.
+    """
+    return "known" if text == "known" else read_strength(text)
+
+
+def read_frames(text: str) -> tuple[int, ...]:
+    """Read whole numbers with commas between.
+
+    Raises:
+        CtgridError: where one is no whole number, or there is none in the text.
+    """
+    try:
+        lengths = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        lengths = ()
+    if not lengths:
+        raise CtgridError(f"{text!r}: write whole numbers such as 16,128,201")
+    return lengths
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """Read names with commas between, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+@dataclass(frozen=True)
+class TrialRequest(Checked):
+    """How denoising methods are compared: of ``evaluate denoising`` and ``evaluate nodules``.
+
+    Attributes:
+        noise: kinds of noise, as :func:`ctgrid.runs.evaluation.noise.parse_noise` reads them.
+        methods: with settings in brackets; empty takes the quick ones.
+        slices: those measured.
+        strength: what methods are told.
+        seed: of the noise and of the methods.
+        hu: how stored values become HU.
+        metadata: tables of the scans' collection.
+        loading: what methods need to be loaded.
+        overwrite: begin anew.
+    """
+
+    noise: Annotated[
+        tuple[str, ...],
+        Setting("gaussian:HU,HU,... or low-dose:FRACTION; repeatable.", metavar="KIND:LEVEL,..."),
+    ]
+    methods: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Methods, with settings in brackets; 'noisy' does nothing. Left out: the quick ones.", metavar="NAME,..."
+        ),
+    ] = ()
+    slices: Slices = ":"
+    strength: Annotated[
+        Given,
+        Setting(
+            "What methods are told: the noise that was added, nothing, or a number.",
+            metavar="known|auto|HU",
+            read=read_given,
+        ),
+    ] = "known"
+    seed: Seed = 0
+    hu: Hu = "auto"
+    metadata: Metadata = ()
+    loading: Loading = field(default_factory=Loading)
+    overwrite: Overwrite = False
+
+    def plan(self) -> Evaluation:
+        """Return what is compared.
+
+        Raises:
+            CtgridError: where a kind of noise cannot be read, or the methods name none.
+        """
+        from ctgrid.methods.denoising.choice import split_choices
+        from ctgrid.runs.evaluation.denoising import Evaluation, quick_methods
+        from ctgrid.runs.evaluation.noise import parse_noise
+
+        named = [name for text in self.methods for name in split_choices(text)]
+        if self.methods and not named:
+            raise CtgridError("--methods names none")
+        return Evaluation(
+            noises=tuple(dict.fromkeys(item for text in self.noise for item in parse_noise(text))),
+            methods=tuple(dict.fromkeys(named)) or quick_methods(),
+            slices=self.slices,
+            seed=self.seed,
+            strength=self.strength,
+            hu=self.hu,
+            loading=self.loading,
+            metadata=self.metadata,
+        )
+
+
+@dataclass(frozen=True)
+class UpscalingRequest(Checked):
+    """How methods of super-resolution are compared, see :class:`ctgrid.runs.evaluation.super_resolution.Comparison`.
+
+    ``train`` are volumes that patch-regression is fitted on.
+    """
+
+    methods: Annotated[
+        tuple[str, ...],
+        Setting(
+            "stage2, stage2-projected, bicubic, lanczos, back-projection, patch-regression (fitted on --train), codec "
+            "(the ceiling). Left out: all that can run.",
+            metavar="NAME,...",
+        ),
+    ] = ()
+    slices: Slices = ":"
+    train: Annotated[tuple[Path, ...], Setting("Volumes to fit patch-regression on.", metavar="VOL...|DIR|STORE")] = ()
+    refine_steps: Annotated[
+        int | None, Setting("Sampler steps of stage 2; those of synthesis if not given.", least=1)
+    ] = None
+    size: Annotated[int | None, Setting("Pixels of a full slice's side; the model's if not given.", least=32)] = None
+    k: Annotated[int | None, Setting("Factor; the model's if not given.", least=2)] = None
+    through_codec: Annotated[bool, Setting("Shrunk slices pass through the model's codec, as those of stage 1 do.")] = (
+        False
+    )
+    seed: Seed = 0
+    batch_size: Annotated[int, Setting("Slices at once.", least=1)] = 4
+    loading: ModelLoading = field(default_factory=ModelLoading)
+    overwrite: Overwrite = False
+
+    def plan(self) -> Comparison:
+        """Return what is compared.
+
+        Raises:
+            CtgridError: where there is no such method, or it lacks what it is fitted on.
+        """
+        from ctgrid.runs.evaluation.super_resolution import QUICK_METHODS, Comparison, check_methods
+        from ctgrid.runs.evaluation.upscalers import FITTED
+
+        named = [name for text in self.methods for name in read_names(text)]
+        if self.methods and not named:
+            raise CtgridError("names none")
+        methods = tuple(dict.fromkeys(named)) or ((*QUICK_METHODS, FITTED) if self.train else QUICK_METHODS)
+        check_methods(methods, bool(self.train))
+        return Comparison(
+            methods=methods,
+            slices=self.slices,
+            seed=self.seed,
+            refine_steps=self.refine_steps,
+            size=self.size,
+            k=self.k,
+            batch_size=self.batch_size,
+            through_codec=self.through_codec,
+            loading=Loading(**self.loading.as_dict()),
+        )
+
+
+@dataclass(frozen=True)
+class FidelityRequest(Checked):
+    """How generated volumes are compared with real ones.
+
+    Attributes are those of :class:`ctgrid.runs.evaluation.fidelity.evaluate.FidelityPlan`; ``train`` are volumes
+    trained on, ``protocol`` is a name or a file, and without ``cache`` features are neither used nor kept.
+    """
+
+    train: Annotated[Path | None, Setting("Volumes trained on: looks for copies of them.", metavar="DIR|STORE")] = None
+    protocol: Annotated[str, Setting("stylegan-v@1, stylegan-v-ct@1 or a YAML file.", metavar="NAME@VERSION|FILE")] = (
+        "stylegan-v@1"
+    )
+    frames: Annotated[
+        tuple[int, ...] | None,
+        Setting("Slices of a clip; the protocol's where left out.", metavar="N,...", read=read_frames),
+    ] = None
+    real_frame: Annotated[
+        Literal["own", "generatect"] | None,
+        Setting(
+            "What scans of --real and --train are brought to: their own slices, or 201 as GenerateCT's loader makes "
+            "them; the protocol's where left out."
+        ),
+    ] = None
+    measures: Annotated[
+        tuple[str, ...] | None,
+        Setting(
+            "fvd, fid (with KID), ctgrid-features, ct, memorisation; left out: all that can be had.",
+            metavar="NAME,...",
+            read=read_names,
+        ),
+    ] = None
+    detectors: Annotated[
+        Path | None, Setting("Folder of TorchScript detectors; else CTGRID_HOME/detectors.", metavar="DIR")
+    ] = None
+    pin: Annotated[
+        tuple[str, ...],
+        Setting("Refuse a detector file of another hash; repeatable.", metavar="NAME=SHA256", flag="--pin-detector"),
+    ] = ()
+    seed: Seed = 0
+    metadata: Metadata = ()
+    device: Device = "auto"
+    batch_size: Annotated[
+        int | None, Setting("Slices at once, less needs less memory; each detector's own if not given.", least=1)
+    ] = None
+    cache: Annotated[
+        bool, Setting("Neither use nor keep features of volumes in CTGRID_HOME/cache.", flag="--no-cache")
+    ] = True
+    overwrite: Overwrite = False
+
+    def check_places(self) -> None:
+        """Make sure that what the request names is there.
+
+        Raises:
+            CtgridError: where a folder or a protocol is not.
+        """
+        from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
+
+        if self.detectors is not None and not self.detectors.is_dir():
+            raise CtgridError(
+                f"{self.detectors} is not a folder; --detectors names the folder of the TorchScript files"
+            )
+        load_protocol(self.protocol)
+
+    def plan(self) -> FidelityPlan:
+        """Return what is done.
+
+        Raises:
+            CtgridError: where a folder or a protocol is not there, or there is no such measure.
+        """
+        from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
+        from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
+        from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
+        from ctgrid.runs.evaluation.fidelity.statistics import cache_folder
+
+        self.check_places()
+        return FidelityPlan(
+            loaded=load_protocol(self.protocol),
+            frames=self.frames or (),
+            real_frame=self.real_frame,
+            measures=self.measures or (),
+            detectors=self.detectors,
+            pins=parse_pins(list(self.pin)),
+            seed=self.seed,
+            metadata=self.metadata,
+            device=self.device,
+            batch_size=self.batch_size,
+            cache=cache_folder() if self.cache else None,
+        )
