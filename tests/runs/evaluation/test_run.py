@@ -39,14 +39,14 @@ def test_defaults_are_one(call: Callable[..., object]) -> None:
         assert (planned[name] or None) == (known[name].default or None), name
 
 
-def test_methods_are_compared(lungs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_methods_are_compared(chest_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results, table and record; what lacks its noise is refused before."""
     monkeypatch.setattr("ctgrid.runs.evaluation.denoising_plots.draw_denoising", lambda rows, out: [])
     out = tmp_path / "out"
     with pytest.raises(CtgridError, match="noise must be given"):
-        compare_denoising([lungs], out, methods=("noisy",))
+        compare_denoising([chest_file], out, methods=("noisy",))
     assert not out.exists()
-    done = compare_denoising([lungs], out, noise=("gaussian:50",), methods=("noisy", "tv"), slices="6:8")
+    done = compare_denoising([chest_file], out, noise=("gaussian:50",), methods=("noisy", "tv"), slices="6:8")
     assert [row["method"] for row in done.content] == ["noisy", "tv"] and done.path == out / "results.json"
     assert json.loads(done.path.read_text(encoding="utf-8")) == done.content
     assert {"results.json", "table.md", "run.json"} <= {path.name for path in out.iterdir()}
