@@ -179,7 +179,7 @@ class FidelityRequest(Checked):
     """How generated volumes are compared with real ones.
 
     Attributes are those of :class:`ctgrid.runs.evaluation.fidelity.evaluate.FidelityPlan`; ``train`` are volumes
-    trained on, ``protocol`` is a name or a file, and without ``cache`` features are neither used nor kept.
+    trained on, ``protocol`` is a name or a file, and without ``cached`` features are neither used nor kept.
     """
 
     train: Annotated[Path | None, Setting("Volumes trained on: looks for copies of them.", metavar="DIR|STORE")] = None
@@ -218,7 +218,7 @@ class FidelityRequest(Checked):
     batch_size: Annotated[
         int | None, Setting("Slices at once, less needs less memory; each detector's own if not given.", least=1)
     ] = None
-    cache: Annotated[
+    cached: Annotated[
         bool, Setting("Neither use nor keep features of volumes in CTGRID_HOME/cache.", flag="--no-cache")
     ] = True
     overwrite: Overwrite = False
@@ -260,5 +260,5 @@ class FidelityRequest(Checked):
             metadata=self.metadata,
             device=self.device,
             batch_size=self.batch_size,
-            cache=cache_folder() if self.cache else None,
+            cache=cache_folder() if self.cached else None,
         )

@@ -35,7 +35,7 @@ def test_defaults_are_one(call: Callable[..., object]) -> None:
         wanted = inspect.Parameter.empty if setting.default is MISSING else setting.default
         assert shown[name].default == wanted
     planned = {field.name: field.default for field in fields(plan) if field.default is not MISSING}
-    for name in set(planned) & set(known) - {"methods", "cache"}:  # quick ones by the model, and a folder
+    for name in set(planned) & set(known) - {"methods"}:  # quick ones by the model
         assert (planned[name] or None) == (known[name].default or None), name
 
 
