@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ from . import (
     synthesize,
     train,
 )
-from .errors import OneLineGroup
+from .errors import OneLineGroup, tell
 
 app = typer.Typer(
     name="ctgrid",
@@ -42,8 +43,18 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from ctgrid.base.record import version_of
 
-        typer.echo(f"ctgrid {version_of('ctgrid') or '(not installed)'}")
+        tell(f"ctgrid {version_of('ctgrid') or '(not installed)'}")
         raise typer.Exit
+
+
+def _size(text: str) -> str:
+    from ctgrid.base.errors import CtgridError
+    from ctgrid.base.limits import parse_bytes
+
+    try:
+        return str(parse_bytes(text))
+    except CtgridError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @app.callback()
@@ -52,8 +63,28 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
+    max_bytes: Annotated[
+        str | None,
+        typer.Option(
+            "--max-bytes",
+            metavar="SIZE",
+            parser=_size,
+            help="What one input may unpack to, such as 6G (default 2G, or CTGRID_MAX_BYTES).",
+        ),
+    ] = None,
+    no_paths: Annotated[
+        bool, typer.Option("--no-paths", help="Keep names and paths of files out of every record (CTGRID_NO_PATHS).")
+    ] = False,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Keep no header texts, patient or study in outputs (CTGRID_STRIP).")
+    ] = False,
 ) -> None:
     """Show the help where no command is given."""
+    from ctgrid.base.limits import VARIABLE
+    from ctgrid.base.privacy import NO_PATHS, STRIP
+
+    asked = {VARIABLE: max_bytes, NO_PATHS: "1" if no_paths else None, STRIP: "1" if strip else None}
+    os.environ.update({name: value for name, value in asked.items() if value is not None})  # for worker processes too
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 

@@ -70,7 +70,7 @@ def command(
             marked = hu_confirmed(volume.record)
             record.decisions = {"hu": volume.record.get("hu"), "stored_dtype": str(stored), "marked_as_hu": marked}
         with record.timed("write"):
-            template = source if kind == "nifti" and volume.record["format"] == "nifti" else None
+            template = source if kind == volume.record["format"] else None  # its header, or its study
             volume.write(out, overwrite=overwrite, dtype=stored, template=template)
         record.add_input(source, record=dict(volume.record))
         record.add_output(out, shape=volume.shape, spacing_mm=volume.spacing_mm, orientation=volume.orientation)

@@ -11,6 +11,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.runs.denoising.settings import Request
 
 from .adapter import with_options
+from .errors import tell
 from .options import JsonOption
 from .output import cost, finish, warn
 from .progress import progress_bar
@@ -80,13 +81,13 @@ def _volumes(ctx: typer.Context, sources: list[Path], out: Path | None, request:
         total = len(plan.jobs)
         if plan.earlier and not as_json:
             names = ", ".join(path.name for path in plan.earlier[:3]) + (", ..." if len(plan.earlier) > 3 else "")
-            typer.echo(f"left out as results of an earlier call: {names} (by itself, such a scan is denoised)")
+            tell(f"left out as results of an earlier call: {names} (by itself, such a scan is denoised)")
 
     def note(entry: dict[str, Any]) -> None:
         nonlocal number
         number += 1
         if not as_json and total > 1:
-            typer.echo(f"{number}/{total} {_line(entry)}")
+            tell(f"{number}/{total} {_line(entry)}")
 
     with progress_bar() as progress:
         record = denoise_scans(sources, out, request, argv=ctx.obj, on_plan=told, on_case=note, progress=progress)

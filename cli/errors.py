@@ -70,6 +70,15 @@ def say(message: str) -> None:
     typer.echo(line if line.startswith(("ctgrid ", "ctgrid:")) else f"ctgrid: {line}", err=True)
 
 
+def tell(text: object) -> None:
+    """Print on stdout, line by line: the one way there, so that no name of a file steers a terminal.
+
+    Args:
+        text: Its line breaks stay; other control characters, and those that turn the direction of text, become ``?``.
+    """
+    typer.echo("\n".join(printable(legible(line)) for line in str(text).split("\n")))
+
+
 @contextmanager
 def one_line_failures(command: str | None = None) -> Iterator[None]:
     """Turn every exception that is not the command line's own into one line and ``typer.Exit``."""

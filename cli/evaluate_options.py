@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .errors import tell
 from .output import cost, wrote
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def report(done: Evaluated, as_json: bool) -> None:
 
     rows = done.content if isinstance(done.content, list) else done.content["rows"]
     if as_json:
-        typer.echo(json.dumps({**done.record.as_dict(), "results": rows}))
+        tell(json.dumps({**done.record.as_dict(), "results": rows}))
         return
     text = description_markdown(describe(done.content))
     for line in (text, "", f"{done.path}: {len(rows)} cases", cost(done.record), wrote(done.record)):
-        typer.echo(line)
+        tell(line)

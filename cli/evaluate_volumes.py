@@ -12,7 +12,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.settings import FidelityRequest
 
 from .adapter import with_options
-from .errors import say
+from .errors import say, tell
 from .options import JsonOption
 from .output import cost, wrote
 from .progress import progress_bar
@@ -53,11 +53,11 @@ def command(
     for line in remarks(results):
         say(line)
     if as_json:
-        typer.echo(json.dumps({**record.as_dict(), "results": results}))
+        tell(json.dumps({**record.as_dict(), "results": results}))
         return
     summary = f"{done.path}: {len(results['measures'])} distances"
     for line in (description_markdown(describe(results), MOST_ROWS), "", summary, cost(record), wrote(record)):
-        typer.echo(line)
+        tell(line)
 
 
 def remarks(results: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 
 from ctgrid.base.errors import CtgridError
 
+from .errors import tell
 from .options import JsonOption, OfflineOption
 from .progress import progress_bar
 
@@ -51,9 +52,9 @@ def command(
     with progress_bar() as bar:
         fetched = fetch_detectors(names, folder=folder, addresses=addresses, pins=pins, offline=offline, progress=bar)
     if as_json:
-        typer.echo(json.dumps({"detectors": fetched}))
+        tell(json.dumps({"detectors": fetched}))
         return
     for file in fetched:
         how = "already here" if file["already_here"] else f"fetched from {file['address']}"
         checked = "as pinned" if file["pinned"] else "compared with nothing"
-        typer.echo(f"{file['path']}: {how}, {file['bytes'] / 1e6:.1f} MB, SHA-256 {file['sha256']} ({checked})")
+        tell(f"{file['path']}: {how}, {file['bytes'] / 1e6:.1f} MB, SHA-256 {file['sha256']} ({checked})")

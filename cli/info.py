@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .convert import SeriesOption
+from .errors import tell
 from .options import MetadataOption
 from .output import warn
 from .progress import progress_bar
@@ -29,12 +30,12 @@ def command(
     description = plain(_describe(source, metadata, series))
     warn(source, description.get("warnings", []))
     if as_json:
-        typer.echo(json.dumps(description))
+        tell(json.dumps(description))
         return
     lines = list(_store_lines(description) if "kind" in description else _lines(description))
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        typer.echo(f"{name:<{width}}  {value}".rstrip())
+        tell(f"{name:<{width}}  {value}".rstrip())
 
 
 def _describe(source: Path, metadata: list[Path] | None, series: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .errors import tell
 from .options import DeviceOption, Dtype, JsonOption
 from .output import cost, finish
 from .progress import progress_bar
@@ -50,7 +51,7 @@ def command(
 
         codec, which = latents_wanted(config, opened)
         if not which:
-            typer.echo(f"{config} encodes what it draws, so it reads no latents from a store: none made")
+            tell(f"{config} encodes what it draws, so it reads no latents from a store: none made")
             return
     codec = codec or "embedded"
     folder = store.resolve()

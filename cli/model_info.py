@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .errors import tell
 from .model_convert import HeadsOption
 
 
@@ -22,26 +23,26 @@ def command(
 
     info = model_info(name, heads=heads)
     if as_json:
-        typer.echo(json.dumps(info))
+        tell(json.dumps(info))
         return
-    typer.echo(f"{info['path']}: {info['kind']}, {info['parameters']:,} parameters")
+    tell(f"{info['path']}: {info['kind']}, {info['parameters']:,} parameters")
     for part in ("codec", "stage1", "stage2"):
         if part in info:
-            typer.echo(f"{part}: {info[part]['parameters']:,} parameters")
+            tell(f"{part}: {info[part]['parameters']:,} parameters")
             _print_part(info[part], "  ")
     _print_part(info, "")
     for file, digest in info["files"].items():
-        typer.echo(f"sha256 {digest}  {file}")
+        tell(f"sha256 {digest}  {file}")
 
 
 def _print_part(info: dict[str, Any], indent: str) -> None:
     """Print what is known of a stage or a codec."""
     if "class" in info:
         scaling = f", scaling {info['scaling_factor']}" if info["scaling_factor"] else ""
-        typer.echo(f"{indent}{info['class']}: {info['latent_channels']} channels at 1/{info['downsample']}{scaling}")
+        tell(f"{indent}{info['class']}: {info['latent_channels']} channels at 1/{info['downsample']}{scaling}")
     if "config" in info:
-        typer.echo(f"{indent}stage {info['stage']}, positions {info['positions']}, {info['dtype']}")
+        tell(f"{indent}stage {info['stage']}, positions {info['positions']}, {info['dtype']}")
         for label in ("config", "facts"):
-            typer.echo(f"{indent}{label}: " + ", ".join(f"{name} {value}" for name, value in info[label].items()))
+            tell(f"{indent}{label}: " + ", ".join(f"{name} {value}" for name, value in info[label].items()))
         for name, how in info["decisions"].items():
-            typer.echo(f"{indent}{name.replace('_', ' ')}: {how}")
+            tell(f"{indent}{name.replace('_', ' ')}: {how}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import say
+from .errors import say, tell
 from .options import JsonOption, OfflineOption
 from .progress import progress_bar
 
@@ -29,16 +29,16 @@ def list_command(as_json: JsonOption = False, offline: OfflineOption = False) ->
     catalogue, models = Catalogue(), list_models(lambda problem: say(f"warning: {problem}"))
     interrupted = catalogue.interrupted()
     if as_json:
-        typer.echo(json.dumps({"home": str(catalogue.home), "models": models, "interrupted": interrupted}))
+        tell(json.dumps({"home": str(catalogue.home), "models": models, "interrupted": interrupted}))
         return
     for model in models:
         state = "verified" if model["verified"] else "no hash stated"
         state = state if model["complete"] else "damaged: files are missing or of another size"
         revisions = f"  {', '.join(model['revisions'])}" if model["revisions"] else ""
         commit = f"  {model['commit'][:12]}" if model["commit"] else ""
-        typer.echo(f"{model['name']}{revisions}{commit}  {model['bytes'] / 1e6:.1f} MB  {state}")
+        tell(f"{model['name']}{revisions}{commit}  {model['bytes'] / 1e6:.1f} MB  {state}")
     for left in interrupted:
-        typer.echo(f"hub:{left['id']}  {left['commit'][:12]}  {left['bytes'] / 1e6:.1f} MB  fetch interrupted")
+        tell(f"hub:{left['id']}  {left['commit'][:12]}  {left['bytes'] / 1e6:.1f} MB  fetch interrupted")
 
 
 def fetch_command(
@@ -64,9 +64,9 @@ def fetch_command(
             hub_name, include=include or (), pickles=pickles, pins=pins, offline=offline, progress=bar
         ).as_dict()
     if as_json:
-        typer.echo(json.dumps(result))
+        tell(json.dumps(result))
         return
-    typer.echo(_fetched_line(result))
+    tell(_fetched_line(result))
 
 
 def verify_command(
@@ -90,9 +90,9 @@ def verify_command(
         problems = check_folder(folder, files, strict=not pins, progress=bar)
     result = {"name": name, "folder": str(folder), "files": len(files), "ok": not problems, "problems": problems}
     if as_json:
-        typer.echo(json.dumps(result))
+        tell(json.dumps(result))
     elif not problems:
-        typer.echo(f"{name}: {len(files)} files as recorded, in {folder}")
+        tell(f"{name}: {len(files)} files as recorded, in {folder}")
     if problems:
         from ctgrid.base.errors import CtgridError
 

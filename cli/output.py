@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import typer
+from .errors import tell
 
 if TYPE_CHECKING:
     from ctgrid.base.record import RunRecord
@@ -20,12 +20,12 @@ _NAMED = 4
 def finish(record: RunRecord, as_json: bool, lines: Iterable[str]) -> None:
     """Print the run record as one JSON object, or the lines meant for people, the last of which names the files."""
     if as_json:
-        typer.echo(json.dumps(record.as_dict()))
+        tell(json.dumps(record.as_dict()))
         return
     for line in lines:
-        typer.echo(line)
+        tell(line)
     if line := wrote(record):
-        typer.echo(line)
+        tell(line)
 
 
 def wrote(record: RunRecord) -> str:

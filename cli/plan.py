@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .errors import tell
 from .progress import progress_bar
 from .train import parse_change
 
@@ -40,12 +41,10 @@ def command(
         recipe = load_config(config, None, dict(parse_change(text) for text in changes or []))
         result = plan(recipe, processes=processes, flops_per_second=rate)
     if as_json:
-        typer.echo(json.dumps(result.as_dict()))
+        tell(json.dumps(result.as_dict()))
         return
     parts = ", ".join(f"{name} {value:.2f}" for name, value in result.memory.items())
-    typer.echo(f"{config}: {result.kind}, {result.parameters:,} parameters, precision {result.precision}")
-    typer.echo(f"memory of a process, data aside: {result.memory_gb:.2f} GB ({parts})")
-    typer.echo(
-        f"an optimizer step: {result.examples_per_step} examples, {result.flops_per_step:.3g} operations each process"
-    )
-    typer.echo(f"time: {result.seconds_per_step:.3g} s a step, {result.hours:.3g} h in all ({result.basis})")
+    tell(f"{config}: {result.kind}, {result.parameters:,} parameters, precision {result.precision}")
+    tell(f"memory of a process, data aside: {result.memory_gb:.2f} GB ({parts})")
+    tell(f"an optimizer step: {result.examples_per_step} examples, {result.flops_per_step:.3g} operations each process")
+    tell(f"time: {result.seconds_per_step:.3g} s a step, {result.hours:.3g} h in all ({result.basis})")

@@ -27,8 +27,14 @@ def command(
     metadata: MetadataOption = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes on this machine.")] = None,
     scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="tcp://...", help="A running Dask scheduler, instead.")
+        str | None, typer.Option("--scheduler", metavar="tls://...", help="A running Dask scheduler, instead.")
     ] = None,
+    tls: Annotated[
+        Path | None, typer.Option("--tls", metavar="DIR", help="Its certificates, if not in ~/.ctgrid/tls.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Take a scheduler without TLS, which runs anyone's code as you.")
+    ] = False,
     protocol: Annotated[str, choice("--protocol", PROTOCOLS, "How scans are brought to one form.")] = "generatect",
     size: Annotated[int, typer.Option("--size", min=1, help="Rows and columns of the slices.")] = 512,
     k: Annotated[int, typer.Option("--k", min=1, help="Cells per side of a grid image; coarse is size / k.")] = 4,
@@ -49,12 +55,15 @@ def command(
     """Find, read, bring to one form, store, report; run it again to go on where it was stopped."""
     from ctgrid.base.record import RunRecord, recorded
     from ctgrid.base.record_place import record_beside
+    from ctgrid.data.store.cluster import Access
     from ctgrid.data.store.prepare import prepare
     from ctgrid.data.store.report import Row, report_path, tally
     from ctgrid.data.store.store import StoreSettings
 
     if workers is not None and scheduler is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both", param_hint="--scheduler")
+    if scheduler is None and (tls is not None or insecure):
+        raise typer.BadParameter("belongs to --scheduler", param_hint="--tls" if tls is not None else "--insecure")
     settings = StoreSettings.checked(
         {
             "protocol": protocol,
@@ -94,6 +103,7 @@ def command(
                 metadata,
                 workers=workers or 1,
                 scheduler=scheduler,
+                access=Access(tls, insecure),
                 overwrite=overwrite,
                 strict=strict,
                 limit=limit,

@@ -211,7 +211,7 @@ def low_dose_command(
             result = low_dose(volume, dose, seed, cutoff_per_mm=cutoff, progress=progress, **settings)  # type: ignore[arg-type]
         progress("writing", 0, 1)
         with record.timed("write"):
-            template = source if kind == "nifti" and volume.record["format"] == "nifti" else None
+            template = source if kind == volume.record["format"] else None  # its header, or its study
             result.write(out, overwrite=overwrite, dtype=fitting_dtype(result, "keep", str(out)), template=template)
             record.add_output(out, shape=result.shape, spacing_mm=result.spacing_mm)
         record.decisions = {"hu": volume.record.get("hu"), "low_dose": result.record["low_dose"]}

@@ -11,9 +11,25 @@ from typing import Any
 from ctgrid.base.documents import as_json, name_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
+from ctgrid.base.links import open_record
 from ctgrid.base.locks import lock
+from ctgrid.base.privacy import alias, hides, without_paths
 
 Entry = dict[str, Any]
+
+
+class _Entries(dict[str, Entry]):
+    """Entries by the name of their file; where names are hidden, by what stands for it."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the entry of a file."""
+        return super().get(self._listed(name), default)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(self._listed(str(name)))
+
+    def _listed(self, name: str) -> str:
+        return alias(name) if hides() and not super().__contains__(name) else name
 
 
 class Journal:
@@ -32,13 +48,16 @@ class Journal:
         """Return the last entry of every file by its name.
 
         Raises:
-            CtgridError: where the file cannot be read.
+            CtgridError: where the file cannot be read, or is a link.
         """
         try:
-            lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
+            with open_record(self.path, "rb") as stream:
+                lines = stream.read().split(b"\n")
+        except FileNotFoundError:
+            return {}
         except OSError as error:
             raise CtgridError(f"cannot read {self.path}: {error.strerror or error}") from error
-        entries: dict[str, Entry] = {}
+        entries: dict[str, Entry] = _Entries()
         for line in lines:
             try:
                 entry = json.loads(line)
@@ -51,11 +70,13 @@ class Journal:
         """Add an entry, whole or not at all.
 
         Raises:
-            CtgridError: where the system refuses to write.
+            CtgridError: where the system refuses to write, or the file is a link.
         """
+        if hides():
+            entry = {**without_paths(entry), "file": alias(str(entry["file"]))}
         line = as_json(entry).encode() + b"\n"
         try:
-            with self.path.open("ab+", buffering=0) as stream:
+            with open_record(self.path, "ab+", buffering=0) as stream:
                 lock(stream, wait=True)
                 size = stream.seek(0, os.SEEK_END)
                 if size:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from ctgrid.base.errors import CtgridError
@@ -65,6 +66,23 @@ def check_bytes(size: int, what: Any) -> None:
             f"{what} {readable(size)}, more than the limit of {readable(limit)}; if that is right, raise it with "
             f"ctgrid --max-bytes {_enough(size)} or {VARIABLE}"
         )
+
+
+def check_zip(path: Path) -> None:
+    """Refuse an archive, a ``.npz`` for instance, whose members unpack to more than the limit together.
+
+    Args:
+        path: The archive.
+
+    Raises:
+        CtgridError: It is too much.
+        zipfile.BadZipFile: It is none.
+        OSError: It cannot be read.
+    """
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        check_bytes(sum(member.file_size for member in archive.infolist()), f"{path} unpacks to")
 
 
 def readable(size: int) -> str:

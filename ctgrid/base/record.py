@@ -22,6 +22,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output, sha256_of
 from ctgrid.base.locks import owned
 from ctgrid.base.present import Present
+from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.record_place import record_beside, renamed
 
 PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
@@ -106,8 +107,8 @@ class RunRecord:
             _write(record_beside(output), {**whole, **plain(facts)})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the record as plain JSON values."""
-        return plain(
+        """Return the record as plain JSON values, without names and paths where these are not wanted."""
+        content = plain(
             {
                 "command": self.command,
                 "status": self.status,
@@ -129,6 +130,7 @@ class RunRecord:
                 "versions": versions(),
             }
         )
+        return without_paths(content) if hides() else content
 
 
 @contextmanager

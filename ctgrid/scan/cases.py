@@ -12,6 +12,7 @@ from pathlib import Path
 from ctgrid.base.documents import legible, name_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, walk_folders
+from ctgrid.base.privacy import alias, hides
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable
 
 _TEXT = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".md", ".pdf", ".html", ".xml", ".yaml", ".yml", ".log", ".py")
@@ -41,7 +42,8 @@ class Case:
     @property
     def key(self) -> str:
         """What tells it from all others in a report: the path, and the series where one is meant."""
-        return legible(f"{self.path}#{self.series}" if self.series else str(self.path))
+        key = f"{self.path}#{self.series}" if self.series else str(self.path)
+        return alias(key) if hides() else legible(key)
 
 
 def find_cases(inputs: Iterable[str | os.PathLike[str]]) -> list[Case]:
@@ -117,6 +119,8 @@ def _apart(cases: list[Case], taken: set[str]) -> Iterator[tuple[Case, str]]:
 
 def _name(case: Case, parents: int) -> str:
     """Return a usable name: the path's own without suffix, after ``parents`` folders above it."""
+    if hides():
+        return case.key.partition(".")[0]
     path, own = case.path, case.path.name
     suffix = full_suffix(own)
     if suffix in readable() and not path.is_dir():

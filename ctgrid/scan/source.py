@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, sha256_of
 from ctgrid.base.inside import is_inside
+from ctgrid.base.privacy import alias, hides
 from ctgrid.scan.hu.sidecar import find_sidecar
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def identity(path: Path, metadata: MetadataTable | None, series: str | None = No
         base = path if path.is_dir() else path.parent
         lines = (f"{d}  {part.relative_to(base).as_posix()}\n" for d, part in zip(digests, parts, strict=True))
         digest = sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-    found: dict[str, Any] = {"name": path.name, "bytes": sum(part.stat().st_size for part in parts), "sha256": digest}
+    name = alias(path.name) if hides() else path.name
+    found: dict[str, Any] = {"name": name, "bytes": sum(part.stat().st_size for part in parts), "sha256": digest}
     if path.is_dir():
         found["files"] = len(parts)
     if series is not None:

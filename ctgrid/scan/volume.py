@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.privacy import strips
 from ctgrid.scan import exchange, geometry
 from ctgrid.scan.formats.format import ToWrite
 from ctgrid.scan.formats.kinds import output_format
@@ -236,7 +237,9 @@ class Volume:
                 a DICOM CT series (whole HU).
             overwrite: Whether what is already there may be replaced.
             dtype: How to store HU. Integers are rounded and clipped to the dtype's range. DICOM has 16 bits always.
-            template: A NIfTI file whose header is kept where the output is NIfTI on the same grid.
+            template: What it was made from: a NIfTI file, whose header is kept where the output is NIfTI on the same
+                grid; a DICOM folder, zip or file, in whose study a DICOM output stays. None, and always where
+                ``CTGRID_STRIP`` is set, keeps nothing of either.
 
         Raises:
             CtgridError: Another suffix, or the file cannot be written.
@@ -245,7 +248,7 @@ class Volume:
         content = ToWrite(
             *(self.hu, self.affine, self.record),
             cast=lambda: cast_hu(self.hu, dtype),
-            template=None if template is None else Path(template),
+            template=None if template is None or strips() else Path(template),
         )
         output_format(path).write(path, content, overwrite)
         return path

@@ -124,7 +124,7 @@ def low_dose(
         raise CtgridError(f"{name} has slices of {upright.shape[2]} x {upright.shape[1]} pixels; {LEAST_SIDE} needed")
     scanner = scanner_for(upright.shape[1:], upright.spacing_mm[1:], geometry)
     settings = fit_settings(upright, scanner, dose, photons, electronic_noise, cutoff_per_mm, mode, progress)
-    record = {**volume.record, "low_dose": {"seed": seed, **asdict(settings)}}
+    record = {**volume.record, "derived": "low dose simulated", "low_dose": {"seed": seed, **asdict(settings)}}
     if dose == 1 and mode == "insert":
         return replace(volume, record=record)
     hu = upright.hu.copy()

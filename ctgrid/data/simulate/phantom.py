@@ -67,8 +67,14 @@ def labelled_phantom(
         hu[z] = finished(canvas, noise_hu, seed, z)
     progress("painting slices", shape[0], shape[0])
     affine = grid_affine(shape, size)
-    record = {"source": f"phantom {seed}", "hu": {"source": "stored", "slope": 1.0, "intercept": 0.0, "mode": "made"}}
-    return Volume(hu, affine, record), Volume(labels, affine, {"source": f"labels of phantom {seed}"})
+    record = {
+        "source": f"phantom {seed}",
+        "synthetic": True,
+        "hu": {"source": "stored", "slope": 1.0, "intercept": 0.0, "mode": "made"},
+    }
+    return Volume(hu, affine, record), Volume(
+        labels, affine, {"source": f"labels of phantom {seed}", "synthetic": True}
+    )
 
 
 def phantom_slice(

@@ -1,23 +1,22 @@
-"""Run jobs: in this process, on worker processes of this machine, or on a Dask cluster."""
+"""Run jobs: in this process, on processes of this machine, or on a Dask cluster that others started."""
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.base.extras import require
 from ctgrid.base.record import version_of
 from ctgrid.data.store.one import StoreJob, prepare_case
 from ctgrid.data.store.report import Row
+from ctgrid.data.store.tls import security
+from ctgrid.data.store.workers import failed, run_on_workers
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -26,17 +25,24 @@ _REACH_S = 15
 _GONE = "the Dask scheduler is gone; run the same command again to go on where it stopped"
 _LEAST_WINDOW = 16
 _PER_THREAD = 2
-_CONFIG = {
-    "distributed.scheduler.allowed-failures": 2,  # the third death of a scan's worker is the last
-    "distributed.scheduler.worker-saturation": 1.0,  # one scan a worker: the death of one touches no other
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": 0.95,
-    "distributed.nanny.pre-spawn-environ.ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
-    "distributed.comm.timeouts.connect": f"{_REACH_S}s",
-    "distributed.admin.system-monitor.gil.enabled": False,
-}
+_CONFIG = {"distributed.comm.timeouts.connect": f"{_REACH_S}s"}
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a Dask scheduler is reached.
+
+    Attributes:
+        tls: Folder of the certificates; None takes :func:`ctgrid.data.store.tls.default_folder`.
+        insecure: Whether one without TLS will do.
+    """
+
+    tls: Path | None = None
+    insecure: bool = False
+
+
+USUAL = Access()
+"""With TLS, by the certificates in the usual place."""
 
 
 def run_jobs(
@@ -44,6 +50,7 @@ def run_jobs(
     workers: int = 1,
     scheduler: str | None = None,
     work: Callable[[StoreJob], Row] = prepare_case,
+    access: Access = USUAL,
 ) -> Generator[Row, None, None]:
     """Yield the row of each job as it is finished; closing the iterator early drops what is not.
 
@@ -55,18 +62,19 @@ def run_jobs(
         workers: Worker processes on this machine; 1 works in this process.
         scheduler: The address of a Dask scheduler, instead of ``workers``.
         work: What to do with a job; it must be importable on the workers.
+        access: How the scheduler is reached.
 
     Raises:
         CannotWrite: The store cannot be written.
-        CtgridError: The scheduler is not there or goes away, or a worker cannot see the store.
+        CtgridError: The scheduler is not there or goes away, is open to anyone, or a worker cannot see the store.
     """
-    if scheduler is None and workers == 1:
-        yield from map(work, jobs)
+    if scheduler is None:
+        yield from map(work, jobs) if workers == 1 else run_on_workers(iter(jobs), workers, work)
         return
     jobs = iter(jobs)
     first = list(islice(jobs, 1))
-    with _client(workers, scheduler) as client, _cluster_there():
-        if first and scheduler is not None:
+    with _client(scheduler, access) as client, _cluster_there():
+        if first:
             _check_workers(client, first[0].store)
         yield from _pump(client, chain(first, jobs), work)
 
@@ -117,10 +125,8 @@ def _row_of(future: Future, job: StoreJob) -> Row:
     if isinstance(error, CtgridError):
         raise error
     if isinstance(error, require("distributed").KilledWorker):
-        reason = f"its worker process died {error.allowed_failures + 1} times (killed, or out of memory)"
-    else:
-        reason = " ".join(f"unexpected {type(error).__name__}: {error}".split())
-    return {"name": job.case.name, "input": job.case.key, "status": "failed", "reason": reason, "seconds": None}
+        return failed(job, f"its worker process died {error.allowed_failures + 1} times (killed, or out of memory)")
+    return failed(job, one_line(f"unexpected {type(error).__name__}: {error}"))
 
 
 @contextmanager
@@ -136,57 +142,26 @@ def _cluster_there() -> Iterator[None]:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
-    """Yield a client of the cluster; one made here ends with the block."""
+def _client(scheduler: str, access: Access) -> Iterator[Client]:
+    """Yield a client of the cluster."""
     settings, distributed = require("dask.config"), require("distributed")
+    secured = scheduler.startswith("tls://")
+    if not secured and not access.insecure:
+        raise CtgridError(
+            f"the Dask scheduler {scheduler} has no TLS: whoever reaches it runs code as you; start it with TLS "
+            f"(docs/prepare.md shows how) and give its tls:// address, or pass --insecure"
+        )
     with ExitStack() as stack:
         stack.enter_context(settings.set(_CONFIG))
         stack.enter_context(_quiet())
-        if scheduler is not None:
-            try:
-                client = distributed.Client(scheduler, timeout=_REACH_S, set_as_default=False)
-            except (OSError, ValueError, TypeError, ImportError) as error:
-                raise CtgridError(f"cannot reach the Dask scheduler {scheduler}: {error}") from error
-        else:
-            with _interrupts_ignored():
-                cluster = distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address=None,
-                    worker_dashboard_address=None,
-                    memory_limit=require("distributed.system").MEMORY_LIMIT,
-                    silence_logs=logging.CRITICAL,
-                )
-            stack.enter_context(cluster)
-            client = distributed.Client(cluster, set_as_default=False)
-            _calm_workers(client)
+        try:
+            trusted = {"security": security(access.tls)} if secured else {}
+            client = distributed.Client(scheduler, timeout=_REACH_S, set_as_default=False, **trusted)
+        except (OSError, ValueError, TypeError, ImportError) as error:
+            if isinstance(error, CtgridError):
+                raise
+            raise CtgridError(f"cannot reach the Dask scheduler {scheduler}: {error}") from error
         yield stack.enter_context(client)
-
-
-def _calm_workers(client: Client) -> None:
-    """Let workers, restarted ones too, leave Ctrl-C to this process and say nothing on the terminal."""
-
-    class Calm(require("distributed").WorkerPlugin):  # type: ignore[misc]
-        def setup(self, worker: object) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            logging.disable(logging.WARNING)
-            warnings.simplefilter("ignore")
-
-    client.register_plugin(Calm())
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for the moment in which processes are started: they inherit that, and only that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _check_workers(client: Client, store: Path) -> None:
@@ -213,20 +188,15 @@ def _probe(store: str) -> tuple[str | None, bool]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask's log lines and its processes' warnings off the terminal while a cluster comes, works and goes."""
+    """Keep Dask's log lines off the terminal while a cluster works."""
     families = ("distributed", "tornado", "asyncio")
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in families]
     loggers = [logging.getLogger(name) for name in {*families, *names}]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
-    warned = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = "ignore"  # for the processes started here
     try:
         yield
     finally:
-        os.environ.pop("PYTHONWARNINGS")
-        if warned is not None:
-            os.environ["PYTHONWARNINGS"] = warned
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ctgrid.base.limits import check_bytes
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume
@@ -25,4 +28,8 @@ def put_back(hu: np.ndarray, record: Mapping[str, Any]) -> Volume:
     from ctgrid.scan.protocols.resample import normalise
 
     array = normalise(hu) if hu.dtype.kind == "f" else hu  # protocols take [-1, 1], or whole HU
-    return restore(array, record_from_json(record["inverse"]))
+    found = record_from_json(record["inverse"])
+    shape = getattr(found, "shape", None)  # of the protocols here; one that is added may know none
+    if shape is not None:
+        check_bytes(math.prod(shape) * hu.dtype.itemsize, "by its record in the store, the scan has")
+    return restore(array, found)

@@ -13,6 +13,7 @@ from ctgrid.base.causes import out_of_memory
 from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.base.extras import require
+from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.record import peak_memory_mib
 from ctgrid.data.store.report import Row
 from ctgrid.data.store.store import Store, StoreSettings
@@ -77,7 +78,7 @@ def prepare_case(job: StoreJob) -> Row:
         if out_of_memory(error):
             row["reason"] = "not enough memory; prepare it again with fewer --workers or a smaller --size"
     row |= {"seconds": round(time.perf_counter() - start, 3), "peak_mib": peak_memory_mib().get("process")}
-    return row
+    return without_paths(row, str(job.case.path)) if hides() else row
 
 
 def _prepare(job: StoreJob) -> Row:
@@ -100,6 +101,8 @@ def _prepare(job: StoreJob) -> Row:
     if stamp(path, job.metadata) != before:
         raise CtgridError(f"{path} changed while it was being read; run again once it is complete")
     record = volume_record(result, geometry, source, job.settings)
+    if hides():
+        record = without_paths(record, str(job.case.path))
     new = write_volume(job.store, name, result.slices, result.coarse, record, job.overwrite)
     return {"status": "ok", **({} if new else {"already_there": True}), **_facts(record)}
 

@@ -16,7 +16,7 @@ from ctgrid.base.files import check_apart
 from ctgrid.base.locks import owned
 from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent
-from ctgrid.data.store.cluster import run_jobs
+from ctgrid.data.store.cluster import USUAL, Access, run_jobs
 from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.report import Report, Row, read_report, report_path
 from ctgrid.data.store.store import Store, StoreSettings, is_store
@@ -35,6 +35,7 @@ def prepare(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    access: Access = USUAL,
     overwrite: bool = False,
     strict: bool = False,
     limit: int | None = None,
@@ -51,6 +52,7 @@ def prepare(
         metadata: The collection's table, a CSV, or several.
         workers: Worker processes; 1 works in this process.
         scheduler: The address of a Dask scheduler, instead of ``workers``.
+        access: How that is reached: by TLS, unless it says otherwise.
         overwrite: Replace volumes whose input has changed.
         strict: Stop at the first scan that fails.
         limit: Only so many scans, the first by path.
@@ -96,7 +98,7 @@ def prepare(
         jobs = (StoreJob(case, out, settings, _row_for(case, table), overwrite, threads) for case in plan.open)
         with Report(report_path(out), plan.kept) as report:
             if plan.open:
-                with closing(run_jobs(jobs, workers, scheduler)) as results, _reason_first(present):
+                with closing(run_jobs(jobs, workers, scheduler, access=access)) as results, _reason_first(present):
                     for row in results:
                         note(row)
                         present.check()

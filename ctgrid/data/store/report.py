@@ -13,6 +13,7 @@ from typing import Any
 from ctgrid.base.documents import name_of, plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
+from ctgrid.base.links import open_record
 
 STATUSES = ("ok", "skipped", "failed")
 Row = dict[str, Any]
@@ -38,7 +39,8 @@ def read_report(path: Path) -> list[Row]:
         CtgridError: It cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with open_record(path, "r", encoding="utf-8", errors="replace") as stream:
+            text = stream.read()
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -79,7 +81,7 @@ class Report:
         try:
             with atomic_output(path, overwrite=True) as temporary:
                 temporary.write_text("".join(_line(row) for row in kept), encoding="utf-8")
-            self._stream = path.open("a", encoding="utf-8")
+            self._stream = open_record(path, "a", encoding="utf-8")
         except OSError as error:
             raise CtgridError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -8,6 +8,7 @@ layout read here is the one :mod:`ctgrid.data.store.write` writes, as the Zarr v
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 from ctgrid.base.documents import json_of
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.extras import require
+from ctgrid.base.limits import check_bytes
 from ctgrid.data.store.names import NODE
 
 _CRC = 4  # bytes of a checksum, behind every chunk and behind the index
@@ -77,6 +79,7 @@ class Shard:
             raise CtgridError(f"{path / NODE} is damaged: {reason_of(error)}; prepare the volume again") from error
         if not usual:
             raise CtgridError(f"{path} is not laid out as ctgrid writes it; prepare the volume again")
+        check_bytes(math.prod(shape) * dtype.itemsize, f"{path}: its array takes")
         shard = cls(path, shape, dtype, np.empty((0, 2), np.uint64))
         size = 16 * shape[0]
         try:
@@ -119,6 +122,8 @@ class Shard:
                     chunk = stream.read(size)
                     if len(chunk) != size or not _sound(chunk):
                         raise self.damaged(f"the checksum of slice {row} is wrong")
+                    if int.from_bytes(chunk[4:8], "little") != out[place].nbytes:  # what blosc would unpack it to
+                        raise self.damaged(f"slice {row} is of another size")
                     values = np.frombuffer(blosc.decompress(chunk[:-_CRC]), dtype=self.dtype)
                     out[place].reshape(-1)[...] = values
         except (OSError, RuntimeError, ValueError) as error:

@@ -13,6 +13,7 @@ when, where or in which order it was written: the same inputs and settings give 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -25,6 +26,7 @@ from ctgrid.base.causes import out_of_memory, reading
 from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.extras import require
+from ctgrid.base.limits import check_bytes
 from ctgrid.data.store.names import NODE, is_volume_name
 from ctgrid.data.store.settings import StoreSettings
 
@@ -255,13 +257,15 @@ class StoredVolume:
             array = zarr.open_array(path, mode="r", zarr_format=3)
             if array.ndim != 3 or array.dtype.kind not in "iuf" or min(array.shape) < 1:
                 raise ValueError(f"{array.shape} {array.dtype} is no volume")
-            return array
         except Exception as error:  # of a damaged description Zarr raises almost anything
             if out_of_memory(error):
                 raise
             raise CtgridError(
                 f"{path} is damaged ({reason_of(error)}); remove {self.path} and prepare it again"
             ) from error
+        chunk = max(math.prod(array.chunks), math.prod(array.shards or ())) * array.dtype.itemsize
+        check_bytes(max(array.nbytes, chunk), f"{path}: its array or one of its chunks takes")
+        return array
 
     def _read(self, array: zarr.Array, index: Any) -> np.ndarray:
         n = array.shape[0]

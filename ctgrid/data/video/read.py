@@ -19,6 +19,9 @@ from ctgrid.data.video.layouts import FRAME_SUFFIXES, natural
 CLIPS_REMEMBERED = 4096
 """Video files whose frames' times are kept in memory."""
 
+_ONLY = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,gif"}
+"""Containers that hold their frames themselves: no play list, which may name any file, whatever its suffix."""
+
 
 class FrameReader(Protocol):
     """Random access to the frames of one clip. Cheap to hold by the thousand; threads may share one."""
@@ -181,7 +184,7 @@ def _opened(path: Path) -> Any:
     av = require("av")
 
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options=_ONLY)
     except _failures() as error:
         raise CtgridError(f"{path}: cannot be read as a video: {_line(error)}") from error
     if not container.streams.video:

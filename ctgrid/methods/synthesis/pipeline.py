@@ -92,7 +92,7 @@ class SynthesisPipeline(ModelPipeline):
 
         work = self.stream([seed], how, receive, progress)
         recorded = {**how.as_dict(), "seed": seed}
-        record = {"source": "ctgrid synthesize", "model": self.describe(), "settings": recorded}
+        record = {"source": "ctgrid synthesize", "synthetic": True, "model": self.describe(), "settings": recorded}
         volume = Volume(hu, self.affine(how), record)
         return Synthesis(volume, work.phases, work.dit_token_passes, recorded)
 

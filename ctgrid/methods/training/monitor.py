@@ -14,6 +14,7 @@ from torch import Tensor
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
+from ctgrid.base.links import open_record
 from ctgrid.methods.training.config import Monitor
 
 LOG, VALIDATION, PICTURES, TENSORBOARD = "log.jsonl", "validation.jsonl", "pictures", "tensorboard"
@@ -84,7 +85,7 @@ class Journal:
             self.writer.add_image("sample", gray, step, dataformats="HW")
 
     def _line(self, name: str, values: dict[str, float]) -> None:
-        with (self.out / name).open("a", encoding="utf-8") as lines:
+        with open_record(self.out / name, "a", encoding="utf-8") as lines:
             lines.write(json.dumps(values) + "\n")
 
     def _scalars(self, group: str, step: int, values: dict[str, float]) -> None:

@@ -19,7 +19,7 @@ from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint
 from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, CaseBench, Entry
-from ctgrid.runs.denoising.jobs import JOURNAL, DenoisingPlan, Job, check_job, template_of
+from ctgrid.runs.denoising.jobs import JOURNAL, DenoisingPlan, Job, check_job
 from ctgrid.runs.denoising.settings import Request
 from ctgrid.runs.report.picture import save_comparison
 from ctgrid.scan.noise import estimate_noise_per_slice, summary_of
@@ -218,10 +218,11 @@ def write_case(job: Job, volume: Volume, result: Volume, overwrite: bool, many: 
     if many:
         for path in job.outputs:
             path.parent.mkdir(exist_ok=True)
-    template = template_of(job)
-    clean = replace(result, affine=volume.affine, record=volume.record)
+    template = job.source  # its header, or its study, is kept where the format is the same
+    clean = replace(result, affine=volume.affine, record={**volume.record, "derived": "denoised"})
     if job.residual is not None:
         rest = removed(volume, clean)
+        rest = replace(rest, record={**rest.record, "derived": "what denoising removed"})
         rest.write(job.residual, overwrite, dtype=rest.hu.dtype, template=template)
     if job.picture is not None:
         save_comparison(volume, clean, job.picture, overwrite=overwrite)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_apart, check_folder, check_output, full_suffix
 from ctgrid.scan.cases import Case, find_cases, named
-from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, NIFTI_SUFFIXES, output_kind, writable
+from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, output_kind, writable
 from ctgrid.scan.formats.open import check_writable, is_dicom
 from ctgrid.scan.names import DENOISED, beside, written_suffix
 from ctgrid.scan.names import stem_of as name_of
@@ -223,8 +223,3 @@ def check_job(job: Job, many: bool, overwrite: bool) -> None:
             check_output(path, overwrite)
         else:
             check_writable(path, overwrite)
-
-
-def template_of(job: Job) -> Path | None:
-    """Return the NIfTI file whose header the outputs keep, where the case is one."""
-    return job.source if full_suffix(job.source) in NIFTI_SUFFIXES and job.source.is_file() else None

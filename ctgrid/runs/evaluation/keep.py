@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ctgrid.base.files import atomic_output
+from ctgrid.base.limits import check_zip
 from ctgrid.scan.volume import cast_hu
 
 
@@ -69,6 +70,7 @@ def kept_case(out: Path, volume: str, condition: str, method: str) -> Kept | Non
     path = case_folder(out, volume, condition) / f"{method}.npz"
     if not path.exists():
         return None
+    check_zip(path)
     with np.load(path) as file:
         return Kept(int(file["index"]), file["hu"], file["frequency"], file["power"])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ctgrid.base.limits import check_zip
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.plots import PANEL_INCHES, new_figure, save_figure, show
 from ctgrid.runs.results.nodules import VISIBLE
@@ -36,6 +37,7 @@ def draw_nodules(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
             path = folder / f"{row['method']}.nodules.npz"
             if not path.exists():
                 continue
+            check_zip(path)
             with np.load(path) as file:
                 crops, false = file["crops"], bool(file["false"])
             panels += [(crops[i], f"{row['method']}\n{text}") for i, text in places(row, len(crops), false)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
-from ctgrid.base.errors import one_line
+from ctgrid.base.errors import one_line, printable
 from ctgrid.runs.results.description import Description
 from ctgrid.runs.results.table import MEASURED, Table
 
@@ -57,6 +58,9 @@ def description_markdown(described: Description, most_rows: int | None = None) -
 
 
 def plain(words: str) -> str:
-    """Return text that breaks neither a Markdown table nor the document around it."""
-    escaped = words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
-    return one_line(escaped)
+    """Return text on one line that is nothing but text in a Markdown document: no markup, link, picture or control.
+
+    Args:
+        words: May come from anywhere: a file's name, another program's record.
+    """
+    return re.sub(r"([\\`|#~]|\](?=[(:\[]))", r"\\\1", printable(one_line(words))).replace("<", "&lt;")

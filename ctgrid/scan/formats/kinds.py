@@ -61,7 +61,8 @@ def _read_dicom(path: Path, series: str | None) -> StoredScan:
 def _write_dicom(path: Path, volume: ToWrite, overwrite: bool) -> None:
     from ctgrid.scan.formats.dicom.write import write_dicom
 
-    write_dicom(path, volume.hu, volume.affine, overwrite, volume.record)  # 16 bits, whatever is asked for
+    # 16 bits, whatever is asked for
+    write_dicom(path, volume.hu, volume.affine, overwrite, volume.record, volume.template)
 
 
 def _check_dicom(path: Path, overwrite: bool) -> None:

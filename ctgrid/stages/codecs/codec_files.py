@@ -111,11 +111,11 @@ def from_single_file(path: Path) -> torch.nn.Module:
     original = any(key.startswith("encoder.down.") for key in tensors)
     config = _sizes(tensors, "encoder.down.{}.block.{}" if original else "encoder.down_blocks.{}.resnets.{}", path)
     if not original:
-        return _filled(AutoencoderKL(**config), tensors, path)
+        return _filled(_built(AutoencoderKL, config, tensors, path), tensors, path)
     with scratch() as folder:  # diffusers knows the original names, given sizes and a file
         from safetensors.torch import save_file
 
-        network: Any = AutoencoderKL(**config)
+        network = _built(AutoencoderKL, config, tensors, path)
         network.save_config(folder)
         file = folder / "vae.safetensors"
         save_file({key: value.contiguous() for key, value in tensors.items()}, file)
@@ -151,6 +151,17 @@ def _latent_channels(tensors: dict[str, Tensor], path: Path) -> int:
     if first is None or first.ndim != 4:
         raise CtgridError(f"{path.parent}: not TAESD: its decoder does not begin with a convolution")
     return int(first.shape[1])
+
+
+def _built(network_class: Any, config: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Any:
+    """Build a network of sizes that were read off the tensors, no larger than these."""
+    from ctgrid.stages.weights.bounded import bounded_by
+
+    try:
+        with bounded_by(tensors):
+            return network_class(**config)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise CtgridError(f"{path}: no {network_class.__name__} has these tensors: {_line(error)}") from error
 
 
 def _filled(network: Any, tensors: dict[str, Tensor], path: Path) -> torch.nn.Module:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.codecs.adapter import Adapter, config_and_weights
+from ctgrid.stages.weights.bounded import bounded_by
+from ctgrid.stages.weights.weights import read_folder
 
 SD_SCALING = 0.18215
 """Scaling factor of the SD VAE's latents, used where a codec's own config names none."""
@@ -84,9 +86,10 @@ def _load(network_class: Any, folder: Path) -> torch.nn.Module:
     """
     options = {"local_files_only": True, "use_safetensors": any(folder.glob("*.safetensors"))}  # else .bin
     try:
-        network, report = network_class.from_pretrained(
-            folder, torch_dtype=torch.float32, output_loading_info=True, **options
-        )
+        with bounded_by(read_folder(folder).tensors):
+            network, report = network_class.from_pretrained(
+                folder, torch_dtype=torch.float32, output_loading_info=True, **options
+            )
     except Exception as error:  # diffusers and pickle raise many kinds; all mean that the weights are not readable
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CtgridError(f"{folder}: the codec's weights could not be read: {reason}") from error

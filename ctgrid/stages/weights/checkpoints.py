@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.limits import check_bytes
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.positions import identify_table, position_table
 from ctgrid.stages.weights.diffusers_dit import config_from_diffusers, is_diffusers_dit, tensors_from_diffusers
@@ -181,6 +182,20 @@ def _from_ours(path: Path, folder: Path, config: Mapping[str, Any], asked: Mappi
     return _checkpoint(path, kind, files, full, tensors, dtype_of(tensors), {}, decisions)
 
 
+def check_table(config: Mapping[str, Any], where: str) -> None:
+    """Refuse a network whose position table, which follows from its config alone, would take too much memory.
+
+    Args:
+        config: arguments of :class:`DiT`.
+        where: the file, for messages.
+
+    Raises:
+        CtgridError: it would.
+    """
+    side = config["latent_size"] // max(1, config["patch_size"])
+    check_bytes(8 * side**2 * config["width"], f"{where}: the position table that its config asks for takes")
+
+
 def _checkpoint(
     path: Path,
     kind: str,
@@ -192,6 +207,7 @@ def _checkpoint(
     decisions: dict[str, Any],
 ) -> Checkpoint:
     """Identify the position table, or make one where the checkpoint has none."""
+    check_table(config, str(path))
     if "pos_embed" not in tensors:
         side = config["latent_size"] // config["patch_size"]
         table = position_table(config["width"], side, config["cells_per_side"], config["positions"])

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.stages.networks.dit import DiT
-from ctgrid.stages.weights.checkpoints import Checkpoint, read_checkpoint
+from ctgrid.stages.weights.bounded import bounded_by
+from ctgrid.stages.weights.checkpoints import Checkpoint, check_table, read_checkpoint
 from ctgrid.stages.weights.weights import WeightsName, own_copy
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,9 @@ def build(checkpoint: Checkpoint) -> DiT:
         raise CtgridError(
             f"{path}: the heads of a DiT of width {config['width']} are not recorded; pass --heads (heads= in Python)"
         )
+    check_table(config, str(path))
     try:
-        with torch.device("meta"):  # shapes alone: initial weights would be thrown away
+        with torch.device("meta"), bounded_by(tensors):  # shapes alone: initial weights would be thrown away
             model = DiT(**config)
     except (CtgridError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise CtgridError(f"{path}: no DiT can have its configuration: {reason_of(error)}") from error

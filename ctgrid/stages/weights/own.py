@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from ctgrid.base.errors import CtgridError, reason_of
+from ctgrid.stages.weights.bounded import bounded_by
 from ctgrid.stages.weights.weights import own_copy, read_folder
 
 Network = TypeVar("Network", bound=torch.nn.Module)
@@ -27,14 +28,17 @@ def load_own(network_class: type[Network], folder: Path, what: str) -> Network:
     own: Any = network_class
     try:
         config = own.load_config(folder, local_files_only=True)
-        with torch.device("meta"):  # shapes alone: initial weights would be thrown away
-            network: Network = own.from_config(config)
-    except Exception as error:  # diffusers and the network have many for a config that makes no sense
+    except Exception as error:  # diffusers has many for a config that makes no sense
         raise CtgridError(f"{folder}: config.json makes no {what}: {reason_of(error)}") from error
     try:
         tensors = read_folder(folder).tensors
     except CtgridError as error:
         raise CtgridError(f"{folder}: the {what}'s weights could not be read: {reason_of(error)}") from error
+    try:
+        with torch.device("meta"), bounded_by(tensors):  # shapes alone: initial weights would be thrown away
+            network: Network = own.from_config(config)
+    except Exception as error:  # the network has many too
+        raise CtgridError(f"{folder}: config.json makes no {what}: {reason_of(error)}") from error
     wanted = network.state_dict()
     missing = sorted(set(wanted) - set(tensors))
     if missing:

@@ -116,3 +116,11 @@ def test_a_frame_that_breaks_later_is_named(tmp_path: Path, write_clip: Write) -
     file = open_frames(write_clip(tmp_path / "clip.mp4", 20))
     with pytest.raises(CtgridError, match=r"clip\.mp4: holds 20 frames"):
         list(file.read([20]))
+
+
+@pytest.mark.parametrize("head", ["ffconcat version 1.0\nfile 'other.mp4'\n", "#EXTM3U\n#EXTINF:1,\nother.mp4\n"])
+def test_a_play_list_names_no_other_file(tmp_path: Path, write_clip: Write, head: str) -> None:
+    write_clip(tmp_path / "other.mp4")
+    (tmp_path / "clip.mp4").write_text(head)
+    with pytest.raises(CtgridError, match="cannot be read as a video"):
+        open_frames(tmp_path / "clip.mp4")

@@ -13,6 +13,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
+from ctgrid.base.limits import check_zip
 from ctgrid.base.progress import Progress, silent
 from ctgrid.metrics.frechet import Moments
 from ctgrid.runs.evaluation.fidelity.protocol import Protocol
@@ -57,6 +58,7 @@ class FeatureCache:
         if self.folder is None:
             return None
         try:
+            check_zip(self._path(key))
             with np.load(self._path(key)) as file:
                 return file["features"], int(file["slices"])
         except Exception:  # a damaged file fails in any way it likes; the features are then made anew

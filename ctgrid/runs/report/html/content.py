@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +17,7 @@ from ctgrid.runs.report.html.table import table_html
 from ctgrid.runs.report.html.viewer import Scene, viewer
 from ctgrid.runs.results.description import Description
 from ctgrid.runs.results.files import ResultsFile
-from ctgrid.runs.results.markdown import description_markdown, table_markdown
+from ctgrid.runs.results.markdown import description_markdown, plain, table_markdown
 from ctgrid.runs.results.published import published, published_tables
 from ctgrid.runs.results.table import Table
 
@@ -95,7 +96,8 @@ class Content:
         if self.runs:
             lines += ["", "## Runs", ""]
             lines += [
-                f"- {_plain(run.command)}, {run.record.get('status')}: {_plain(str(run.path))}" for run in self.runs
+                f"- {_plain(run.command)}, {_plain(str(run.record.get('status')))}: {_plain(str(run.path))}"
+                for run in self.runs
             ]
         if self.notes:
             lines += ["", "## What is not shown", "", *(f"- {_plain(note)}" for note in self.notes)]
@@ -194,6 +196,5 @@ def _size(scene: Scene) -> str:
 
 
 def _plain(words: str) -> str:
-    """Return text on one line that Markdown does not take for markup."""
-    line = " ".join(words.replace("\\", "\\\\").replace("<", "&lt;").split())
-    return "".join(f"\\{c}" if c in "`*_[]#|" else c for c in line)
+    """Return text that Markdown takes for no emphasis either: names have underscores."""
+    return re.sub(r"(?<!\\)([*_\[\]])", r"\\\1", plain(words))

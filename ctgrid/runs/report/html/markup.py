@@ -6,6 +6,8 @@ import json
 from html import escape
 from typing import Any
 
+from ctgrid.base.errors import printable
+
 _VOID = frozenset(("br", "hr", "img", "input", "link", "meta"))
 
 
@@ -16,8 +18,13 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    """Escape a value for use as text or inside a quoted attribute; markup passes as it is."""
-    return value if isinstance(value, Markup) else Markup(escape(str(value), quote=True))
+    """Escape a value for use as text or inside a quoted attribute; markup passes as it is.
+
+    What steers a terminal, or turns the direction of text so that a name reads otherwise, goes.
+    """
+    if isinstance(value, Markup):
+        return value
+    return Markup("\n".join(escape(printable(line), quote=True) for line in str(value).split("\n")))
 
 
 def join(*parts: object) -> Markup:

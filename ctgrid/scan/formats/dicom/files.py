@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import walk_folders
+from ctgrid.base.limits import check_bytes
 
 _HEAD = 132
 _MAGIC = b"DICM"
 _DEEPEST_ZIP = 3
-_LARGEST_MEMBER = 8 << 30
+_IN_MEMORY = 64 << 20  # of a member; a larger one is unpacked on the disk
+_BLOCK = 1 << 20
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OSError)
 
 
@@ -50,16 +53,38 @@ class DicomFile:
             except OSError as error:
                 raise CtgridError(f"cannot read {self.path}: {error.strerror or error}") from error
         else:
-            stream = io.BytesIO(self._unpacked())
+            stream = self._unpacked()
         with stream:
             yield stream
 
-    def _unpacked(self) -> bytes:
+    @contextmanager
+    def open_head(self) -> Iterator[BinaryIO]:
+        """Yield the file's bytes for one who reads only its beginning: a member is unpacked as far as it is read.
+
+        Raises:
+            CtgridError: It cannot be read.
+        """
+        if self.archive is None or self.member is None:
+            with self.open() as stream:
+                yield stream
+            return
+        try:
+            with io.BufferedReader(cast(io.RawIOBase, self.archive.open(self.member)), _BLOCK) as head:
+                yield head
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            raise self._damaged(error) from error
+
+    def _unpacked(self) -> BinaryIO:
         assert self.archive is not None and self.member is not None
         try:
-            return self.archive.read(self.member)
+            with self.archive.open(self.member) as packed:
+                return _copied(packed, self.member.file_size)
         except ZIP_ERRORS as error:
-            raise CtgridError(f"{self.archive.filename}: cannot unpack {self.name}: {reason_of(error)}") from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> CtgridError:
+        where = self.archive.filename if self.archive is not None else self.path
+        return CtgridError(f"{where}: cannot unpack {self.name}: {reason_of(error)}")
 
 
 @contextmanager
@@ -120,28 +145,58 @@ def _in_folder(folder: Path) -> list[DicomFile]:
     return found
 
 
-def _in_zip(source: Path | BinaryIO, name: str, stack: ExitStack, depth: int = 1) -> list[DicomFile]:
+def _copied(packed: IO[bytes], size: int) -> BinaryIO:
+    """Unpack into memory, or where it is much, into a file that goes when it is closed; no more than is declared."""
+    stream = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
+    left = size
+    while left > 0 and (block := packed.read(min(_BLOCK, left))):
+        stream.write(block)
+        left -= len(block)
+    stream.seek(0)
+    return cast(BinaryIO, stream)
+
+
+@dataclass
+class _Inner:
+    """What archives inside an archive have unpacked to so far."""
+
+    bytes: int = 0
+
+    def add(self, size: int, name: str) -> None:
+        self.bytes += size
+        check_bytes(self.bytes, f"{name}: the archives inside it unpack to")
+
+
+def _is_zip(member: zipfile.ZipInfo) -> bool:
+    return member.filename.lower().endswith(".zip") and not member.filename.rpartition("/")[2].startswith(".")
+
+
+def _in_zip(
+    source: Path | BinaryIO, name: str, stack: ExitStack, depth: int = 1, inner: _Inner | None = None
+) -> list[DicomFile]:
     found = []
+    inner = inner or _Inner()
     try:
         archive = stack.enter_context(zipfile.ZipFile(source))
         archive.filename = name
-        for member in sorted(archive.infolist(), key=lambda m: m.filename):
+        members = sorted(archive.infolist(), key=lambda m: m.filename)
+        if depth < _DEEPEST_ZIP:
+            inner.add(sum(member.file_size for member in members if _is_zip(member)), name)
+        for member in members:
             base = member.filename.rsplit("/", 1)[-1]
             if member.is_dir() or base.startswith("."):
                 continue
-            if member.file_size > _LARGEST_MEMBER:
-                raise CtgridError(
-                    f"{name}: {member.filename} unpacks to {member.file_size >> 30} GiB; unpack it yourself"
-                )
             if member.flag_bits & 1:
                 raise CtgridError(f"{name}: {member.filename} is encrypted; unpack it with its password first")
             with archive.open(member) as stream:
                 head = stream.read(_HEAD)
             if looks_like_dicom(head):
+                check_bytes(member.file_size, f"{name}: {member.filename} unpacks to")
                 found.append(DicomFile(member.filename, archive=archive, member=member))
-            elif base.lower().endswith(".zip") and depth < _DEEPEST_ZIP:
-                inner = io.BytesIO(archive.read(member))
-                found += _in_zip(inner, f"{name}/{member.filename}", stack, depth + 1)
+            elif _is_zip(member) and depth < _DEEPEST_ZIP:
+                with archive.open(member) as packed:
+                    unpacked = stack.enter_context(_copied(packed, member.file_size))
+                found += _in_zip(unpacked, f"{name}/{member.filename}", stack, depth + 1, inner)
     except CtgridError:
         raise
     except ZIP_ERRORS as error:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.scan.formats.dicom.elements import number, numbers, text, values
 from ctgrid.scan.formats.dicom.files import DicomFile
+from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, Guarded, at_pixels
 from ctgrid.scan.formats.dicom.meaning import Meaning, meaning, root_disagrees
 from ctgrid.scan.formats.quiet import quiet_logger
 
@@ -86,8 +90,6 @@ class Header:
         return not _OVERVIEWS.isdisjoint((*self.image_type, self.modality))
 
 
-_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # as floats, as doubles, as integers
-_MOST_ZEROS = 100  # empty elements in a row
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR: a table of contents
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture, single and multi-frame
 _OVERVIEWS = frozenset({"LOCALIZER", "LOCALISER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
@@ -135,55 +137,18 @@ def read_header(file: DicomFile, index: int) -> Header | None:
     """
     from pydicom.filereader import read_partial
 
-    with file.open() as stream, quiet_logger("pydicom"), warnings.catch_warnings():
+    with file.open_head() as stream, quiet_logger("pydicom"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            dataset = read_partial(cast(BinaryIO, ZeroGuard(stream)), _at_pixels, force=True)
+            dataset = read_partial(cast(BinaryIO, Guarded(stream, LONGEST_HEADER)), at_pixels, force=True)
             kind = text(dataset, "SOPClassUID") or text(dataset, "Modality")
-        except MemoryError:
+        except (MemoryError, CtgridError, zipfile.BadZipFile, zlib.error):
             raise
         except Exception:  # a damaged header makes pydicom raise almost anything
             return None
         if not kind or kind == _DIRECTORY:
             return None
         return _header(file, index, dataset)
-
-
-def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
-    """Tell pydicom to stop: at the pixels, or where zeros follow, of which it would make millions of elements."""
-    return tag in _PIXELS or tag == 0
-
-
-class ZeroGuard:
-    """A stream that ends pydicom's work on nothing but zeros, of which it would make millions of elements."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._zeros = stream, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def read(self, size: int = -1) -> bytes:
-        """Read; raise ValueError where one empty element follows another for too long."""
-        data = self._stream.read(size)
-        if size == 8:
-            self._zeros = 0 if any(data) else self._zeros + 1
-        if self._zeros > _MOST_ZEROS:
-            raise ValueError("it holds nothing but zeros")
-        return data
-
-
-class AfterPixels:
-    """Tell pydicom to stop once it has read the pixels; many files are padded behind them."""
-
-    def __init__(self) -> None:
-        self._seen = False
-
-    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
-        """Decide at the start of an element."""
-        stop = self._seen or tag == 0
-        self._seen = tag in _PIXELS
-        return stop
 
 
 def _header(file: DicomFile, index: int, dataset: Dataset) -> Header:

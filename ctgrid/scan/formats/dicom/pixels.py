@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.limits import check_bytes
 from ctgrid.scan.formats.dicom.encoded import Stored, low_bits, one_reason
-from ctgrid.scan.formats.dicom.header import AfterPixels, Frame, Header, ZeroGuard
+from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, AfterPixels, Guarded
+from ctgrid.scan.formats.dicom.header import Frame, Header
 from ctgrid.scan.formats.dicom.padding import Padding, is_low, padding_of, to_air
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ _HIGHEST_HU = 32767
 BITS_ABOVE = "bits above BitsStored are set and were left out, as overlays are"
 _MOST_COMPRESSED = 2000  # decoded bytes per byte of file
 _SMALL = 16 << 20
+_MOST_BYTES = 4  # of a pixel
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +138,11 @@ def _whole(header: Header, where: str) -> Dataset:
     from pydicom.uid import ImplicitVRLittleEndian
 
     name = header.file.name
+    pixels = _MOST_BYTES * header.count * header.rows * header.columns
+    check_bytes(pixels // 2, f"{where}: the pixels that the header of {name} claims make")
+    most = LONGEST_HEADER + 2 * pixels  # compressed ones may be a little larger than plain ones
     with header.file.open() as stream, one_reason(f"{where}: {name} cannot be read"):
-        dataset = read_partial(cast(BinaryIO, ZeroGuard(stream)), AfterPixels(), force=True)
+        dataset = read_partial(cast(BinaryIO, Guarded(stream, most)), AfterPixels(), force=True)
         if not header.syntax:
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         if not dataset.get("PixelData"):

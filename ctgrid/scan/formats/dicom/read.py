@@ -13,6 +13,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
+from ctgrid.base.limits import check_bytes
 from ctgrid.base.remains import scratch
 from ctgrid.scan.formats.dicom.encoded import syntax_name
 from ctgrid.scan.formats.dicom.facts import common_facts, note_of, one_position
@@ -150,6 +151,7 @@ class _Told:
 def _values(places: list[list[Frame]], headers: dict[int, Header], where: str) -> tuple[np.ndarray, _Told]:
     """Decode slice by slice into one array; of several at one position, all must hold the same."""
     first = headers[places[0][0].file]
+    check_bytes(2 * len(places) * first.rows * first.columns, f"{where}: its {len(places)} slices make")
     out = np.empty((len(places), first.rows, first.columns), np.int16)
     told = _Told()
     with scratch() as folder:

@@ -1,9 +1,13 @@
-"""Write a volume as a DICOM CT series: one file per slice, new UIDs, no patient."""
+"""Write a volume as a DICOM CT series, one file per slice, that says of itself only what is true.
+
+Made from a DICOM series it stays in that one's study, with the same patient and frame of reference, as a new series
+that is derived and names its sources. Otherwise the patient is unknown, and left empty.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +18,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_folder, check_output
 from ctgrid.base.record import version_of
 from ctgrid.scan.formats.dicom.files import looks_like_dicom
+from ctgrid.scan.formats.dicom.origin import Instance, Origin, origin_of
 from ctgrid.scan.formats.stored import MARK, UNCONFIRMED, hu_confirmed
 from ctgrid.scan.geometry import is_sheared, to_lps
 from ctgrid.scan.windows import LUNG_WINDOW_HU, SOFT_TISSUE_WINDOW_HU, centre_and_width
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 _SQUARE = 1e-4  # cosine between rows and columns
 _LARGEST = 65535  # rows, columns, and the span of 16 bits
 _INTERCEPT = -1024
+_NEW_SERIES = 9000  # added to the source's SeriesNumber
+_LONGEST_LO, _SOURCE_NAME = 64, 16  # characters: of a long string, and of the source's own description in it
 _WINDOWS_HU = {"LUNG": LUNG_WINDOW_HU, "MEDIASTINUM": SOFT_TISSUE_WINDOW_HU}
 
 
@@ -34,6 +41,7 @@ def write_dicom(
     affine: np.ndarray,
     overwrite: bool = False,
     record: Mapping[str, Any] | None = None,
+    source: Path | None = None,
 ) -> None:
     """Write a CT series into a new folder; all of it or nothing.
 
@@ -46,7 +54,9 @@ def write_dicom(
         values: (z, y, x) in HU, whole numbers that span at most 65535.
         affine: (4, 4) voxel (x, y, z) to RAS+ mm. Slices may lean (gantry tilt), pixels may not.
         overwrite: Whether a series that is already there may be replaced.
-        record: The volume's provenance: whether its source was compressed with loss, and where the patient lay.
+        record: The volume's provenance: whether its source was compressed with loss, where the patient lay, what was
+            done to it (``derived``, such as "denoised"), and whether it was made by rule or a model (``synthetic``).
+        source: The DICOM folder, zip or file that it was made from, in whose study it stays.
 
     Raises:
         CtgridError: The grid is sheared within slices, too large, or the values do not fit into 16 bits.
@@ -64,13 +74,16 @@ def write_dicom(
             f"cannot write {folder}: rows and columns are not perpendicular, which DICOM cannot express; write NIfTI"
         )
     normal = np.cross(row, column)
-    common = _common(stored, intercept, lps, spacing, normal, record or {})
+    origin = origin_of(source, record or {})
+    common = _common(stored, intercept, lps, spacing, normal, record or {}, origin)
     order = range(len(stored)) if lps[:3, 2] @ normal > 0 else range(len(stored) - 1, -1, -1)
     series = common.SeriesInstanceUID
     digits = max(4, len(str(len(stored))))
     with _new_folder(folder, overwrite) as temporary:
         for number, k in enumerate(order, start=1):
             position = lps[:3, 3] + k * lps[:3, 2]
+            if origin is not None:
+                _refer(common, origin, origin.near(position, normal))
             _write_slice(
                 temporary / f"{number:0{digits}d}.dcm", common, stored[k], number, position, position @ normal, series
             )
@@ -98,13 +111,17 @@ def _common(
     spacing: np.ndarray,
     normal: np.ndarray,
     record: Mapping[str, Any],
+    origin: Origin | None,
 ) -> Dataset:
     """Build what all slices share: attributes of type 1 and 2 of the CT Image IOD (PS3.3 A.3)."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
     content = hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest()
+    done = str(record.get("derived", "converted"))
     seed = f"{content} {intercept} {lps.tolist()} {stored.shape}"
+    if origin is not None:
+        seed += f" {done} {origin.uid}"
     step = float(abs(lps[:3, 2] @ normal))
     data = Dataset()
     data.file_meta = FileMetaDataset()
@@ -118,12 +135,7 @@ def _common(
     data.Modality = "CT"
     data.Manufacturer = data.ManufacturerModelName = "ctgrid"
     data.SoftwareVersions = version_of("ctgrid") or "unknown"
-    data.SeriesDescription = MARK if hu_confirmed(record) else UNCONFIRMED
-    data.DerivationDescription = "Volume in HU, written by ctgrid"
-    data.PatientName, data.PatientID = "ANONYMOUS", "ANONYMOUS"
-    data.PatientBirthDate = data.PatientSex = ""
-    data.PatientIdentityRemoved = "YES"
-    data.DeidentificationMethod = "ctgrid writes no patient data"
+    data.PatientName = data.PatientID = data.PatientBirthDate = data.PatientSex = ""
     data.SliceThickness = _ds(step)
     data.SpacingBetweenSlices = _ds(step)
     data.KVP = data.AcquisitionNumber = None
@@ -142,7 +154,6 @@ def _common(
     data.PhotometricInterpretation = "MONOCHROME2"
     data.Rows, data.Columns = stored.shape[1:]
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
-    data.BurnedInAnnotation = "NO"
     data.LossyImageCompression = "01" if str(record.get("lossy", "00")) == "01" else "00"
     if data.LossyImageCompression == "01" and record.get("lossy_ratio"):
         data.LossyImageCompressionRatio = str(record["lossy_ratio"]).split("\\")
@@ -151,7 +162,47 @@ def _common(
     data.WindowCenter = [_ds(centre) for centre, _ in shown]
     data.WindowWidth = [_ds(width) for _, width in shown]
     data.WindowCenterWidthExplanation = list(_WINDOWS_HU)
+    _say_what_it_is(data, done, record, origin)
     return data
+
+
+def _say_what_it_is(data: Dataset, done: str, record: Mapping[str, Any], origin: Origin | None) -> None:
+    """State patient, study and what was done, as far as they are known; whether anything was de-identified is not."""
+    mark = MARK if hu_confirmed(record) else UNCONFIRMED
+    data.SeriesDescription, data.DerivationDescription = mark, f"{done} by ctgrid, values are HU"
+    if record.get("synthetic"):
+        data.SyntheticData = "YES"
+        data.SeriesDescription = f"synthetic; {mark}"
+        data.DerivationDescription = "synthetic: made by ctgrid, of no patient; study and UIDs are made up"
+    elif origin is None:
+        data.DerivationDescription += "; patient and study are not known, their UIDs are made up"
+    else:
+        for element in origin.kept:
+            data[element.tag] = element
+        data.SeriesNumber = None if origin.number is None else origin.number + _NEW_SERIES
+        tail = f"{done} by ctgrid; {mark}"
+        head = origin.description[: min(_SOURCE_NAME, max(0, _LONGEST_LO - len(tail) - 1))].strip()
+        data.SeriesDescription = f"{head} {tail}".strip()
+
+
+def _refer(data: Dataset, origin: Origin, instances: Sequence[Instance]) -> None:
+    """Name the files that a slice was made from, in its own sequence and, with their series, in that of the study."""
+    from pydicom.dataset import Dataset
+
+    def reference(one: Instance) -> Dataset:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = one.sop_class, one.sop_uid
+        return item
+
+    for keyword in ("SourceImageSequence", "ReferencedSeriesSequence"):
+        if keyword in data:
+            del data[keyword]
+    if instances:
+        data.SourceImageSequence = [reference(one) for one in instances]
+        series = Dataset()
+        series.SeriesInstanceUID = origin.uid
+        series.ReferencedInstanceSequence = [reference(one) for one in instances]
+        data.ReferencedSeriesSequence = [series]
 
 
 def _write_slice(

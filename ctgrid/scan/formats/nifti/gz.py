@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 _BLOCK = 1 << 18
+_PIECE = 1 << 22  # unpacked at once, however well it was packed
+_TAIL = 16 << 20  # that may follow what is wanted
 _GZIP = 31  # zlib's code for a gzip header, whose checksum zlib verifies at the end
 
 
@@ -27,17 +29,21 @@ def unpacked_blocks(path: Path) -> Iterator[bytes]:
         while block := stream.read(_BLOCK):
             while block:
                 started = True
-                yield decoder.decompress(block)
-                block = decoder.unused_data
+                yield decoder.decompress(block, _PIECE)
+                block = decoder.unconsumed_tail
                 if decoder.eof:
-                    block, started = block.lstrip(b"\0"), False  # gzip allows zeros after a member
+                    block, started = decoder.unused_data.lstrip(b"\0"), False  # gzip allows zeros after a member
                     decoder = zlib.decompressobj(_GZIP)
-        if started:
+        while started and (piece := decoder.decompress(b"", _PIECE)):  # what a full piece has left behind
+            yield piece
+        if started and not decoder.eof:
             raise EOFError("the compressed data end too early")
 
 
 def unpack_gzip(path: Path, start: int, size: int) -> np.ndarray:
     """Return a range of the unpacked content; the rest is unpacked too, so that checksums are verified.
+
+    No rest longer than 16 MiB is: a megabyte may unpack to a gigabyte.
 
     Args:
         path: A gzip file.
@@ -49,6 +55,7 @@ def unpack_gzip(path: Path, start: int, size: int) -> np.ndarray:
 
     Raises:
         EOFError: The content, or the file, ends too early.
+        ValueError: It goes on for much longer than what is wanted.
         zlib.error: It is damaged.
     """
     out = np.empty(size, np.uint8)
@@ -59,6 +66,8 @@ def unpack_gzip(path: Path, start: int, size: int) -> np.ndarray:
             part = np.frombuffer(block, np.uint8)[first - at : size - at]
             out[first : first + len(part)] = part
         at += len(block)
+        if at > size + _TAIL:
+            raise ValueError(f"its data go on for more than {_TAIL >> 20} MiB behind the last voxel")
     if at < size:
         raise EOFError(f"{max(at, 0)} bytes of voxels, {size} needed")
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from ctgrid.base.causes import out_of_memory, reading
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import full_suffix
+from ctgrid.base.limits import check_bytes
 from ctgrid.scan.formats.nifti.geometry import nifti_geometry
-from ctgrid.scan.formats.nifti.gz import unpack_gzip
+from ctgrid.scan.formats.nifti.gz import unpack_gzip, unpacked_blocks
 from ctgrid.scan.formats.nifti.intent import not_hu_by_intent
 from ctgrid.scan.formats.quiet import quiet_logger
 from ctgrid.scan.formats.stored import MARK, StoredScan
@@ -61,6 +63,7 @@ def _read(path: Path, image: Any) -> StoredScan:
         raise CtgridError(
             f"{path} is truncated or damaged: its header asks for {needed} bytes of voxels, there is less"
         )
+    check_bytes(needed, f"{path}: its header asks for")
     try:
         values = _unscaled(path, image, shape)
     except Exception as error:
@@ -157,26 +160,37 @@ def is_packed(path: Path) -> bool:
 
 
 def _load(path: Path) -> Any:
-    """Open a file without reading its voxels; one whose name hides that it is (un)compressed, by its content."""
+    """Read a file's header, at most a mebibyte of it; that it is (un)compressed is told by its content."""
     import nibabel
 
     try:
         with quiet_logger("nibabel.global"):
-            if is_packed(path) == (full_suffix(path) == ".nii.gz"):
-                image: Any = nibabel.load(path)
-            else:
-                with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as stream:
-                    head = stream.read(_LONGEST_HEADER)
-                nifti2 = b"n+2" in head[4:8]
-                image = (nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image).from_stream(io.BytesIO(head))
+            head = _head(path)
+            nifti2 = b"n+2" in head[4:8]
+            image: Any = (nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image).from_stream(io.BytesIO(head))
     except Exception as error:  # of a damaged header nibabel raises almost anything
         if out_of_memory(error):
             raise
         reason = "it holds no NIfTI header" if "Binary block" in str(error) else reason_of(error)
         raise CtgridError(f"{path} is not a readable NIfTI file: {reason}") from error
-    if not isinstance(image, (nibabel.Nifti1Image, nibabel.Nifti2Image)):
-        raise CtgridError(f"{path} is not a NIfTI file but {type(image).__name__}")
     return image
+
+
+def _head(path: Path) -> bytes:
+    """Return a file's first bytes, unpacked; of one that is damaged further on, those before."""
+    if not is_packed(path):
+        with path.open("rb") as stream:
+            return stream.read(_LONGEST_HEADER)
+    head = b""
+    try:
+        for block in unpacked_blocks(path):
+            head += block
+            if len(head) >= _LONGEST_HEADER:
+                break
+    except (EOFError, zlib.error):
+        if not head:
+            raise
+    return head[:_LONGEST_HEADER]
 
 
 def _as_written(path: Path, image: Any) -> Any:

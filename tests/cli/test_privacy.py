@@ -1,0 +1,110 @@
+"""Records without names and paths, outputs without texts of their source: what is asked for, everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import pytest
+from pydicom import dcmread
+
+from ctgrid import Volume
+from ctgrid.base.privacy import NO_PATHS, STRIP, alias, without_paths
+
+WHO = "Mueller^Anna 1950"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the key, and what the options set, to the test."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    yield
+    for name in (NO_PATHS, STRIP):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def named(scan: Path, tmp_path: Path) -> Path:
+    """Return a scan in a folder and file that are named after a patient, with texts in its header."""
+    path = tmp_path / f"{WHO} folder" / f"{WHO}.nii.gz"
+    path.parent.mkdir()
+    image = nibabel.load(scan)
+    image.header["descrip"], image.header["aux_file"] = b"Mueller", b"Anna.txt"
+    image.header["db_name"], image.header["intent_name"] = b"Anna 1950", b"Anna"
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(6, b"patient Anna Mueller"))
+    nibabel.save(image, path)
+    return path
+
+
+def said(folder: Path) -> str:
+    """Return all records below a folder."""
+    files = [p for p in folder.rglob("*") if p.suffix in (".json", ".jsonl")]
+    assert files
+    return "".join(str(p.relative_to(folder)) + p.read_text() for p in files)
+
+
+def test_records_of_commands_name_nobody(ctgrid: Callable[..., Any], named: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    made = ctgrid("--no-paths", "convert", named, out / "a.nii.gz", "--json")
+    assert made.exit_code == 0, made.output
+    for text in (said(out), made.stdout):
+        assert "Anna" not in text and "Mueller" not in text and str(tmp_path) not in text
+    record = json.loads(next(out.glob("*.json")).read_text())
+    assert record["argv"] == [] and record["working_folder"] is None and record["command"] == "convert"
+    assert record["inputs"][0]["sha256"] and record["inputs"][0]["path"].endswith(".nii.gz")
+
+
+def test_stores_name_nobody_and_are_gone_on_with(ctgrid: Callable[..., Any], named: Path, tmp_path: Path) -> None:
+    store = tmp_path / "out" / "s.zarr"
+    store.parent.mkdir()
+    words = ("--no-paths", "prepare", named.parent, "--out", store, "--protocol", "canonical", "--size", 32, "--k", 2)
+    first = ctgrid(*words, "--slices", 8)
+    assert first.exit_code == 0, first.output
+    assert "Anna" not in said(store.parent) and "Mueller" not in said(store.parent)
+    again = ctgrid(*words, "--slices", 8)
+    assert again.exit_code == 0 and "1 already there" in again.stdout
+
+
+def test_strip_keeps_no_text_of_a_header(ctgrid: Callable[..., Any], named: Path, tmp_path: Path) -> None:
+    assert ctgrid("convert", named, tmp_path / "kept.nii").exit_code == 0
+    assert b"Anna" in (tmp_path / "kept.nii").read_bytes()
+    os.environ.pop(STRIP, None)
+    assert ctgrid("--strip", "convert", named, tmp_path / "bare.nii").exit_code == 0
+    content = (tmp_path / "bare.nii").read_bytes()
+    assert b"Anna" not in content and b"Mueller" not in content
+    assert (Volume.read(tmp_path / "bare.nii").hu == Volume.read(named).hu).all()
+
+
+def test_strip_leaves_the_study(ctgrid: Callable[..., Any], chest_volume: Volume, tmp_path: Path) -> None:
+    for path in chest_volume.write(tmp_path / "ct").iterdir():
+        dataset = dcmread(path)
+        dataset.PatientName, dataset.SeriesDescription = "Anna", "Thorax"
+        dataset.save_as(path)
+    study = dataset.StudyInstanceUID
+    for words, kept in (((), True), (("--strip",), False)):
+        out = tmp_path / f"out-{kept}"
+        assert ctgrid(*words, "convert", tmp_path / "ct", out).exit_code == 0
+        one = dcmread(next(out.iterdir()))
+        assert (one.PatientName == "Anna", one.StudyInstanceUID == study) == (kept, kept)
+        os.environ.pop(STRIP, None)
+
+
+def test_an_alias_is_of_no_use_without_the_key(tmp_path: Path) -> None:
+    one = alias("/data/Anna.nii.gz")
+    key = tmp_path / "home" / ".ctgrid" / "alias.key"
+    assert one == alias("/data/Anna.nii.gz") != alias("/data/Berta.nii.gz") and one.endswith(".nii.gz")
+    assert key.stat().st_mode & 0o77 == 0 and "Anna" not in one
+    key.unlink()
+    assert alias("/data/Anna.nii.gz") != one
+
+
+def test_names_in_messages_go_too() -> None:
+    record = {"inputs": [{"path": "/d/Anna M.nii"}], "error": "/d/Anna M.nii: damaged; see /x/y.json", "status": "d"}
+    made = without_paths(record)
+    assert "Anna" not in str(made) and "/x" not in str(made) and made["status"] == "d" and "damaged" in made["error"]
