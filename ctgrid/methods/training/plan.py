@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from ctgrid.base.devices import choose_device
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
@@ -111,6 +113,22 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """What a codec's work on a batch takes, which is the same at any depth of the network.
+
+    Attributes:
+        flops: floating point operations.
+        peak: bytes while it lasts.
+        shape, dtype: of the latents.
+    """
+
+    flops: float
+    peak: int
+    shape: torch.Size
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
 class Imagined:
     """One optimizer step of one process, as found without data.
 
@@ -119,16 +137,18 @@ class Imagined:
         flops: floating point operations of the step.
         memory: 10^9 bytes of weights, gradients, optimizer, average and activations (all that lives only inside it).
         encoded: 10^9 bytes of activations where the codec's work is done already; of a task without such work the same.
+        encoding: the work of a codec that encodes whole grids; None for other tasks.
     """
 
     parameters: int
     flops: float
     memory: dict[str, float]
     encoded: float
+    encoding: Encoding | None = None
 
 
-def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
-    """Go through one optimizer step without data."""
+def imagine(task: Task, settings: Optimisation, seed: int, encoding: Encoding | None = None) -> Imagined:
+    """Go through one optimizer step without data, less its encoding where that is known."""
     example = {name: value[None] for name, value in task.example(generator_for(seed, 0)).items()}
     micro = settings.batch_size // settings.accumulate
     with imagined() as meter:
@@ -137,13 +157,15 @@ def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
         parameters = sum(p.numel() for p in network.parameters())
         optimizer = build_optimizer(network, settings)
         batch = no_data({name: value.expand(micro, *value.shape[1:]) for name, value in example.items()})
-        encoding, encoder = 0.0, 0
-        if isinstance(task, GridTask):  # may encode its grids first: apart, for that is the same at any depth
+        if isinstance(task, GridTask) and encoding is None:  # may encode its grids first
             before = meter.live
             meter.restart()
             with flop_counter() as counter:
-                batch = {**batch, "grid": task.encoded(batch["grid"])}
-            encoding, encoder = float(counter.get_total_flops()), meter.peak - before
+                grid = task.encoded(batch["grid"])
+            encoding = Encoding(float(counter.get_total_flops()), meter.peak - before, grid.shape, grid.dtype)
+            batch = {**batch, "grid": grid}
+        elif encoding is not None:
+            batch = {**batch, "grid": torch.zeros(encoding.shape, dtype=encoding.dtype)}
         with flop_counter() as counter:  # on its own: it keeps what checkpointing would let go
             loss_pass(task, network, batch, settings)
         optimizer.step()  # makes the moments
@@ -152,9 +174,12 @@ def imagine(task: Task, settings: Optimisation, seed: int) -> Imagined:
     trained = sum(p.numel() * p.element_size() for p in network.parameters())
     inside = max(peak - before, 0) / 1e9  # the gradients of the step before lie there already
     gb = {"weights": weights, "gradients": trained, "optimizer": 2 * trained, "average": trained}
-    memory = {**{name: value / 1e9 for name, value in gb.items()}, "activations": max(inside, encoder / 1e9)}
-    flops = (encoding + float(counter.get_total_flops())) * settings.accumulate
-    return Imagined(parameters, flops, memory, inside)
+    memory = {**{name: value / 1e9 for name, value in gb.items()}, "activations": inside}
+    flops = float(counter.get_total_flops())
+    if encoding is not None:
+        memory["activations"] = max(inside, encoding.peak / 1e9)
+        flops += encoding.flops
+    return Imagined(parameters, flops * settings.accumulate, memory, inside, encoding)
 
 
 def foresee(config: TrainConfig) -> tuple[Imagined, float]:
@@ -166,13 +191,13 @@ def foresee(config: TrainConfig) -> tuple[Imagined, float]:
     settings, part = config.optimisation, config.recipe
     if not isinstance(part, DiffusionRecipe) or depth_of(part) <= DEEP_ENOUGH:
         return imagine(empty_task(config), settings, config.seed), 0.0
-    few, many = (
-        imagine(empty_task(config.model_copy(update={config.kind: shallow})), settings, config.seed)
-        for shallow in (
-            part.model_copy(update={"network": {**part.network, "depth": blocks}})
-            for blocks in (DEEP_ENOUGH - 1, DEEP_ENOUGH)
-        )
-    )
+
+    def shallow(blocks: int) -> Task:
+        changed = part.model_copy(update={"network": {**part.network, "depth": blocks}})
+        return empty_task(config.model_copy(update={config.kind: changed}))
+
+    few = imagine(shallow(DEEP_ENOUGH - 1), settings, config.seed)
+    many = imagine(shallow(DEEP_ENOUGH), settings, config.seed, few.encoding)
     more = depth_of(part) - (DEEP_ENOUGH - 1)
 
     def deep(one: float, other: float) -> float:
