@@ -26,7 +26,7 @@ REFINE_LEVEL = 1.0
 REFINE_STEPS = 2
 """Network calls per slice in stage 2: one is the mean of all refinements, more add grain (measured on `rider_0117`)."""
 
-REFINE_NOISE_MM = 4.0
+REFINE_NOISE_MM = 2.5
 """How far along z slices of a CT share stage 2's noise: one noise for all prints streaks, one for each flickers."""
 
 FILL_STEPS = 1
@@ -51,7 +51,8 @@ class Settings(Checked):
         interpolate: make rows far apart and fill in between (``autoregressive``, Algorithm 2).
         steps: network calls per grid in stage 1; None is what the model asks for, or 20.
         refine_steps: network calls per slice in stage 2.
-        fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical``); None is one.
+        fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical``); None is what the
+            model asks for, or one.
         sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; None is what the model asks for in
             stage 1, else ``dpm++``.
         spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
@@ -134,7 +135,7 @@ class Settings(Checked):
                     f"model {bundle.name}: schedule 'hierarchical' needs absolute z, which this model was not "
                     "trained with; use 'autoregressive'"
                 )
-            rows, fill = None, self.fill_steps or FILL_STEPS
+            rows, fill = None, self.fill_steps or bundle.facts1.fill_steps or FILL_STEPS
         else:
             if self.fill_steps is not None:
                 raise CtgridError(f"model {bundle.name} knows no absolute z and fills no gaps: leave fill_steps out")

@@ -185,6 +185,7 @@ class GridRecipe(DiffusionRecipe):
         None, description="what synthesis takes for this stage, unless told otherwise"
     )
     sampling_steps: PositiveInt | None = Field(None, description="its network calls per grid, likewise")
+    fill_steps: PositiveInt | None = Field(None, description="its network calls per grid that fills a gap, likewise")
 
     @property
     def knows_cells(self) -> bool:

@@ -37,7 +37,17 @@ FACTS_FROM = 1000
 NEARLY_ALL = 0.75
 """Share of a store's volumes that must agree in the orientation of their slices."""
 
-MODEL_KEYS = {"network", "start", "prediction", "min_snr_gamma", "codec", "layout", "sampler", "sampling_steps"}
+MODEL_KEYS = {
+    "network",
+    "start",
+    "prediction",
+    "min_snr_gamma",
+    "codec",
+    "layout",
+    "sampler",
+    "sampling_steps",
+    "fill_steps",
+}
 """Keys of a recipe that say what is trained, or are told in other words."""
 
 DRAWING_KEYS = {
@@ -143,6 +153,7 @@ def grid_task(
         layout=recipe.layout,
         sampler=recipe.sampler,
         steps=recipe.sampling_steps,
+        fill_steps=recipe.fill_steps,
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:

@@ -75,6 +75,7 @@ class StageFacts:
             absolute z; the middle one where several were drawn.
         sampler: that stage 1 is best sampled with, where nobody asks for another; None leaves it to the settings.
         steps: network calls per grid, likewise.
+        fill_steps: network calls per grid that fills a gap between keyframes, likewise.
     """
 
     prediction: Prediction = "epsilon"
@@ -93,6 +94,7 @@ class StageFacts:
     stride: float = 1.0
     sampler: str | None = None
     steps: int | None = None
+    fill_steps: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able values."""
@@ -116,6 +118,10 @@ class StageFacts:
             check_orientation(facts.orientation, str(path))
             if facts.sampler is not None:
                 find_sampler(facts.sampler)
+            for name in ("steps", "fill_steps"):
+                calls = getattr(facts, name)
+                if calls is not None and (type(calls) is not int or calls < 1):
+                    raise CtgridError(f"{path}: {name} must be a whole number above 0, got {calls!r}")
             return facts
 
 

@@ -16,7 +16,7 @@ import torch
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.denoising.pipeline import DenoisePipeline
 from ctgrid.methods.synthesis.pipeline import Synthesis, SynthesisPipeline
-from ctgrid.methods.synthesis.settings import REFINE_NOISE_MM, Settings
+from ctgrid.methods.synthesis.settings import FILL_STEPS, REFINE_NOISE_MM, Settings
 from ctgrid.methods.synthesis.video import VideoPipeline
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.cells import decode_cells, refine, sample_cells, z_of
@@ -132,6 +132,16 @@ def test_settings_reach_the_noise_of_stage_2(pipeline: SynthesisPipeline) -> Non
     assert len({str(one) for one in identities}) == 3  # volumes of other noise are not taken over
     video = replace(pipeline.bundle, facts1=replace(pipeline.bundle.facts1, content="video"))
     assert Settings().resolved(video).noise_mm == inf  # frames are not millimetres apart
+
+
+def test_what_the_model_asks_for_gives_way_to_the_user(pipeline: SynthesisPipeline) -> None:
+    """Network calls of gaps, as of keyframes."""
+    facts = replace(pipeline.bundle.facts1, steps=7, fill_steps=3)
+    asking = replace(pipeline.bundle, facts1=facts)
+    assert (Settings().resolved(asking).steps, Settings().resolved(asking).fill_steps) == (7, 3)
+    own = Settings(steps=5, fill_steps=2).resolved(asking)
+    assert (own.steps, own.fill_steps) == (5, 2)
+    assert Settings().resolved(pipeline.bundle).fill_steps == FILL_STEPS
 
 
 @pytest.mark.parametrize(("slices", "size"), [(1, 64), (20, 64), (12, 40)])

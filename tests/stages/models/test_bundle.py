@@ -45,6 +45,14 @@ def test_facts_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
         StageFacts.read(tmp_path)
 
 
+@pytest.mark.parametrize("wrong", ['{"steps": "many"}', '{"fill_steps": 0}', '{"steps": true}'])
+def test_numbers_of_steps_that_are_none_are_refused(wrong: str, tmp_path: Path) -> None:
+    """Before any network runs."""
+    (tmp_path / "stage.json").write_text(wrong)
+    with pytest.raises(CtgridError, match=r"steps must be a whole number above 0"):
+        StageFacts.read(tmp_path)
+
+
 def test_slices_that_are_not_axial_are_refused(tmp_path: Path) -> None:
     """By the file's name and what it says."""
     (tmp_path / "stage.json").write_text('{"orientation": "SPL"}')
