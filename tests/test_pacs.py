@@ -80,8 +80,6 @@ def test_a_series_is_fetched_denoised_and_sent_back(tmp_path: Path, monkeypatch:
         result = CliRunner().invoke(app, [*line[1:], *extra])
         assert result.exit_code == 0, result.output
 
-    (script,) = re.findall(r"```py\n(.*?)```", PAGE, re.S)
-    exec(compile(script, "pacs.md", "exec"), {})
     server, port = served(Path("back"))
     try:
         send(Path("clean"), port)
