@@ -37,9 +37,24 @@ SamplingPlan = list[list[PlannedGrid]]
 
 Order = Literal["hierarchical", "autoregressive"]
 
+Between = Literal["half", "inner"]
+"""How much of a grid Algorithm 2 makes between what it knows: half of its cells, or all rows but the first and last."""
+
+
+def usual_control_rows(k: int) -> int:
+    """Return r of Algorithm 1 as the paper takes it: 1, 3 and 4 for K = 2, 4 and 8; K - 1 below that, else K / 2."""
+    return k - 1 if k <= 4 else k // 2
+
 
 def plan_grids(
-    order: Order, slices: int, k: int = 4, *, control_rows: int = 1, interpolate: bool = False, mend: bool = True
+    order: Order,
+    slices: int,
+    k: int = 4,
+    *,
+    control_rows: int = 1,
+    interpolate: bool = False,
+    between: Between = "half",
+    mend: bool = True,
 ) -> SamplingPlan:
     """Plan the grids of a volume: what synthesis samples, and what ablations and measures look at.
 
@@ -49,15 +64,16 @@ def plan_grids(
         k: cells along a grid's side.
         control_rows: see :func:`autoregressive`.
         interpolate: likewise.
+        between: likewise.
         mend: sample slices around the joints of ``hierarchical`` anew, see :func:`mending`. What measures how well
             grids join goes without: mended joints would hide what differs.
 
     Raises:
-        CtgridError: for less than one slice, or control rows that do not fit K.
+        CtgridError: for less than one slice, or control rows or an interpolation that do not fit K.
     """
     if order == "hierarchical":
         return [*hierarchical(slices, k), *(mending(slices, k) if mend else [])]
-    return autoregressive(slices, k, control_rows, interpolate)
+    return autoregressive(slices, k, control_rows, interpolate, between)
 
 
 def hierarchical(slices: int, k: int = 4) -> SamplingPlan:
@@ -127,40 +143,54 @@ def mending(slices: int, k: int = 4) -> SamplingPlan:
     return [[around(int(centre)) for centre in centres] for centres in (keyframes, middles)]
 
 
-def autoregressive(slices: int, k: int = 4, control_rows: int = 1, interpolate: bool = False) -> SamplingPlan:
+def autoregressive(
+    slices: int, k: int = 4, control_rows: int = 1, interpolate: bool = False, between: Between = "half"
+) -> SamplingPlan:
     """Plan one grid after another, each beginning with the last rows of the one before (Algorithm 1).
 
     n passes after the first give K² + n K (K - r) slices; those beyond ``slices`` are left out. With
-    ``interpolate`` the rows so made lie (K - 1) rows apart, and one more pass, whose grids do not depend on each
-    other, fills in the K - 2 rows between every two (Algorithm 2): every slice then comes from a grid of its own
-    spacing, and the spacing is even.
+    ``interpolate`` blocks of slices so made lie a grid apart, and one more pass, whose grids do not depend on each
+    other, fills in between every two (Algorithm 2): every slice then comes from a grid of its own spacing, and the
+    spacing is even.
+
+    The paper describes Algorithm 2 for K = 4, where a known first and last row leave half of the rows to make, and
+    interpolates "half the rows" for K = 2 and 8 as well. ``half`` is that for every K: a quarter of a grid is known at
+    either end (two rows of K = 8, one cell of K = 2). ``inner`` is the first and last row for every K.
 
     Args:
         slices: N, slices to make.
         k: cells along a grid's side.
         control_rows: r, rows taken over, 1 ... K-1.
-        interpolate: fill in between the rows.
+        interpolate: fill in between what was made.
+        between: how much of a grid is filled in; for K = 4 it makes no difference.
 
     Raises:
-        CtgridError: for less than one slice, or a number of control rows outside 1 ... K-1.
+        CtgridError: for less than one slice, a number of control rows outside 1 ... K-1, or grids without inner rows.
     """
     _check(slices)
     if not 1 <= control_rows < k:
         raise CtgridError(f"control_rows must lie in 1...{k - 1} for grids of {k} x {k}, got {control_rows}")
-    apart = k - 1 if interpolate else 1  # rows from one made row to the next
-    rows = max(1, -(-(slices - k) // (k * apart)) + 1)  # made rows that the slices ask for
-    wanted = slices if not interpolate else (rows - 1) * k * apart + k  # the last fillings need a row behind them
+    if interpolate and between == "inner" and k < 3:
+        raise CtgridError(f"grids of {k} x {k} have no rows between the first and the last; interpolate 'half'")
+    cells = k * k
+    block = k if between == "inner" else cells // 4  # slices known at either end of a grid that is filled
+    apart = cells - block  # from one block to the next
+    blocks = max(1, -(-(slices - block) // apart) + 1)
+    wanted = (blocks - 1) * apart + block if interpolate else slices  # the last fillings need a block behind them
+    rolled = blocks * block if interpolate else slices
     plan: SamplingPlan = []
     first = 0
-    while not plan or first + control_rows < rows:
-        number = np.add.outer((first + np.arange(k)) * k * apart, np.arange(k)).ravel()
-        known = np.arange(k * k) < (k * control_rows if first else 0)
+    while not plan or first + control_rows * k < rolled:
+        number = first + np.arange(cells)
+        if interpolate:
+            number = number // block * apart + number % block
+        known = np.arange(cells) < (k * control_rows if first else 0)
         plan.append([PlannedGrid(number.astype(float), np.where(number < wanted, number, HELPER), known)])
-        first += k - control_rows
-    if interpolate and k > 2:
-        number = np.arange(k * k)
-        ends = (number < k) | (number >= k * k - k)
-        plan.append([PlannedGrid(n.astype(float), n, ends) for n in (number + i * k * apart for i in range(rows - 1))])
+        first += k * (k - control_rows)
+    if interpolate:
+        number = np.arange(cells)
+        ends = (number < block) | (number >= apart)
+        plan.append([PlannedGrid(n.astype(float), n, ends) for n in (number + i * apart for i in range(blocks - 1))])
     return [windows for windows in plan if windows]
 
 

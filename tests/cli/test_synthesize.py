@@ -44,11 +44,12 @@ def test_every_option_reaches_the_pipeline_and_the_record(
     ctgrid: Callable[..., Any], fake: Any, tmp_path: Path
 ) -> None:
     """By the names that the library has."""
-    line = "--schedule autoregressive --control-rows 2 --interpolate --steps 9 --refine-steps 3 --sampler ddim"
-    more = "--spacing karras --refine-level 0.5 --refine-noise-mm 6 --batch-size 3"
+    line = "--schedule autoregressive --control-rows 2 --interpolate --between inner --steps 9 --refine-steps 3"
+    more = "--sampler ddim --spacing karras --refine-level 0.5 --refine-noise-mm 6 --batch-size 3"
     ctgrid("synthesize", "--slices", 3, *line.split(), *more.split(), "--no-picture", "--out", tmp_path / "a.nii")
     wanted = {
         **{"schedule": "autoregressive", "control_rows": 2, "interpolate": True, "steps": 9, "refine_steps": 3},
+        "between": "inner",
         **{"sampler": "ddim", "spacing": "karras", "refine_start": 0.5, "refine_noise_mm": 6.0, "batch_size": 3},
     }
     record = json.loads((tmp_path / "a.run.json").read_text(encoding="utf-8"))
@@ -67,6 +68,7 @@ def test_every_option_reaches_the_pipeline_and_the_record(
     [
         "--schedule hierarchical --interpolate",
         "--schedule hierarchical --control-rows 2",
+        "--between inner",
         "--schedule autoregressive --fill-steps 2",
         "--refine-level 0",
         "--refine-level 1.5",

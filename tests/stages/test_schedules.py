@@ -10,7 +10,16 @@ import pytest
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.runs.ablation.spec import Sampling
-from ctgrid.stages.schedules import HELPER, SamplingPlan, autoregressive, hierarchical, mending, plan_grids
+from ctgrid.stages.schedules import (
+    HELPER,
+    Between,
+    SamplingPlan,
+    autoregressive,
+    hierarchical,
+    mending,
+    plan_grids,
+    usual_control_rows,
+)
 
 SLICES = [1, 2, 3, 5, 15, 16, 17, 50, 128, 201, 226, 227, 256, 1024]
 
@@ -147,22 +156,45 @@ def test_control_rows_out_of_range_are_refused(rows: int) -> None:
         autoregressive(50, 4, rows)
 
 
-@pytest.mark.parametrize("k", [2, 4, 8])
+@pytest.mark.parametrize(
+    ("k", "between", "block"),
+    [(2, "half", 1), (3, "half", 2), (4, "half", 4), (8, "half", 16), (4, "inner", 4), (8, "inner", 8)],
+)
 @pytest.mark.parametrize("slices", [1, 4, 8, 16, 17, 128, 201, 256, 1024])
-def test_interpolation_makes_every_slice_once_at_even_spacing(slices: int, k: int) -> None:
-    """Rows K - 1 rows apart, then all fillings in one pass between known first and last rows (Algorithm 2)."""
+def test_interpolation_makes_every_slice_once_at_even_spacing(
+    slices: int, k: int, between: Between, block: int
+) -> None:
+    """Blocks a grid apart, then all fillings in one pass between the known ends (Algorithm 2)."""
     for rows in range(1, k):
-        plan = autoregressive(slices, k, rows, interpolate=True)
+        plan = autoregressive(slices, k, rows, interpolate=True, between=between)
         check(plan, slices, k, beyond=True)
-        if k == 2 or slices <= k:
+        if slices <= block:
+            assert len(plan) == 1
             continue
         *extending, filling = plan
         for window in filling:
             assert (np.diff(window.position) == 1).all()
-            assert np.flatnonzero(~window.known).tolist() == list(range(k, k * k - k))
+            assert np.flatnonzero(~window.known).tolist() == list(range(block, k * k - block))
         for window in (w for windows in extending for w in windows):
-            first_of_row = window.position[::k]
-            assert (np.diff(first_of_row) == k * (k - 1)).all()
+            assert (np.diff(window.position[: k * k // block * block : block]) == k * k - block).all() or k * k % block
+
+
+def test_half_of_a_grid_is_interpolated() -> None:
+    """The paper's K = 2, 4 and 8: one cell, one row, two rows at either end; two rows of four are both its readings."""
+    for k in (2, 4, 8):
+        filling = autoregressive(256, k, 1, interpolate=True)[-1]
+        assert all(window.known.sum() == k * k // 2 for window in filling)
+    assert described(autoregressive(256, 4, 3, True)) == described(autoregressive(256, 4, 3, True, "inner"))
+    with pytest.raises(CtgridError, match="2 x 2 have no rows between the first and the last; interpolate 'half'"):
+        autoregressive(20, 2, 1, True, "inner")
+
+
+def test_control_rows_are_the_papers() -> None:
+    """One, three and four rows; others lie between 1 and K - 1."""
+    assert [usual_control_rows(k) for k in (2, 4, 8)] == [1, 3, 4]
+    assert all(1 <= usual_control_rows(k) < k for k in range(2, 20))
+    plan = Settings(slices=201, schedule="autoregressive").plan(4)
+    assert described(plan) == described(autoregressive(201, 4, 3))
 
 
 @pytest.mark.parametrize("k", [2, 4, 8])

@@ -11,6 +11,7 @@ from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import BatchSize
 from ctgrid.stages.diffusion.samplers import SAMPLERS, find_sampler
 from ctgrid.stages.diffusion.spacing import Spacing
+from ctgrid.stages.schedules import Between, usual_control_rows
 
 if TYPE_CHECKING:
     from ctgrid.stages.models.bundle import Bundle
@@ -32,9 +33,6 @@ REFINE_NOISE_MM = 2.5
 FILL_STEPS = 1
 """Network calls that fill a gap: one is the mean of all fillings, which is smooth along z; more add grain."""
 
-CONTROL_ROWS = 1
-"""Rows that Algorithm 1 takes over."""
-
 ScheduleName = Literal["auto", "hierarchical", "autoregressive"]
 
 
@@ -47,8 +45,11 @@ class Settings(Checked):
             volume, without as far apart as the cells of a training grid.
         schedule: ``auto`` takes ``autoregressive`` (Algorithm 1) where one of its settings is given or the model has no
             absolute z, and ``hierarchical`` otherwise.
-        control_rows: rows carried over (``autoregressive``); None is one.
-        interpolate: make rows far apart and fill in between (``autoregressive``, Algorithm 2).
+        control_rows: rows carried over (``autoregressive``); None is the paper's, see
+            :func:`ctgrid.stages.schedules.usual_control_rows`.
+        interpolate: make slices far apart and fill in between (``autoregressive``, Algorithm 2).
+        between: how much of a grid ``interpolate`` fills in, see :func:`ctgrid.stages.schedules.autoregressive`;
+            None is ``half``.
         steps: network calls per grid in stage 1; None is what the model asks for, or 20.
         refine_steps: network calls per slice in stage 2.
         fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical``); None is what the
@@ -90,11 +91,14 @@ class Settings(Checked):
         "auto"
     )
     control_rows: Annotated[
-        int | None, Setting("autoregressive: rows carried over (1 unless given).", least=1, metavar="R")
+        int | None, Setting("autoregressive: rows carried over (1, 3, 4 for K = 2, 4, 8).", least=1, metavar="R")
     ] = None
     interpolate: Annotated[bool, Setting("autoregressive: rows far apart, then all between them (Algorithm 2).")] = (
         False
     )
+    between: Annotated[
+        Between | None, Setting("interpolate: half of a grid, or all rows but first and last (half unless given).")
+    ] = None
     refine_level: Annotated[
         float,
         Setting("Noise stage 2 starts from, a share of the schedule.", least=0, most=1, was="refine_start"),
@@ -116,6 +120,8 @@ class Settings(Checked):
         rolling = "interpolate" if self.interpolate else "control_rows" if self.control_rows is not None else None
         if rolling and self.schedule == "hierarchical":
             raise CtgridError(f"{rolling} belongs to schedule 'autoregressive' and says nothing to 'hierarchical'")
+        if self.between is not None and not self.interpolate:
+            raise CtgridError("between says what interpolate fills in: set interpolate as well")
         if self.fill_steps is not None and (rolling or self.schedule == "autoregressive"):
             raise CtgridError("fill_steps belongs to schedule 'hierarchical' and says nothing to 'autoregressive'")
 
@@ -139,7 +145,7 @@ class Settings(Checked):
         else:
             if self.fill_steps is not None:
                 raise CtgridError(f"model {bundle.name} knows no absolute z and fills no gaps: leave fill_steps out")
-            rows, fill = self.control_rows or CONTROL_ROWS, None
+            rows, fill = self.control_rows or usual_control_rows(bundle.facts1.k), None
         sampler = self.sampler or bundle.facts1.sampler or SAMPLER
         refine_sampler = self.refine_sampler or self.sampler or SAMPLER
         noise = self.refine_noise_mm
@@ -149,6 +155,7 @@ class Settings(Checked):
             self,
             schedule=schedule,
             control_rows=rows,
+            between=(self.between or "half") if self.interpolate and bundle.facts1.k != 4 else self.between,
             fill_steps=fill,
             steps=self.steps or bundle.facts1.steps or STEPS,
             sampler=sampler,
@@ -188,13 +195,19 @@ class Settings(Checked):
             k: cells along a grid's side.
 
         Raises:
-            CtgridError: for control rows outside 1 ... K-1.
+            CtgridError: for control rows outside 1 ... K-1, or no rows to interpolate.
         """
         from ctgrid.stages.schedules import plan_grids
 
         assert self.schedule != "auto", "settings are resolved before anything is made"
-        rows = self.control_rows or CONTROL_ROWS
-        return plan_grids(self.schedule, self.slices, k, control_rows=rows, interpolate=self.interpolate)
+        return plan_grids(
+            self.schedule,
+            self.slices,
+            k,
+            control_rows=self.control_rows or usual_control_rows(k),
+            interpolate=self.interpolate,
+            between=self.between or "half",
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values, infinity as a word."""
@@ -202,8 +215,9 @@ class Settings(Checked):
         return {**super().as_dict(), "refine_noise_mm": "inf" if noise == math.inf else noise}
 
     def identity(self) -> dict[str, Any]:
-        """Return what the voxels depend on: everything but how many are computed at once."""
-        return {name: value for name, value in self.as_dict().items() if name != "batch_size"}
+        """Return what the voxels depend on: everything but how many are computed at once, and what is not used."""
+        unused = {"batch_size"} if self.between else {"batch_size", "between"}
+        return {name: value for name, value in self.as_dict().items() if name not in unused}
 
 
 def _spacing(asked: Spacing | None, sampler: str) -> Spacing:

@@ -24,6 +24,7 @@ class Sampling(_Frozen):
 
     schedule: Order = "autoregressive"
     control_rows: int | None = Field(None, gt=0, description="rows carried over; None takes half of a grid")
+    interpolate: bool = Field(False, description="Algorithm 2 fills in between what Algorithm 1 made")
     steps: int = Field(12, gt=0, description="network calls per grid, DPM-Solver++")
     samples: int = Field(6, gt=0, description="volumes per seed")
     batch_size: int = Field(8, gt=0, description="grids at once")
@@ -34,7 +35,8 @@ class Sampling(_Frozen):
         Raises:
             CtgridError: for control rows that do not fit K.
         """
-        return plan_grids(self.schedule, slices, k, control_rows=self.control_rows or k // 2, mend=False)
+        rows = self.control_rows or k // 2
+        return plan_grids(self.schedule, slices, k, control_rows=rows, interpolate=self.interpolate, mend=False)
 
 
 class Measuring(_Frozen):

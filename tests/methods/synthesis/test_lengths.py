@@ -80,3 +80,11 @@ def test_memory_does_not_grow_with_the_length() -> None:
     short, long = stream(64), stream(256)
     latents = 192 * 4 * 2 * 2 * 4
     assert long - short < 4 * latents < 0.1 * 192 * 128 * 128 * 2
+
+
+def test_a_series_says_how_it_interpolates_only_where_that_matters() -> None:
+    """What K = 4 makes is the same either way, so that series of before the choice go on."""
+    asked = Settings(30, schedule="autoregressive", interpolate=True)
+    assert asked.resolved(tiny(8).bundle).identity()["between"] == "half"
+    assert "between" not in asked.resolved(tiny(4).bundle).identity()
+    assert [asked.resolved(tiny(k).bundle).control_rows for k in (2, 4, 8)] == [1, 3, 4]

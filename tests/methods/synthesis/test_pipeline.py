@@ -258,6 +258,7 @@ def test_progress_runs_to_its_end(pipeline: SynthesisPipeline) -> None:
         ({"spacing": "log"}, "spacing must be one of even, linspace, trailing, snr, karras, got 'log'"),
         ({"schedule": "hierarchical", "interpolate": True}, "interpolate belongs to schedule 'autoregressive'"),
         ({"schedule": "hierarchical", "control_rows": 2}, "control_rows belongs to schedule 'autoregressive'"),
+        ({"between": "half"}, "between says what interpolate fills in: set interpolate as well"),
         ({"schedule": "autoregressive", "fill_steps": 2}, "fill_steps belongs to schedule 'hierarchical'"),
         ({"control_rows": 4}, r"control_rows must lie in 1\.\.\.3 for grids of 4 x 4, got 4"),
         ({"schedule": "random"}, "schedule must be one of auto, hierarchical, autoregressive, got 'random'"),
