@@ -12,12 +12,15 @@ from ctgrid.data.degrade import (
     BLUR_KERNELS,
     Degradation,
     DegradationTensors,
+    Way,
     degrade,
     degrade_batch,
     draw_degradation,
     enlarge,
     gaussian_kernel,
+    shrink,
 )
+from ctgrid.scan.protocols.resample import SCALE_HU
 
 
 def test_draws_cover_levels_and_kernels_and_no_more() -> None:
@@ -86,3 +89,38 @@ def test_a_batch_is_degraded_as_one_by_one() -> None:
     grain, sigma, kernel = (torch.stack([getattr(t, name) for t in tensors]) for name in ("grain", "sigma", "kernel"))
     assert torch.allclose(degrade_batch(images, grain, sigma, kernel), expected, atol=1e-6)
     assert torch.allclose(degrade_batch(images, grain, sigma, kernel)[5], images[5], atol=1e-6)
+
+
+def test_the_published_way_has_its_values() -> None:
+    """Noise that was cut at black before the blur brightens air by 37 HU; here 4 to 6 HU are left by the last clip."""
+    air = torch.full((1, 128, 128), -1.0)
+
+    def brighter(way: Way) -> float:
+        every = [Degradation(noise, kernel, noise) for noise in range(10, 16) for kernel in BLUR_KERNELS]
+        return float(torch.stack([degrade(air, each, way) for each in every]).add(1).mean()) * SCALE_HU
+
+    assert brighter("published") == pytest.approx(37, abs=1.5)
+    assert 4 < brighter("ctgrid") < 6
+
+
+def test_the_published_way_is_cut_to_bytes_and_not_antialiased() -> None:
+    """Without noise and blur 256 levels are left, each the one below; a lone bright line falls between the samples."""
+    ramp = torch.linspace(-1, 1, 4096).view(1, 64, 64)
+    levels = (degrade(ramp, Degradation(0, 0, 0), "published") + 1) * 127.5
+    assert torch.allclose(levels, ((ramp + 1) * 127.5).floor(), atol=1e-4) and len(levels.round().unique()) == 256
+    line = torch.full((1, 1, 64, 64), -1.0)
+    line[..., 8] = 1
+    assert float(shrink(line, 4, "published").amax()) < -0.99 < -0.7 < float(shrink(line, 4).amax())
+
+
+@pytest.mark.parametrize("way", ["ctgrid", "published"])
+def test_colours_have_noise_of_their_own(way: Way) -> None:
+    """In both ways, one by one and in a batch."""
+    images = torch.rand(2, 3, 32, 32, generator=generator_for(5)) * 2 - 1
+    drawn = [Degradation(12, 0, 7), Degradation(10, 11, 8)]
+    expected = torch.stack([degrade(image, parameters, way) for image, parameters in zip(images, drawn, strict=True)])
+    tensors = [DegradationTensors.of(parameters, 32, 3) for parameters in drawn]
+    grain, sigma, kernel = (torch.stack([getattr(t, name) for t in tensors]) for name in ("grain", "sigma", "kernel"))
+    assert torch.allclose(degrade_batch(images, grain, sigma, kernel, way), expected, atol=1e-6)
+    gray = degrade(torch.zeros(3, 32, 32), drawn[0], way)
+    assert not torch.allclose(gray[0], gray[1], atol=0.01)

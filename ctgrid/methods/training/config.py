@@ -219,6 +219,11 @@ class RefineRecipe(DiffusionRecipe):
     )
     noise_levels: tuple[int, int] = Field((10, 15), description="noise added to conditions, of 255 levels")
     blur_share: float = Field(0.5, ge=0, le=1, description="conditions that are blurred as well")
+    degradation: Literal["ctgrid", "published"] = Field(
+        "ctgrid",
+        description="how conditions are made; published: 8 bits before the blur, shrunk without antialiasing, noise of "
+        "its own in each colour channel",
+    )
 
     @model_validator(mode="after")
     def _levels_ascend(self) -> RefineRecipe:

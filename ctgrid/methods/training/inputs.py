@@ -71,6 +71,8 @@ def identity(
     its latents. It is left out for bfloat16, in which all latents were made before there was a choice.
     """
     settings = recipe.model_dump(mode="json", exclude=MODEL_KEYS | DRAWING_KEYS)
+    if settings.get("degradation") == "ctgrid":
+        del settings["degradation"]  # latents of before there was a choice are these
     content = {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}
     return content if compute == torch.bfloat16 else {**content, "compute": str(compute).removeprefix("torch.")}
 
@@ -233,6 +235,7 @@ def refine_task(
             codec_share=recipe.codec_share,
             noise_levels=recipe.noise_levels,
             blur_share=recipe.blur_share,
+            way=recipe.degradation,
             fov_mm=recipe.fov_mm,
             generator=torch.Generator().manual_seed(seed),
             compute=compute,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.draws import integer, normal, uniform
-from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradation, enlarge
+from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradation, enlarge, shrink
 from ctgrid.data.stored import StoreSlices
 from ctgrid.methods.training.config import RefineRecipe
 from ctgrid.methods.training.diffusion import draw_timestep
@@ -41,6 +41,7 @@ class StoredRefineTask(RefineTask):
         nothing = torch.empty(0)
         super().__init__(recipe, nothing, nothing, codec, facts)
         self.volumes, self.latents = volumes, latents
+        self.conditions = codec.widest() if recipe.degradation == "published" else codec
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw a slice (1, S, S) or its latent, its coarse slice (1, s, s), a degradation, a timestep and noise."""
@@ -49,10 +50,13 @@ class StoredRefineTask(RefineTask):
         volume = self.volumes[number]
         row = integer(0, len(volume), generator)
         drawn = draw_degradation(generator, recipe.noise_levels, recipe.blur_share)
-        degradation = DegradationTensors.of(drawn, recipe.size)
+        degradation = DegradationTensors.of(drawn, recipe.size, self.conditions.channels)
         side = recipe.size // self.codec.downsample
+        coarse = volume.coarse(row)[None]
+        if recipe.degradation == "published":  # the store's are antialiased
+            coarse = shrink(volume.unit(row)[None, None], recipe.k, "published")[0]
         example = {
-            "coarse": volume.coarse(row)[None],
+            "coarse": coarse,
             "through_codec": torch.tensor(uniform(generator) < recipe.codec_share),
             "grain": degradation.grain,
             "sigma": degradation.sigma,
@@ -81,4 +85,5 @@ class StoredRefineTask(RefineTask):
             again = codec.decode(codec.encode(coarse))
             coarse = torch.where(batch["through_codec"].view(-1, 1, 1, 1), again, coarse)
         large = enlarge(coarse, self.recipe.k)
-        return codec.encode(degrade_batch(large, batch["grain"], batch["sigma"], batch["kernel"]))
+        degraded = degrade_batch(large, batch["grain"], batch["sigma"], batch["kernel"], self.recipe.degradation)
+        return self.conditions.encode(degraded)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from einops import rearrange, repeat
 from torch import Tensor
 
 from ctgrid.base.draws import integer, normal, uniform
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradation, enlarge
+from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradation, enlarge, shrink
 from ctgrid.data.store.splits import select_volumes
 from ctgrid.data.video.clips import Clip, CoarseClips
 from ctgrid.data.video.datasets import open_clips
@@ -24,7 +23,6 @@ from ctgrid.methods.training.diffusion import draw_timestep
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.volumes import TrainingData
-from ctgrid.scan.grid import downsample
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.models.bundle import StageFacts
 
@@ -168,7 +166,7 @@ class VideoRefineTask(RefineTask):
         grain = normal((clip.channels, recipe.size, recipe.size), torch.Generator().manual_seed(drawn.seed))
         return {
             "image": image,
-            "coarse": coarse_of(image, recipe.k),
+            "coarse": shrink(image[None], recipe.k, recipe.degradation)[0],
             "through_codec": torch.tensor(uniform(generator) < recipe.codec_share),
             "grain": grain,
             "sigma": degradation.sigma,
@@ -188,22 +186,11 @@ class VideoRefineTask(RefineTask):
         if self.recipe.codec_share > 0:
             again = codec.decode(codec.encode(coarse))
             coarse = torch.where(batch["through_codec"].view(-1, 1, 1, 1), again, coarse)
-        channels = coarse.shape[1]
-        degraded = degrade_batch(
-            rearrange(enlarge(coarse, self.recipe.k), "b c h w -> (b c) 1 h w"),
-            rearrange(batch["grain"], "b c h w -> (b c) 1 h w"),
-            repeat(batch["sigma"], "b -> (b c)", c=channels),
-            repeat(batch["kernel"], "b n -> (b c) n", c=channels),
-        )
-        return codec.encode(rearrange(degraded, "(b c) 1 h w -> b c h w", c=channels))
+        large, way = enlarge(coarse, self.recipe.k), self.recipe.degradation
+        return codec.encode(degrade_batch(large, batch["grain"], batch["sigma"], batch["kernel"], way))
 
 
 def video_refine_task(recipe: RefineRecipe, data: TrainingData) -> VideoRefineTask:
     """Return stage 2's task."""
     views = clip_views(recipe, list(data.volumes))  # type: ignore[arg-type]
     return VideoRefineTask(recipe, views, video_codec(recipe), video_facts(recipe))
-
-
-def coarse_of(image: Tensor, k: int) -> Tensor:
-    """Shrink a frame (C, S, S) to (C, S/k, S/k), antialiased bicubic, clipped."""
-    return downsample(image[None], k)[0].clamp(-1, 1)

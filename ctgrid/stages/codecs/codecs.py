@@ -57,6 +57,10 @@ class Codec:
             )
         return Codec(self.network, self.name, channels=3)
 
+    def widest(self) -> Codec:
+        """Return the same network as a codec of as many channels as it has: RGB, or gray where it has one."""
+        return self.colour() if self._adapter.image_channels == 3 else self
+
     def to(self, device: torch.device | str) -> Codec:
         """Move the network to a device and return this codec."""
         moved(self.network, device)

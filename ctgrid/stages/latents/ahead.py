@@ -17,7 +17,7 @@ from ctgrid.base.draws import uniform
 from ctgrid.base.files import atomic_output
 from ctgrid.base.precision import autocast, available
 from ctgrid.base.progress import Progress, silent
-from ctgrid.data.degrade import degrade, draw_degradation, enlarge
+from ctgrid.data.degrade import Way, degrade, draw_degradation, enlarge, shrink
 from ctgrid.data.framing import draw_deformation, draw_pose, frame
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.scan.grid import downsample
@@ -62,20 +62,21 @@ def coarse_volumes(
 def encode(
     codec: Codec, images: Tensor, compute: torch.dtype, progress: Progress = silent, phase: str = "encoding"
 ) -> Tensor:
-    """Encode images (n, H, W) in [-1, 1] to normalised latents (n, c, H/8, W/8), float16, batch by batch.
+    """Encode images in [-1, 1] to normalised latents (n, c, H/8, W/8), float16, batch by batch.
 
     Args:
         codec: on the device to compute on.
-        images: to encode.
+        images: (n, H, W), or (n, C, H, W).
         compute: number format of the codec's arithmetic; float32 stands in for one that its device lacks.
         progress: called after every batch.
         phase: its name.
     """
     compute = available(compute, codec.device)
+    images = images if images.ndim == 4 else images[:, None]
     size = max(1, BATCH_PIXELS // (images.shape[-1] * images.shape[-2]))
     latents = []
     for first in range(0, len(images), size):
-        batch = images[first : first + size, None].float().to(codec.device)
+        batch = images[first : first + size].float().to(codec.device)
         with autocast(codec.device, compute):
             latents.append(codec.encode(batch).half().cpu())
         progress(phase, min(first + size, len(images)), len(images))
@@ -92,6 +93,7 @@ def refine_pairs(
     codec_share: float,
     noise_levels: tuple[int, int],
     blur_share: float,
+    way: Way = "ctgrid",
     fov_mm: float,
     generator: torch.Generator,
     compute: torch.dtype,
@@ -108,6 +110,7 @@ def refine_pairs(
         codec_share: share of coarse versions that pass through the codec at S/k, as stage 1's output does.
         noise_levels: see :func:`ctgrid.data.degrade.draw_degradation`.
         blur_share: likewise.
+        way: of the degradation; ``published`` draws noise for every channel that the codec has.
         fov_mm: the frame's field of view.
         generator: source of all draws.
         compute: see :func:`encode`.
@@ -121,18 +124,19 @@ def refine_pairs(
         [part for v in volumes for part in (v.unit(slice(None)).half(), framed_half(v, fov_mm, size, generator))]
     )
     fine = encode(codec, images, compute, progress, "encoding slices")
+    conditions = codec.widest() if way == "published" else codec
     coarse = torch.empty(len(images), degradations, *fine.shape[1:], dtype=torch.float16)
     batch = 8
     for first in range(0, len(images), batch):
         part = images[first : first + batch, None].float()
-        small = downsample(part, k).clamp(-1, 1)
+        small = shrink(part, k, way)
         with autocast(codec.device, available(compute, codec.device)):
             again = codec.decode(codec.encode(small.to(codec.device))).cpu()
         for version in range(degradations):
             through = torch.tensor([uniform(generator) < codec_share for _ in part]).view(-1, 1, 1, 1)
-            large = enlarge(torch.where(through, again, small), k)
-            degraded = [degrade(image, draw_degradation(generator, noise_levels, blur_share)) for image in large]
-            coarse[first : first + batch, version] = encode(codec, torch.cat(degraded), compute)
+            large = enlarge(torch.where(through, again, small), k).expand(-1, conditions.channels, -1, -1)
+            degraded = [degrade(image, draw_degradation(generator, noise_levels, blur_share), way) for image in large]
+            coarse[first : first + batch, version] = encode(conditions, torch.stack(degraded), compute)
         progress("encoding conditions", min(first + batch, len(images)), len(images))
     return fine, coarse
 
