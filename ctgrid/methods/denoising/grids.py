@@ -52,6 +52,7 @@ def denoise_cells(
     batch_size: int,
     phases: int = 1,
     start: Start = "noised",
+    sampler: str = "dpm++",
     place: tuple[int, int] | None = None,
     progress: Progress = silent,
 ) -> tuple[Tensor, int]:
@@ -66,6 +67,7 @@ def denoise_cells(
         batch_size: grids at once.
         phases: see :func:`grid_rows`.
         start: whether noise is added.
+        sampler: see :func:`ctgrid.stages.diffusion.sample`.
         place: number of the first slice in the volume that absolute z counts in, and the slices of that volume;
             None is (0, N).
         progress: called after every batch.
@@ -93,7 +95,7 @@ def denoise_cells(
             model,
             begin(clean, timestep, start, noise).to(device),
             steps=steps,
-            sampler="dpm++",
+            sampler=sampler,
             generator=streams,
             z_index=z_of(rows[part] + first, slices, facts.slices).to(device) if model.absolute_z else None,
             prediction=facts.prediction,

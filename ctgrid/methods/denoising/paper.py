@@ -13,7 +13,7 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import gather, spelled_out
 from ctgrid.methods.denoising.diffusion import COARSE_ADDED
 from ctgrid.methods.denoising.grids import denoise_cells
-from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
+from ctgrid.methods.denoising.result import DenoiseResult, noise_of
 from ctgrid.methods.denoising.settings import PaperSettings, Strength
 from ctgrid.methods.denoising.starts import start_timestep
 from ctgrid.methods.denoising.two_stages import TwoStages
@@ -28,7 +28,7 @@ SEEDS = 2**32
 
 
 class PaperPipeline(TwoStages):
-    """Denoise volumes by Algorithm 3."""
+    """Denoise volumes by Algorithm 3, whatever their noise."""
 
     @torch.no_grad()
     @spelled_out(PaperSettings)
@@ -44,7 +44,7 @@ class PaperPipeline(TwoStages):
         """Denoise one volume.
 
         1. Consecutive grids of K² slices that do not overlap, the last one filled up with the last slice.
-        2. Encode, diffuse to t0, which the noise decides, and go back with stage 1.
+        2. Encode, diffuse to t0, and go back with stage 1.
         3. Split the grids into slices; make each a full slice by stage 2 from pure noise of its own; stack.
 
         Args:
@@ -55,7 +55,7 @@ class PaperPipeline(TwoStages):
             settings: see :class:`ctgrid.methods.denoising.settings.PaperSettings`.
 
         Raises:
-            CtgridError: where the volume is no CT, or a setting is out of range.
+            CtgridError: where the volume is no CT, a setting is out of range, or there are more steps than timesteps.
         """
         require_ct(volume)
         how = gather(PaperSettings, settings)
@@ -67,14 +67,11 @@ class PaperPipeline(TwoStages):
             "method": "grid-paper",
             "strength": strength,
             "noise_hu": round(noise_hu, 2),
-            "seed": seed,
-            "batch_size": batch_size,
+            **how.as_dict(),
         }
-        if noise_hu < LEAST_HU:
-            return untouched(volume, noise_hu, recorded, watch.rounded())
         scan = self.on_grid(volume, watch)
         missing = -len(scan.small) % self.bundle.facts1.k**2
-        start = start_timestep(COARSE_ADDED * noise_hu / SCALE_HU)
+        start = how.t0 or start_timestep(COARSE_ADDED * noise_hu / SCALE_HU)
         calls = LINEAR.calls(steps, start)
         with autocast(self.device, self.dtype), watch("stage 1"):
             cells, passes = denoise_cells(
@@ -84,13 +81,14 @@ class PaperPipeline(TwoStages):
                 calls,
                 seed=seed,
                 batch_size=batch_size,
+                sampler=how.sampler,
                 place=(0, len(scan.small)),
                 progress=progress,
             )
 
         def full(index: Tensor, images: Tensor, coarse: Tensor) -> tuple[Tensor, int]:
             seeds = [(seed + int(z)) % SEEDS for z in index]
-            return refine(self.bundle, coarse, seed=seeds, steps=refine_steps)
+            return refine(self.bundle, coarse, seed=seeds, steps=refine_steps, sampler=how.sampler)
 
         result, spent = self.finish(scan, cells, full, batch_size, only, watch, progress)
         recorded |= {"start_timestep": start, "network_calls": [calls, refine_steps]}

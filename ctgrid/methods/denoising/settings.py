@@ -10,6 +10,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import BatchSize, Seed, finite
 from ctgrid.methods.loading import ModelLoading
+from ctgrid.stages.diffusion.samplers import SAMPLERS
 
 Strength = float | Literal["auto"]
 """The noise's standard deviation in HU, or "auto" to estimate it."""
@@ -84,13 +85,34 @@ class GridDetailSettings(GridSettings):
 
 
 @dataclass(frozen=True)
-class PaperSettings(Checked):
+class LetterSettings(Checked):
+    """What Algorithm 3 leaves open (t0), and how its way back is sampled.
+
+    Attributes:
+        t0: timestep that the scan's latents are diffused to; None is the one that the noise comes nearest to.
+        sampler: of both stages; the paper's is ``ddpm`` in 250 steps.
+    """
+
+    t0: Annotated[
+        int | None,
+        Setting("grid-paper: timestep to diffuse the scan to; by the noise if not given.", least=1, most=999),
+    ] = None
+    sampler: Annotated[str, Setting("grid-paper: how the noise is removed.", names=SAMPLERS)] = "dpm++"
+
+
+@dataclass(frozen=True)
+class PaperSettings(LetterSettings):
     """Of method ``grid-paper``."""
 
     seed: Seed = 0
     steps: Annotated[int, Setting("Stage 1: steps of a whole way back.", least=1)] = 20
     refine_steps: Annotated[int, Setting("Steps of stage 2.", least=1)] = 2
     batch_size: BatchSize = 8
+
+
+@dataclass(frozen=True)
+class DiffusionSettings(GridDetailSettings, LetterSettings):
+    """All that some method of both stages takes; a method refuses what it has not."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from ctgrid.base.settings import Checked, Fields, Setting
 from ctgrid.base.usual import Overwrite
-from ctgrid.methods.denoising.settings import GridDetailSettings, Loading, Strength, read_strength
+from ctgrid.methods.denoising.settings import DiffusionSettings, Loading, Strength, read_strength
 from ctgrid.scan.reading import Hu, Metadata, SeriesUid
 
 
@@ -47,7 +47,7 @@ class Request(Checked):
         Path | None, Setting("Write what was removed, in HU; a folder for several scans.", metavar="FILE")
     ] = None
     picture: Annotated[bool, Setting("Draw before, after and removed beside each result.")] = True
-    settings: Annotated[Mapping[str, Any], Fields(GridDetailSettings)] = field(default_factory=dict)
+    settings: Annotated[Mapping[str, Any], Fields(DiffusionSettings)] = field(default_factory=dict)
     loading: Loading = field(default_factory=Loading)
     hu: Hu = "auto"
     metadata: Metadata = ()

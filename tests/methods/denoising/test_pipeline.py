@@ -230,6 +230,25 @@ def test_the_papers_algorithm(tiny_model: Path, chest: Callable[..., np.ndarray]
     assert not np.array_equal(changed.volume.hu[16:], made.volume.hu[16:])
 
 
+def test_the_papers_algorithm_takes_t0_and_sampler(tiny_model: Path, chest: Callable[..., np.ndarray]) -> None:
+    """t0 is the user's or follows the noise; DDPM takes as many calls; a scan without noise goes through as well."""
+    paper = PaperPipeline.load(str(tiny_model), "cpu", "float32")
+    scan = Volume(chest((16, 64, 64)), SCALED)
+    quick = {"steps": 10, "refine_steps": 1}
+    clean = paper.run(scan, 0.0, **quick)
+    assert "untouched" not in clean.settings and clean.dit_token_passes > 0
+    assert not np.array_equal(clean.volume.hu, scan.hu)
+    far = paper.run(scan, 0.0, t0=500, **quick)
+    assert (far.settings["start_timestep"], far.settings["network_calls"]) == (500, [5, 1])
+    ddpm = paper.run(scan, 0.0, t0=500, sampler="ddpm", **quick)
+    assert (ddpm.settings["sampler"], ddpm.dit_token_passes) == ("ddpm", far.dit_token_passes)
+    assert not np.array_equal(ddpm.volume.hu, far.volume.hu)
+    with pytest.raises(CtgridError, match="t0 must be"):
+        paper.run(scan, t0=1000)
+    with pytest.raises(CtgridError, match="sampler"):
+        paper.run(scan, sampler="euler")
+
+
 @pytest.mark.parametrize("detail", [False, True])
 def test_a_scan_without_noise_comes_back_as_it_is(
     detail: bool, detailed: DenoisePipeline, chest: Callable[..., Any]
