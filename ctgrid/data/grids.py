@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ctgrid.base.draws import integer, uniform
+
+Starts = Literal["random", "paper"]
+"""Where runs begin: anywhere, or side by side from the first slice on (the paper's Appendix A.4)."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,14 @@ def draw_plan(
     window_share: float = 0.0,
     unknown_share: float = 1.0,
     mending_share: float = 0.0,
+    starts: Starts = "random",
 ) -> GridPlan:
     """Draw a grid in one of three ways.
 
     - keyframes: the whole volume in K² steps, nothing known;
     - window: K² consecutive slices between two keyframes, those two known (filling a gap); or all known but those in
       the middle, as :func:`ctgrid.stages.schedules.mending` leaves them;
-    - run: a random start and one of ``strides``; nothing known with ``unknown_share``, else the first rows,
+    - run: a start, see ``starts``, and one of ``strides``; nothing known with ``unknown_share``, else the first rows,
       the two ends or random cells.
 
     Args:
@@ -57,6 +62,7 @@ def draw_plan(
         window_share: share of windows; what remains are runs.
         unknown_share: share of runs without known cells.
         mending_share: share of windows of the second kind.
+        starts: of runs; by ``paper`` they do not overlap, and slices behind the last whole one are not used.
     """
     cells = k * k
     known = torch.zeros(cells, dtype=torch.bool)
@@ -74,7 +80,7 @@ def draw_plan(
             known[[first, first + gap]] = True
         return GridPlan(_run(slices, cells, 1, generator), known, window=True)
     stride = strides[integer(0, len(strides), generator)]
-    plan = _run(slices, cells, stride, generator)
+    plan = _run(slices, cells, stride, generator, starts)
     if uniform(generator) >= unknown_share:
         kind = integer(0, 3, generator)
         if kind == 0:
@@ -87,9 +93,13 @@ def draw_plan(
     return GridPlan(plan, known)
 
 
-def _run(slices: int, cells: int, stride: int, generator: torch.Generator) -> Tensor:
-    """Return ``cells`` indices at a stride from a random start; shorter steps where the volume is too short."""
+def _run(slices: int, cells: int, stride: int, generator: torch.Generator, starts: Starts = "random") -> Tensor:
+    """Return ``cells`` indices at a stride from a drawn start; shorter steps where the volume is too short."""
     length = (cells - 1) * stride
     if length > slices - 1:
         return spread(0, slices - 1, cells)
-    return torch.arange(cells) * stride + integer(0, slices - length, generator)
+    if starts == "paper":
+        first = (length + 1) * integer(0, slices // (length + 1), generator)
+    else:
+        first = integer(0, slices - length, generator)
+    return torch.arange(cells) * stride + first

@@ -85,3 +85,17 @@ def test_the_same_generator_gives_the_same_plan() -> None:
     """Everything is drawn from it."""
     one, two = (draw_plan(201, 4, generator_for(3), (1, 2), 0.2, 0.2, 0.2) for _ in range(2))
     assert torch.equal(one.index, two.index) and torch.equal(one.known, two.known)
+
+
+@pytest.mark.parametrize(("stride", "firsts"), [(1, list(range(0, 185, 16))), (4, [0, 61, 122])])
+def test_the_papers_runs_lie_side_by_side(stride: int, firsts: list[int]) -> None:
+    """From slice 0 on, without overlap; what is left of 201 slices behind the last is not used."""
+    plans = [draw_plan(201, 4, generator_for(i), (stride,), starts="paper") for i in range(200)]
+    assert sorted({int(plan.index[0]) for plan in plans}) == firsts
+    assert all((plan.index.diff() == stride).all() for plan in plans)
+
+
+def test_a_volume_of_one_grid_starts_at_its_first_slice() -> None:
+    """And a shorter one is spread."""
+    assert draw_plan(16, 4, generator_for(1), starts="paper").index.tolist() == list(range(16))
+    assert draw_plan(10, 4, generator_for(1), starts="paper").index.tolist() == spread(0, 9, 16).tolist()

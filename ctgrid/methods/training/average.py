@@ -19,18 +19,18 @@ class Average:
     """Averaged weights, a shadow of each parameter; under FSDP each process holds its part.
 
     After step n each follows as ``s ← s - (1 - d)(s - p)`` with d = min(decay, 1 - n^-3/4), so that the first step
-    takes the parameters as they are. Bit for bit what ``diffusers.training_utils.EMAModel`` makes with warm-up,
-    whose import takes seconds.
+    takes the parameters as they are; without warm-up d is the decay from the start. Bit for bit what
+    ``diffusers.training_utils.EMAModel`` makes, whose import takes seconds.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float, warmup: bool = True) -> None:
         """Begin at the parameters."""
         self.weights: list[Tensor] = [parameter.detach().clone() for parameter in parameters]
-        self.decay, self.steps = decay, 0
+        self.decay, self.warmup, self.steps = decay, warmup, 0
 
     def decay_at(self, step: int) -> float:
         """Return how much of the average stays at a step, counted from 1."""
-        return min(1 - step**-POWER, self.decay)
+        return min(1 - step**-POWER, self.decay) if self.warmup else self.decay
 
     @torch.no_grad()
     def step(self, parameters: Iterable[nn.Parameter]) -> None:

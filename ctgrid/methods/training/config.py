@@ -63,8 +63,9 @@ class Optimisation(_Frozen):
     decay_steps: int = Field(0, ge=0, description="linear decay to zero over the last steps")
     weight_decay: float = Field(0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
-    clip_norm: float = Field(1.0, gt=0)
+    clip_norm: float | None = Field(1.0, gt=0, description="largest norm of the gradients; null for any")
     ema_decay: float = Field(0.9999, ge=0, lt=1)
+    ema_warmup: bool = Field(True, description="average over less at the start, see ctgrid.methods.training.average")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field(
         "no", description="mixed precision; auto by what the hardware multiplies in, see ctgrid.base.precision"
     )
@@ -169,6 +170,9 @@ class GridRecipe(DiffusionRecipe):
         0.0, ge=0, description="the variants' smooth random deformation in the axial plane, standard deviation"
     )
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
+    starts: Literal["random", "paper"] = Field(
+        "random", description="where grids begin: anywhere, or side by side from the first slice (paper)"
+    )
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")

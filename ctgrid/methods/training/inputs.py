@@ -52,6 +52,7 @@ MODEL_KEYS = {
 
 DRAWING_KEYS = {
     "strides",
+    "starts",
     "keyframe_share",
     "window_share",
     "unknown_share",

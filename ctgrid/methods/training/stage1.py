@@ -80,6 +80,7 @@ class GridTask:
             recipe.window_share,
             recipe.unknown_share,
             recipe.mending_share,
+            recipe.starts,
         )
         if plan.window and number in self.thick:
             volume = self.coarse[self.fine[integer(0, len(self.fine), generator)]]

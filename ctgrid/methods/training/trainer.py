@@ -67,7 +67,7 @@ class Trainer:
         self.model: Any = prepare_network(network, settings).to(device)
         if settings.sharding == "fsdp":
             self.model = shard(self.model, device, settings.precision)
-        self.ema = Average(self.model.parameters(), settings.ema_decay)
+        self.ema = Average(self.model.parameters(), settings.ema_decay, settings.ema_warmup)
         optimizer = build_optimizer(self.model, settings)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings))
         self.network = self.model if settings.sharding == "fsdp" else self.accelerator.prepare(self.model)
@@ -157,7 +157,7 @@ class Trainer:
                     terms = self.task.loss(self.network, batch)
                 accelerator.backward(terms["loss"])
                 if accelerator.sync_gradients:
-                    norm = accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+                    norm = accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm or float("inf"))
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             for key, value in terms.items():

@@ -136,7 +136,7 @@ class Trial:
         return self.batches(self.steps, 0)
 
     def _update(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm or float("inf"))
         self.optimizer.step()
         torch._foreach_lerp_(self.average, list(self.network.parameters()), 0.01)
         self.optimizer.zero_grad()

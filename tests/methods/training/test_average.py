@@ -35,6 +35,18 @@ def test_every_step_is_that_of_diffusers(decay: float) -> None:
         assert (ours.decay_at(ours.steps) == decay) == (decay == 0.5 and number >= 2)
 
 
+def test_without_warm_up_the_decay_is_one_from_the_start() -> None:
+    """As DiT averages: after one step of a decay of 0.9 nine tenths of the start are left."""
+    model = nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    average = Average(model.parameters(), 0.9, warmup=False)
+    torch.nn.init.ones_(model.weight)
+    average.step(model.parameters())
+    assert average.weights[0].item() == pytest.approx(0.1)
+    average.step(model.parameters())
+    assert average.weights[0].item() == pytest.approx(0.19)
+
+
 def test_averaged_weights_are_there_inside_only() -> None:
     """Also when saving fails."""
     model = nn.Linear(3, 3)

@@ -135,3 +135,17 @@ def test_values_of_yaml_are_checked_not_run(tmp_path: Path) -> None:
     path.write_text("kind: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(CtgridError, match="not valid YAML"):
         load_config(path)
+
+
+def test_the_papers_recipes_train_as_the_paper_does() -> None:
+    """All that is not the paper's has its reason in the recipe: here, absolute z and the small ones."""
+    one, two = load_config("ct-rate-stage1"), load_config("ct-rate-stage2")
+    for config in (one, two):
+        settings = config.optimisation
+        assert (settings.clip_norm, settings.ema_decay, settings.ema_warmup) == (None, 0.9999, False)
+        assert (settings.learning_rate, settings.warmup_start, settings.weight_decay) == (1e-4, 1e-6, 0)
+        assert settings.accumulate > 1
+    assert one.stage1 is not None and (one.stage1.starts, one.stage1.strides) == ("paper", (1,))
+    assert two.stage2 is not None and (two.stage2.degradation, two.stage2.noise_levels) == ("published", (10, 15))
+    assert load_config("ct-rate-stage1-absolute-z").stage1.starts == "random"  # type: ignore[union-attr]
+    assert load_config("video-sky-stage2").stage2.degradation == "published"  # type: ignore[union-attr]

@@ -129,6 +129,15 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     assert float(seen.norm()) == pytest.approx(0.01, rel=1e-3)
 
 
+def test_gradients_are_left_alone_where_no_norm_is_named(tmp_path: Path) -> None:
+    """What Adam sees is the gradient; its norm is logged all the same."""
+    trainer = Trainer(Line(), settings(clip_norm=None), 1, tmp_path)
+    norm = trainer.step(0)["grad_norm"]
+    moments = trainer.optimizer.state_dict()["state"].values()
+    seen = torch.cat([moment["exp_avg"].flatten() for moment in moments]) / (1 - 0.9)
+    assert norm > 0.1 and float(seen.norm()) == pytest.approx(norm, rel=1e-3)
+
+
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     """With advice, and without a checkpoint of it."""
     task = Line()
