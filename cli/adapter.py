@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, MisuseError
 from ctgrid.base.settings import Known, all_settings, gather
 
 _LETTERS = {int: "N", float: "X"}
@@ -50,7 +50,10 @@ def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
             asked = gather(cls, given)
         except CtgridError as error:
             raise typer.BadParameter(str(error)) from error
-        return function(**values, **{name: asked})
+        try:
+            return function(**values, **{name: asked})
+        except MisuseError as error:
+            raise typer.BadParameter(str(error)) from error
 
     command.settings = cls  # type: ignore[attr-defined]
     command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]

@@ -9,25 +9,28 @@ from typing import Annotated, Any
 
 import typer
 
-from .convert import SeriesOption
+from ctgrid.runs.scans.settings import InfoSettings
+
+from .adapter import with_options
 from .errors import tell
-from .options import MetadataOption
 from .output import warn
 from .progress import progress_bar
 
 
+@with_options
 def command(
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="A scan (NIfTI, NRRD, MetaImage, DICOM folder or .zip), or a store.")
     ],
-    metadata: MetadataOption = None,
-    series: SeriesOption = None,
+    *,
+    settings: InfoSettings,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read, describe, print."""
-    from ctgrid.base.documents import plain
+    from ctgrid.runs.scans.info import describe_source
 
-    description = plain(_describe(source, metadata, series))
+    with progress_bar() as progress:
+        description = describe_source(source, settings, progress=progress)
     warn(source, description.get("warnings", []))
     if as_json:
         tell(json.dumps(description))
@@ -36,18 +39,6 @@ def command(
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         tell(f"{name:<{width}}  {value}".rstrip())
-
-
-def _describe(source: Path, metadata: list[Path] | None, series: str | None) -> dict[str, Any]:
-    if (source / "zarr.json").is_file():
-        from ctgrid.stages.latents.describe import describe_store
-
-        with progress_bar() as progress:
-            return describe_store(source, progress)
-    from ctgrid.scan.describe import describe_scan
-    from ctgrid.scan.hu.metadata import MetadataTable
-
-    return describe_scan(source, MetadataTable.read_all(metadata), series)
 
 
 def _lines(d: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,11 @@ from .runs.evaluation.nodule_trial import evaluate_nodules as evaluate_nodules
 from .runs.evaluation.super_resolution import evaluate_super_resolution as evaluate_super_resolution
 from .runs.report.html.report import write_report as write_report
 from .runs.report.preview import save_preview as save_preview
+from .runs.report.run import make_report as make_report
+from .runs.report.run import preview_volumes as preview_volumes
+from .runs.scans.convert import convert_scan as convert_scan
+from .runs.scans.dose import lower_dose as lower_dose
+from .runs.scans.phantoms import make_phantoms as make_phantoms
 from .scan.noise import estimate_noise as estimate_noise
 from .scan.volume import Volume as Volume
 

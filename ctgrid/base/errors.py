@@ -9,6 +9,10 @@ class CtgridError(ValueError):
     """
 
 
+class MisuseError(CtgridError):
+    """What was asked for does not fit together; nothing was opened yet. The command line exits with 2."""
+
+
 class CtgridWarning(UserWarning):
     """Something that goes on as asked and that the user should know of; the command line prints it as one line."""
 

@@ -15,6 +15,12 @@ from .evaluation.super_resolution import Comparison as Comparison
 from .evaluation.super_resolution import evaluate_super_resolution as evaluate_super_resolution
 from .report.html.report import write_report as write_report
 from .report.preview import save_preview as save_preview
+from .report.run import make_report as make_report
+from .report.run import preview_volumes as preview_volumes
+from .scans.convert import convert_scan as convert_scan
+from .scans.dose import lower_dose as lower_dose
+from .scans.info import describe_source as describe_source
+from .scans.phantoms import make_phantoms as make_phantoms
 from .synthesis.run import synthesize_movies as synthesize_movies
 from .synthesis.run import synthesize_volumes as synthesize_volumes
 from .synthesis.series import Series as Series

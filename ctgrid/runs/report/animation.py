@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
 from ctgrid.runs.report.drawing import check_window, pixels_of, place_tile, windowed
+from ctgrid.runs.report.settings import Plane
 from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume
 
-Plane = Literal["axial", "coronal", "sagittal"]
 Items = Sequence[tuple[str, Callable[[], "Volume"]]]
 """Names of volumes and what reads them."""
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
+from ctgrid.runs.report.settings import Options
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume
 
-MAX_SIDE = 256
+MAX_SIDE = Options().max_side
 MAX_SLICES = 201
 
 KNOTS_HU = (-1024.0, -200.0, 400.0, 3072.0)

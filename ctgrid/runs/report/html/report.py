@@ -15,32 +15,13 @@ from ctgrid.base.files import atomic_outputs, check_apart, check_output, full_su
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import version_of
 from ctgrid.base.record_place import RECORD
-from ctgrid.runs.report.html.block import MAX_SIDE
 from ctgrid.runs.report.html.collect import collect
 from ctgrid.runs.report.html.content import Content
 from ctgrid.runs.report.html.found import Found, Shown, some
 from ctgrid.runs.report.html.pictures import embed_pictures
 from ctgrid.runs.report.html.scenes import choose, make_scenes
+from ctgrid.runs.report.settings import Options as Options
 from ctgrid.runs.results.kinds import result_files
-
-MAX_VOLUMES = 8
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a report is made.
-
-    Attributes:
-        title: None takes one from the inputs.
-        max_side: the most rows or columns of an embedded volume.
-        max_volumes: the most volumes, or pairs before and after, that are embedded.
-        hu: how stored values become HU, as for :meth:`ctgrid.scan.volume.Volume.read`.
-    """
-
-    title: str | None = None
-    max_side: int = MAX_SIDE
-    max_volumes: int = MAX_VOLUMES
-    hu: str = "auto"
 
 
 @dataclass(frozen=True)

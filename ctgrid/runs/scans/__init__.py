@@ -1,0 +1,1 @@
+"""Single scans that are converted, made noisier, or made by rule."""
