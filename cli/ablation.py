@@ -19,7 +19,9 @@ def command(
     ctx: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME|FILE", help="positions, k, control-rows, data-fraction, naive, or a YAML file."),
+        typer.Argument(
+            metavar="NAME|FILE", help="positions, k, k-paper, control-rows, data-fraction, naive, or a YAML file."
+        ),
     ],
     data: Annotated[
         Path, typer.Option("--data", metavar="DIR|STORE", help="Folder of CT volumes, or a store of ctgrid prepare.")

@@ -13,7 +13,7 @@ from ctgrid.runs.ablation.run import check_alike
 from ctgrid.runs.ablation.samples import joints
 from ctgrid.runs.ablation.spec import Sampling, grid_of, load_ablation, shipped_ablations
 
-PAPERS = ("control-rows", "data-fraction", "k", "naive", "positions")
+PAPERS = ("control-rows", "data-fraction", "k", "k-paper", "naive", "positions")
 
 
 def test_the_papers_ablations_are_shipped() -> None:
@@ -39,7 +39,7 @@ def test_control_rows_share_one_model() -> None:
     ablation = load_ablation("control-rows")
     assert {ablation.owner(variant) for variant in ablation.variants} == {"r1"}
     fractions = load_ablation("data-fraction")
-    assert len({fractions.owner(variant) for variant in fractions.variants}) == 3
+    assert len({fractions.owner(variant) for variant in fractions.variants}) == 5
 
 
 def test_the_naive_baseline_has_the_grids_budget() -> None:
@@ -63,6 +63,17 @@ def test_half_a_grid_is_carried_over_by_default() -> None:
     assert joints(Sampling.model_validate({}).plan(32, 4), 32) == [15, 23]
     assert joints(Sampling.model_validate({"control_rows": 3}).plan(24, 4), 24) == [15, 19]
     assert joints(Sampling.model_validate({}).plan(16, 4), 16) == []
+
+
+def test_the_papers_sampling_interpolates_half_of_every_grid() -> None:
+    """With its control rows, whatever K."""
+    ablation = load_ablation("k-paper")
+    rows = {}
+    for variant in ablation.variants:
+        sampling, k = ablation.sampling_of(variant), grid_of(ablation.recipe(variant)).k
+        rows[k] = sampling.control_rows
+        assert all(window.known.sum() == k * k // 2 for window in sampling.plan(201, k)[-1])
+    assert rows == {2: 1, 4: 3, 8: 4}
 
 
 @pytest.mark.parametrize(
