@@ -183,9 +183,9 @@ class FidelityRequest(Checked):
     """
 
     train: Annotated[Path | None, Setting("Volumes trained on: looks for copies of them.", metavar="DIR|STORE")] = None
-    protocol: Annotated[str, Setting("stylegan-v@1, stylegan-v-ct@1 or a YAML file.", metavar="NAME@VERSION|FILE")] = (
-        "stylegan-v@1"
-    )
+    protocol: Annotated[
+        str, Setting("stylegan-v@1, stylegan-v-ct@1, gridit-ct-rate@1 or a YAML file.", metavar="NAME@VERSION|FILE")
+    ] = "stylegan-v@1"
     frames: Annotated[
         tuple[int, ...] | None,
         Setting("Slices of a clip; the protocol's where left out.", metavar="N,...", read=read_frames),

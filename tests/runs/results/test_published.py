@@ -105,7 +105,7 @@ def test_figures_of_other_data_sets_are_kept_apart() -> None:
 
 def test_what_was_measured_otherwise_is_marked() -> None:
     assert all(table.mark.endswith(": another protocol") for table in published_tables("volumes"))
-    same = published_tables("volumes", protocol="stylegan-v@1")
+    same = published_tables("volumes", protocol="gridit-ct-rate@1")
     assert [table.mark for table in same] == ["as published, GriDiT"] * 2
     assert not any("another" in table.mark for table in published_tables())  # beside nothing
 

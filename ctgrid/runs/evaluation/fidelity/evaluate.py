@@ -17,7 +17,7 @@ from ctgrid.runs.evaluation.fidelity.detectors import Detector, detectors_folder
 from ctgrid.runs.evaluation.fidelity.distances import distance_rows
 from ctgrid.runs.evaluation.fidelity.features import BATCH, NAME, EmbeddedFeatures
 from ctgrid.runs.evaluation.fidelity.protocol import MOST_FRAMES, DetectorSpec, LoadedProtocol
-from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_set, video_set
+from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_sets, video_set
 from ctgrid.runs.evaluation.fidelity.statistics import FeatureCache, collect
 from ctgrid.runs.evaluation.samples import Frame, Sample, open_samples
 from ctgrid.scan.hu.metadata import MetadataTable
@@ -100,7 +100,7 @@ class FidelityPlan:
         image = self._detector(FID, protocol.detectors.image, left_out)
         video = self._detector(FVD, protocol.detectors.video, left_out)
         if image is not None:
-            sets.append(image_set(protocol, image, self.batch_size))
+            sets += image_sets(protocol, image, self.lengths, self.seed, self.batch_size)
         if video is not None:
             sets += [video_set(protocol, video, n, self.seed, self.batch_size) for n in self.lengths]
         if self.detectors is not None and len(left_out) == 2:

@@ -75,10 +75,17 @@ class Clips(_Part):
 
 
 class Frames(_Part):
-    """How many slices are shown to the image detector; None for all."""
+    """Which slices are shown to the image detector.
+
+    Attributes:
+        max_real: so many at most; None for all.
+        max_fake: likewise.
+        by_length: those of the clips, one distance for each length of clips (FID-16, FID-128, …); else every slice.
+    """
 
     max_real: int | None = Field(ge=2)
     max_fake: int | None = Field(ge=2)
+    by_length: bool = False
 
 
 class DetectorSpec(_Part):
@@ -142,7 +149,7 @@ class LoadedProtocol(_Part):
     Attributes:
         protocol: the settings.
         path: where the file lies.
-        sha256: of the file's bytes.
+        sha256: of the file's bytes; where it extends another, of that one's hash followed by its own bytes.
     """
 
     protocol: Protocol
@@ -166,17 +173,14 @@ def load_protocol(name: str | Path) -> LoadedProtocol:
     """Read a protocol.
 
     Args:
-        name: ``NAME@VERSION`` of a shipped one, or the path of a ``.yaml`` file.
+        name: ``NAME@VERSION`` of a shipped one, or the path of a ``.yaml`` file, which may say
+            ``extends: NAME@VERSION`` and hold only what differs from that one.
 
     Raises:
         CtgridError: no such protocol, or a key of it is unknown, missing or out of range.
     """
     path = _find(str(name))
-    values = parsed_yaml(text_of(path, "YAML"), path, "YAML")
-    with reading(path):
-        content = path.read_bytes()
-    if not isinstance(values, dict):
-        raise CtgridError(f"{path} holds no protocol: keys and values are expected")
+    values, digest = _read(path)
     try:
         protocol = Protocol.model_validate(values)
     except ValidationError as error:
@@ -184,7 +188,26 @@ def load_protocol(name: str | Path) -> LoadedProtocol:
         where = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise CtgridError(f"{path}: {where}: {first['msg']}{more}") from error
-    return LoadedProtocol(protocol=protocol, path=path, sha256=sha256(content).hexdigest())
+    return LoadedProtocol(protocol=protocol, path=path, sha256=digest)
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], str]:
+    """Return a protocol's keys, over those of the one that it ``extends``, and the hash of all of it."""
+    values = parsed_yaml(text_of(path, "YAML"), path, "YAML")
+    with reading(path):
+        content = path.read_bytes()
+    if not isinstance(values, dict):
+        raise CtgridError(f"{path} holds no protocol: keys and values are expected")
+    base = values.pop("extends", None)
+    if base is None:
+        return values, sha256(content).hexdigest()
+    if path in seen:
+        raise CtgridError(f"{path}: protocols extend each other in a circle")
+    below, digest = _read(_find(str(base)), (*seen, path))
+    for key, value in values.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        below[key] = {**below[key], **value} if both else value
+    return below, sha256(digest.encode() + content).hexdigest()
 
 
 def _find(name: str) -> Path:

@@ -66,6 +66,36 @@ class FeatureSet:
         return self.frames is not None and slices < self.frames * self.stride
 
 
+def image_sets(
+    protocol: Protocol, detector: Detector, frames: Sequence[int], seed: int, batch_size: int | None = None
+) -> list[FeatureSet]:
+    """Return the features of FID and KID: of every slice, or of the clips of each length where the protocol says so."""
+    if not protocol.frames.by_length:
+        return [image_set(protocol, detector, batch_size)]
+    return [_frames_of_clips(protocol, detector, length, seed, batch_size) for length in frames]
+
+
+def _frames_of_clips(
+    protocol: Protocol, detector: Detector, frames: int, seed: int, batch_size: int | None
+) -> FeatureSet:
+    """Return the features of FID-n and KID-n: the slices of the clips that FVD-n is measured on."""
+    clips = protocol.clips
+    chosen = _chosen(protocol, frames, seed, clips.per_volume, {"real": clips.real_offset, "fake": clips.fake_offset})
+    called = {**_input(protocol), **_called(detector, protocol)}
+
+    def compute(view: View, role: Role) -> np.ndarray:
+        indices = clip_indices(len(view.grey), digest=view.digest, **chosen[role])
+        if not len(indices):
+            return np.empty((0, 0), dtype=np.float32)
+        slices, at = np.unique(indices, return_inverse=True)  # looped ones are described once
+        described = frame_features(detector, view.grey[slices], protocol.channels, batch_size)
+        return described[at.ravel()]
+
+    caps: dict[Role, int | None] = {"real": protocol.frames.max_real, "fake": protocol.frames.max_fake}
+    settings: dict[Role, Mapping[str, Any]] = {role: {**called, "of": "clips", **chosen[role]} for role in chosen}
+    return FeatureSet("FID", "KID", frames, clips.stride, detector.record(), caps, settings, compute)
+
+
 def image_set(protocol: Protocol, detector: Detector, batch_size: int | None = None) -> FeatureSet:
     """Return the features of FID and KID: every slice."""
     caps: dict[Role, int | None] = {"real": protocol.frames.max_real, "fake": protocol.frames.max_fake}

@@ -62,6 +62,24 @@ def test_fid_and_fvd_are_those_of_the_protocol_done_by_hand(
     assert low < rows["KID"]["value"] < high
 
 
+def test_fid_by_length_is_of_the_frames_of_the_clips(
+    volumes: Maker, protocol: Callable[..., LoadedProtocol], detectors: Path, tmp_path: Path
+) -> None:
+    """Of clips as long as the volumes it is the FID of all frames; shorter ones have fewer; longer ones are looped."""
+    real, fake = volumes(range(5)), volumes(range(5, 9), noise_hu=60.0)
+    lengths = protocol(frames={"max_real": None, "max_fake": 50000, "by_length": True})
+
+    def found(one: LoadedProtocol) -> dict[str, Any]:
+        return evaluate_volumes(real, fake, FidelityPlan(one, (5, 12, 24), ("fid",), detectors), tmp_path)
+
+    whole, by_length = found(protocol()), found(lengths)
+    assert {key for key in values(by_length) if key[0] == "FID"} == {("FID", 5), ("FID", 12), ("FID", 24)}
+    for length in (12, 24):  # volumes have 12 slices
+        assert values(by_length)["FID", length] == pytest.approx(values(whole)["FID", None], rel=1e-5)
+    counts = {row["frames"]: (row["n_real"], row["n_fake"]) for row in by_length["measures"] if row["measure"] == "FID"}
+    assert counts == {5: (25, 20), 12: (60, 48), 24: (120, 96)}
+
+
 def test_detectors_order_sets_as_they_should(
     volumes: Maker, protocol: Callable[..., LoadedProtocol], detectors: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,8 @@ from ctgrid.runs.evaluation.fidelity.protocol import load_protocol, shipped_prot
 def test_shipped_protocols_bear_their_names(name: str) -> None:
     loaded = load_protocol(name)
     assert loaded.protocol.id == name
-    assert loaded.sha256 == sha256(loaded.path.read_bytes()).hexdigest()
+    alone = "extends:" not in loaded.path.read_text(encoding="utf-8")
+    assert (loaded.sha256 == sha256(loaded.path.read_bytes()).hexdigest()) == alone
 
 
 def test_stylegan_v_says_what_the_published_code_does() -> None:
@@ -29,6 +30,32 @@ def test_stylegan_v_says_what_the_published_code_does() -> None:
     assert protocol.detectors.image.kwargs == {"return_features": True}
     assert protocol.detectors.video.sha256 is protocol.detectors.image.sha256 is None
     assert protocol.statistics.ddof == 0
+
+
+def test_the_papers_protocols_differ_from_stylegan_v_in_what_they_say() -> None:
+    """Resolution by data set, and FID by length; the rest is the pipeline's."""
+    base = load_protocol("stylegan-v@1").protocol
+    for name, pixels in (("gridit-ct-rate@1", 512), ("gridit-video-256@1", 256), ("gridit-minecraft@1", 128)):
+        ours = load_protocol(name).protocol
+        assert (ours.resolution, ours.frames.by_length, ours.clips.too_short) == (pixels, True, "loop")
+        assert (ours.detectors, ours.statistics, ours.window) == (base.detectors, base.statistics, base.window)
+        assert ours.clips.fake_offset == base.clips.fake_offset
+    assert load_protocol("gridit-ct-rate@1").protocol.real_frame == "generatect" and not base.frames.by_length
+
+
+def test_a_protocol_that_extends_another_has_a_hash_of_both(tmp_path: Path) -> None:
+    """Whatever changes in either, it is another protocol; circles are refused."""
+    below, above = tmp_path / "below.yaml", tmp_path / "above.yaml"
+    text = load_protocol("stylegan-v@1").path.read_text(encoding="utf-8")
+    below.write_text(text, encoding="utf-8")
+    above.write_text(f"extends: {below}\nname: above\nclips: {{frames: [9]}}\n", encoding="utf-8")
+    first = load_protocol(above)
+    assert (first.protocol.clips.frames, first.protocol.clips.stride, first.protocol.id) == ((9,), 1, "above@1")
+    below.write_text(text + "# changed\n", encoding="utf-8")
+    assert load_protocol(above).sha256 != first.sha256
+    below.write_text(f"extends: {above}\n", encoding="utf-8")
+    with pytest.raises(CtgridError, match="in a circle"):
+        load_protocol(above)
 
 
 def test_the_record_holds_every_setting_and_the_files_hash() -> None:
@@ -68,7 +95,7 @@ def test_a_pin_must_be_a_hash(tmp_path: Path) -> None:
     ("name", "match"),
     [
         ("stylegan-v", "lacks its version: say stylegan-v@1"),
-        ("stylegan-v@9", "give one of stylegan-v-ct@1, stylegan-v@1"),
+        ("stylegan-v@9", "give one of gridit-ct-rate@1, .*stylegan-v-ct@1, stylegan-v@1"),
         ("nowhere.yaml", "does not exist"),
     ],
 )
