@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ctgrid.runs.evaluation.settings import TrialRequest
+from ctgrid.runs.evaluation.settings import DenoisingRequest, TrialRequest
 
 from . import evaluate_super_resolution, evaluate_volumes, fetch_detectors
 from .adapter import with_options
@@ -37,7 +37,7 @@ CleanOption = Annotated[
 @app.command("denoising", cls=SpreadCommand)
 @with_options
 def denoising(
-    ctx: typer.Context, *, clean: CleanOption, request: TrialRequest, out: OutOption, as_json: JsonOption = False
+    ctx: typer.Context, *, clean: CleanOption, request: DenoisingRequest, out: OutOption, as_json: JsonOption = False
 ) -> None:
     """Add noise to clean scans, denoise by every method, measure; goes on where it was stopped.
 

@@ -24,6 +24,7 @@ from ctgrid.metrics.regions import TISSUES_HU, body_mask, difference, lung_mask
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice, measure_tissues, residual_spectrum
 from ctgrid.runs.evaluation.noise import Noise, clipped
+from ctgrid.runs.evaluation.outside import case_name, check_folders, read_result, result_of, write_input
 from ctgrid.runs.evaluation.results import Results, case_hash
 from ctgrid.runs.evaluation.slices import parse_slices, runs_of, subvolume, with_context
 from ctgrid.scan.hu.metadata import MetadataTable
@@ -57,6 +58,8 @@ class Evaluation:
         hu: how the scans' values become HU.
         loading: what methods need to be loaded.
         metadata: tables of the scans' collection, where they hold stored values.
+        results: folders of what other tools made of the same noisy scans; each is a method called as its folder.
+        inputs_out: folder that gets the noisy scans, for other tools.
     """
 
     noises: tuple[Noise, ...]
@@ -67,6 +70,18 @@ class Evaluation:
     hu: str = "auto"
     loading: Loading = field(default_factory=Loading)
     metadata: tuple[Path, ...] = ()
+    results: tuple[Path, ...] = ()
+    inputs_out: Path | None = None
+
+    @cached_property
+    def outside(self) -> dict[str, Path]:
+        """The folders of results by the names of their rows."""
+        return {folder.name: folder for folder in self.results}
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Names of all rows: methods, then other tools."""
+        return (*self.methods, *self.outside)
 
     @cached_property
     def table(self) -> MetadataTable | None:
@@ -157,18 +172,23 @@ def evaluate_denoising(
     names = check_inputs(clean, plan)
     results = Results.open(out / "results.json", overwrite)
     bench = MethodBench(plan.loading)
-    total = len(clean) * len(plan.noises) * len(plan.methods)
+    total = len(clean) * len(plan.noises) * len(plan.compared)
     done = 0
     for path, name in zip(clean, names, strict=True):
         source = plan.source_of(path)
         scan: CleanScan | None = None
         for noise in plan.noises:
             missing = []
-            for method in plan.methods:
-                case = hash_of(plan, source, noise, method, bench)
+            for method in plan.compared:
+                case = hash_of(plan, source, noise, method, bench, name)
                 if results.find(name, str(noise), method, case) is None:
                     missing.append((method, case))
-            done += len(plan.methods) - len(missing)
+            done += len(plan.compared) - len(missing)
+            if plan.inputs_out is not None:
+                progress("writing noisy scans", done, total)
+                scan = scan or CleanScan.read(path, name, plan)
+                noisy = noise.apply(scan.volume, np.arange(len(scan.volume.hu)), plan.seed, lambda *_: None)
+                write_input(plan.inputs_out, case_name(name, str(noise)), noisy, scan.volume)
             if not missing:
                 continue
             progress("reading", done, total)
@@ -237,9 +257,9 @@ def run_cases(
     progress: Progress,
 ) -> Iterator[dict[str, Any]]:
     """Yield one row for each method that is missing, with its picture kept in ``out/cases``."""
-    bench.load(name for name, _ in missing)
+    bench.load(name for name, _ in missing if name not in plan.outside)
     count = len(scan.volume.hu)
-    methods = {name: Choice.parse(name).method for name, _ in missing if name != NOISY}
+    methods = {name: Choice.parse(name).method for name, _ in missing if name != NOISY and name not in plan.outside}
     contexts = {name: methods[name].context if name in methods else 0 for name, _ in missing}
     needed = np.unique(np.concatenate([with_context(scan.indices, count, c) for c in contexts.values()]))
     noisy = noise.apply(scan.volume, needed, plan.seed, lambda phase, _, __: progress(phase, 0, 1))
@@ -249,9 +269,14 @@ def run_cases(
     clean = scan.clean
     for number, (name, case) in enumerate(missing):
         found = np.empty(clean.shape, np.float32)
-        seconds, assumed, slices = 0.0, float("nan"), 0
+        seconds: float | None = 0.0
+        assumed: float | None = None
+        slices = 0
         if name == NOISY:
             found[:] = noisy[measured]
+        elif name in plan.outside:
+            made = result_of(plan.outside[name], case_name(scan.name, str(noise)))
+            found[:], seconds = read_result(made, scan.volume)[scan.indices], None
         else:
             seen = with_context(scan.indices, count, contexts[name])
             slices = len(scan.indices) if methods[name].partial else len(seen)
@@ -260,7 +285,7 @@ def run_cases(
                 wanted = np.isin(run, scan.indices)
                 only = None if wanted.all() else np.flatnonzero(wanted).tolist()
                 hu, assumed, spent = bench.timed(name, part, strength, plan.seed, only)
-                seconds += spent
+                seconds = (seconds or 0.0) + spent
                 found[np.isin(scan.indices, run)] = hu[wanted]
         means = mean_of(measure_slice(*images) for images in zip(found, clean, strict=True))
         if number == 0:  # what cannot be done leaves nothing
@@ -276,11 +301,11 @@ def run_cases(
             "method": name,
             "psnr": means.pop("psnr"),
             "ssim": means.pop("ssim"),
-            "seconds": round(seconds, 3),
+            "seconds": None if seconds is None else round(seconds, 3),
             **means,
             **measure_tissues(found, clean, scan.body, scan.lungs),
             "noise_hu": round(true_hu, 2),
-            "assumed_hu": None if name == NOISY else round(assumed, 2),
+            "assumed_hu": None if assumed is None else round(assumed, 2),
             "slices_measured": len(scan.indices),
             "slices_denoised": slices,
             "case": case,
@@ -309,14 +334,21 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise CtgridError(f"two clean scans are called {', '.join(sorted(twice))}; rename one, results go by name")
+    check_folders(plan.results, (NOISY, *METHODS))
+    for folder in plan.results:
+        for name in names:
+            for noise in plan.noises:
+                result_of(folder, case_name(name, str(noise)))
     return names
 
 
-def hash_of(plan: Evaluation, source: str, noise: Noise, method: str, bench: MethodBench) -> str:
+def hash_of(plan: Evaluation, source: str, noise: Noise, method: str, bench: MethodBench, scan: str = "") -> str:
     """Return the hash of what determines a case: protocol, scan, slices, noise, method and what it was told."""
     facts: dict[str, Any] = {"protocol": PROTOCOL, "source": source, "hu": plan.hu, "slices": plan.slices}
     facts |= {"seed": plan.seed, "noise": str(noise), "method": method}
-    if method != NOISY:
+    if method in plan.outside:
+        facts["result"] = fingerprint(result_of(plan.outside[method], case_name(scan, str(noise))))["sha256"]
+    elif method != NOISY:
         facts["strength"] = plan.strength
         choice = Choice.parse(method)
         if choice.method.classical:

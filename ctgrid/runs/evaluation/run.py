@@ -14,7 +14,7 @@ from ctgrid.base.files import atomic_output, check_apart, check_folder, check_ou
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded, versions
 from ctgrid.base.settings import gather, spelled_out
-from ctgrid.runs.evaluation.settings import FidelityRequest, TrialRequest, UpscalingRequest
+from ctgrid.runs.evaluation.settings import DenoisingRequest, FidelityRequest, TrialRequest, UpscalingRequest
 
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
@@ -36,11 +36,11 @@ class Evaluated:
     path: Path
 
 
-@spelled_out(TrialRequest, "changes")
+@spelled_out(DenoisingRequest, "changes")
 def compare_denoising(
     clean: Sequence[Path | str],
     out: Path | str,
-    request: TrialRequest | None = None,
+    request: DenoisingRequest | None = None,
     *,
     argv: Sequence[str] = (),
     progress: Progress = silent,
@@ -64,7 +64,7 @@ def compare_denoising(
     from ctgrid.runs.evaluation import denoising_plots
     from ctgrid.runs.evaluation.denoising import evaluate_denoising
 
-    asked = gather(TrialRequest, changes, request)
+    asked = gather(DenoisingRequest, changes, request)
     work = _Trial("evaluate denoising", "results.json", "table.md", evaluate_denoising, denoising_plots.draw_denoising)
     return _tried(work, [Path(path) for path in clean], Path(out), asked, argv, progress)
 

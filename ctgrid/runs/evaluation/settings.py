@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -115,6 +115,27 @@ class TrialRequest(Checked):
             loading=self.loading,
             metadata=self.metadata,
         )
+
+
+@dataclass(frozen=True)
+class DenoisingRequest(TrialRequest):
+    """Of ``evaluate denoising`` alone: what other tools make of the same noisy scans."""
+
+    results: Annotated[
+        tuple[Path, ...],
+        Setting(
+            "Folder of what another tool made of the noisy scans, a row under its name; repeatable.", metavar="DIR"
+        ),
+    ] = ()
+    inputs_out: Annotated[Path | None, Setting("Write the noisy scans here, for other tools.", metavar="DIR")] = None
+
+    def plan(self) -> Evaluation:
+        """Return what is compared, other tools among it.
+
+        Raises:
+            CtgridError: see :meth:`TrialRequest.plan`.
+        """
+        return replace(super().plan(), results=self.results, inputs_out=self.inputs_out)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from ctgrid.base.settings import all_settings
 from ctgrid.runs.evaluation.denoising import Evaluation
 from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
 from ctgrid.runs.evaluation.run import compare_denoising, compare_on_nodules, compare_upscaling, compare_volumes
-from ctgrid.runs.evaluation.settings import FidelityRequest, TrialRequest, UpscalingRequest
+from ctgrid.runs.evaluation.settings import DenoisingRequest, FidelityRequest, TrialRequest, UpscalingRequest
 from ctgrid.runs.evaluation.super_resolution import Comparison
 
 REQUESTS = {
-    compare_denoising: (TrialRequest, Evaluation),
+    compare_denoising: (DenoisingRequest, Evaluation),
     compare_on_nodules: (TrialRequest, Evaluation),
     compare_upscaling: (UpscalingRequest, Comparison),
     compare_volumes: (FidelityRequest, FidelityPlan),

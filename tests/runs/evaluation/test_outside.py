@@ -1,0 +1,51 @@
+"""What other tools made of the same noisy scans stands in the same table, measured alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.runs.evaluation.denoising import Evaluation, evaluate_denoising
+from ctgrid.runs.evaluation.noise import Noise
+from ctgrid.scan.volume import Volume
+
+PLAN = Evaluation(noises=(Noise("gaussian", 60.0),), methods=("noisy",), slices="4:12:3")
+
+
+def test_another_tools_results_are_measured_as_ours_are(chest_file: Path, tmp_path: Path) -> None:
+    """What does nothing gets the figures of doing nothing; what halves the noise gets better ones; new files count."""
+    given = tmp_path / "given"
+    first = evaluate_denoising([chest_file], replace(PLAN, inputs_out=given), tmp_path / "out").rows
+    noisy = Volume.read(given / "chest_gaussian-60.nii.gz", hu="header")
+    assert noisy.hu.shape == Volume.read(chest_file).hu.shape
+    other = tmp_path / "other-tool"
+    other.mkdir()
+    noisy.write(other / "chest_gaussian-60.nii", dtype=np.float32)
+    plan = replace(PLAN, results=(other,))
+    copied = evaluate_denoising([chest_file], plan, tmp_path / "out").rows
+    assert [row["method"] for row in copied] == ["noisy", "other-tool"] and copied[0] == first[0]
+    assert copied[1]["psnr"] == pytest.approx(first[0]["psnr"], abs=0.01)
+    assert copied[1]["seconds"] is copied[1]["assumed_hu"] is None
+    clean = Volume.read(chest_file).reoriented("LPS")
+    better = Volume((noisy.reoriented("LPS").hu + clean.hu) / 2, clean.affine, {})
+    better.write(other / "chest_gaussian-60.nii", dtype=np.float32, overwrite=True)
+    again = evaluate_denoising([chest_file], plan, tmp_path / "out").rows
+    assert again[1]["psnr"] > copied[1]["psnr"] + 4
+
+
+def test_results_that_do_not_belong_are_refused(chest_file: Path, tmp_path: Path) -> None:
+    """In one line, before any work."""
+    for name, match in (("missing", "is no folder"), ("tv", "taken as a method's name"), ("empty", "holds no volume")):
+        folder = tmp_path / name
+        if name != "missing":
+            folder.mkdir()
+        with pytest.raises(CtgridError, match=match):
+            evaluate_denoising([chest_file], replace(PLAN, results=(folder,)), tmp_path / "out")
+    scan = Volume.read(chest_file)
+    Volume(scan.hu[1:], scan.affine, {}).write(folder / "chest_gaussian-60.nii.gz")
+    with pytest.raises(CtgridError, match="another grid"):
+        evaluate_denoising([chest_file], replace(PLAN, results=(folder,)), tmp_path / "out")
