@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from . import (
     attention,
     convert,
     denoise,
+    doctor,
     evaluate,
     grids,
     info,
@@ -26,14 +27,14 @@ from . import (
     synthesize,
     train,
 )
-from .errors import OneLineGroup, tell
+from .errors import DEBUG, OneLineGroup, tell
 
 app = typer.Typer(
     name="ctgrid",
     cls=OneLineGroup,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Synthesise and denoise chest CT volumes with grid-image diffusion transformers.",
     epilog="Exit codes: 0 done, 1 bad input or failure, 2 wrong usage, 129 hung up, 130 interrupted, 143 terminated.",
 )
@@ -75,6 +76,7 @@ def main(
     no_paths: Annotated[
         bool, typer.Option("--no-paths", help="Keep names and paths of files out of every record (CTGRID_NO_PATHS).")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=f"Show the trace of a failure ({DEBUG}).")] = False,
     strip: Annotated[
         bool, typer.Option("--strip", help="Keep no header texts, patient or study in outputs (CTGRID_STRIP).")
     ] = False,
@@ -83,26 +85,34 @@ def main(
     from ctgrid.base.limits import VARIABLE
     from ctgrid.base.privacy import NO_PATHS, STRIP
 
-    asked = {VARIABLE: max_bytes, NO_PATHS: "1" if no_paths else None, STRIP: "1" if strip else None}
+    switches = {NO_PATHS: no_paths, STRIP: strip}
+    asked = {VARIABLE: max_bytes, **{name: "1" for name, wanted in switches.items() if wanted}}
     os.environ.update({name: value for name, value in asked.items() if value is not None})  # for worker processes too
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
 
-app.command("synthesize", help=synthesize.__doc__)(synthesize.command)
-app.command("denoise", help=denoise.__doc__)(denoise.command)
-app.command("train", help=train.__doc__)(train.command)
-app.command("ablation", help=ablation.__doc__)(ablation.command)
-app.command("attention", help=attention.__doc__)(attention.command)
-app.command("plan", help=plan.__doc__)(plan.command)
-app.command("prepare", help=prepare.__doc__)(prepare.command)
-app.command("preview", help=preview.__doc__)(preview.command)
-app.command("report", help=report.__doc__)(report.command)
-app.command("convert", help=convert.__doc__)(convert.command)
-app.command("info", help=info.__doc__)(info.command)
-app.command("grids", help=grids.__doc__)(grids.command)
-app.command("latents", help=latents.__doc__)(latents.command)
-app.command("split", help=split.__doc__)(split.command)
-app.add_typer(model.app, name="model")
-app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(simulate.app, name="simulate")
+MAKE, CLEAN, MEASURE, PREPARE, TRAIN, TOOLS = "Make", "Clean", "Measure", "Prepare", "Train", "Look and convert"
+_COMMANDS: tuple[tuple[str, str, Any, str], ...] = (
+    (MAKE, "synthesize", synthesize, "ctgrid synthesize --slices 201 --seed 3"),
+    (MAKE, "attention", attention, "ctgrid attention --out attention.png --timestep 500"),
+    (CLEAN, "denoise", denoise, "ctgrid denoise chest.nii.gz --strength auto"),
+    (MEASURE, "ablation", ablation, "ctgrid ablation positions --data scans --out runs/positions"),
+    (MEASURE, "report", report, "ctgrid report runs/evaluation chest.nii.gz --out report.html"),
+    (PREPARE, "prepare", prepare, "ctgrid prepare scans --out store --protocol canonical"),
+    (PREPARE, "split", split, "ctgrid split store --valid 10"),
+    (PREPARE, "latents", latents, "ctgrid latents store"),
+    (PREPARE, "grids", grids, "ctgrid grids store --out pictures"),
+    (TRAIN, "train", train, "ctgrid train stage1 --config embedded-stage1 --data scans --out runs/stage1"),
+    (TRAIN, "plan", plan, "ctgrid plan stage1 --config ct-rate-stage1"),
+    (TOOLS, "preview", preview, "ctgrid preview chest.nii.gz"),
+    (TOOLS, "convert", convert, "ctgrid convert series chest.nii.gz"),
+    (TOOLS, "info", info, "ctgrid info chest.nii.gz"),
+    (TOOLS, "doctor", doctor, "ctgrid doctor"),
+)
+for _panel, _name, _module, _example in _COMMANDS:
+    _epilog = f"Example: {_example}"
+    app.command(_name, help=_module.__doc__, epilog=_epilog, rich_help_panel=_panel)(_module.command)
+app.add_typer(evaluate.app, name="evaluate", rich_help_panel=MEASURE)
+app.add_typer(simulate.app, name="simulate", rich_help_panel=MAKE)
+app.add_typer(model.app, name="model", rich_help_panel=TRAIN)

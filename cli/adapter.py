@@ -82,7 +82,7 @@ def _parameter(known: Known, name: str, flag: str, default: Any, **more: Any) ->
             default = None if default is None else not default
         elif default and not said.flag:
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
-    facts: dict[str, Any] = {"help": said.help, "metavar": said.metavar, **more}
+    facts: dict[str, Any] = {"help": said.help, "metavar": said.metavar, "rich_help_panel": said.panel, **more}
     if known.choices and len("|".join(known.choices)) > _WIDE:
         facts |= {"metavar": said.metavar or "NAME", "help": f"{said.help} One of {', '.join(known.choices)}."}
     several = get_origin(kind) in (tuple, list) and said.read is None

@@ -20,7 +20,12 @@ from ctgrid.base.documents import legible
 from ctgrid.base.errors import CtgridError, CtgridWarning, one_line, printable
 from ctgrid.base.interrupt import Stopped, signals_stop
 
+from .helptexts import without_types
+
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+DEBUG = "CTGRID_DEBUG"
+"""Names the variable that shows traces of failures."""
+
 _LESS = {
     "train": "--set optimisation.batch_size=…, the recipe's size or crop",
     "prepare": "--workers, or --size",
@@ -45,6 +50,8 @@ class OneLineGroup(TyperGroup):
         for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal's encoding has no words for
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
+        if {"-h", "--help"} & set(argv) or not argv:
+            without_types(self)
         try:
             code = super().main(args=argv, standalone_mode=False, obj=argv, **extra)
         except UsageError as error:
@@ -58,7 +65,7 @@ class OneLineGroup(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run a command with its failures caught and the libraries' chatter off."""
-        if os.environ.get("CTGRID_DEBUG"):
+        if os.environ.get(DEBUG) or ctx.params.get("verbose"):
             return super().invoke(ctx)
         with one_line_failures(ctx.invoked_subcommand), quiet_libraries(), signals_stop():
             return super().invoke(ctx)
@@ -116,7 +123,7 @@ def explain(error: BaseException, command: str | None = None) -> tuple[str, int]
             return "the working folder was removed; change to another one, or give absolute paths", FAILURE
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}", FAILURE
-    name, hint = type(error).__name__, "set CTGRID_DEBUG=1 for the traceback"
+    name, hint = type(error).__name__, "ctgrid -v ... shows the trace"
     return f"unexpected {name}: {str(error) or 'no message'} ({hint})", FAILURE
 
 

@@ -1,4 +1,4 @@
-"""Measure: denoising methods side by side, and what they do to small nodules."""
+"""Measure volumes against real ones, denoising, super-resolution, and what happens to small nodules."""
 
 from __future__ import annotations
 

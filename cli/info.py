@@ -19,16 +19,27 @@ from .progress import progress_bar
 
 @with_options
 def command(
+    ctx: typer.Context,
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="A scan (NIfTI, NRRD, MetaImage, DICOM folder or .zip), or a store.")
-    ],
+        Path | None,
+        typer.Argument(metavar="IN", help="A scan (NIfTI, NRRD, MetaImage, DICOM folder or .zip), or a store."),
+    ] = None,
     *,
     settings: InfoSettings,
+    capabilities: Annotated[
+        bool,
+        typer.Option("--capabilities", help="Describe this installation instead: commands, formats, methods, models."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read, describe, print."""
     from ctgrid.runs.scans.info import describe_source
 
+    if capabilities == (source is not None):
+        raise typer.BadParameter("give a scan or a store, or --capabilities", param_hint="IN")
+    if source is None:
+        _print_capabilities(ctx, as_json)
+        return
     with progress_bar() as progress:
         description = describe_source(source, settings, progress=progress)
     warn(source, description.get("warnings", []))
@@ -39,6 +50,32 @@ def command(
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         tell(f"{name:<{width}}  {value}".rstrip())
+
+
+def _print_capabilities(ctx: typer.Context, as_json: bool) -> None:
+    from ctgrid.runs.capabilities import capabilities
+
+    found = {"commands": _names(ctx.find_root().command), **capabilities()}
+    if as_json:
+        tell(json.dumps(found))
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        parts = (
+            [f"{key} {', '.join(map(str, of)) if isinstance(of, list) else of}" for key, of in value.items()]
+            if (isinstance(value, dict))
+            else value
+        )
+        tell(f"{name.replace('_', ' '):<{width}}  {', '.join(map(str, parts))}")
+
+
+def _names(group: Any, before: str = "") -> list[str]:
+    """Return the full names of all commands below a group."""
+    names = []
+    for name, command in group.commands.items():
+        whole = f"{before}{name}"
+        names += _names(command, f"{whole} ") if hasattr(command, "commands") else [whole]
+    return names
 
 
 def _lines(d: dict[str, Any]) -> Iterator[tuple[str, str]]:

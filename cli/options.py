@@ -10,7 +10,17 @@ import typer
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Setting
-from ctgrid.base.usual import BatchSize, Device, DtypeName, Overwrite, Seed, read_device, read_window, write_window
+from ctgrid.base.usual import (
+    OUTPUT,
+    BatchSize,
+    Device,
+    DtypeName,
+    Overwrite,
+    Seed,
+    read_device,
+    read_window,
+    write_window,
+)
 from ctgrid.scan.hu.modes import HuMode
 from ctgrid.scan.reading import Hu, Metadata
 
@@ -33,7 +43,9 @@ OfflineOption = Annotated[bool, typer.Option("--offline", help="Use no network; 
 HuOption = Annotated[HuMode, typer.Option("--hu", help=_help(Hu))]
 MetadataOption = Annotated[list[Path] | None, typer.Option("--metadata", metavar="CSV", help=_help(Metadata))]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help=_help(Overwrite))]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the run record as one JSON object.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the run record as one JSON object.", rich_help_panel=OUTPUT)
+]
 InputArgument = Annotated[Path, typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage file, or a DICOM folder.")]
 
 

@@ -36,6 +36,7 @@ class Setting:
         write: makes the text of a value that ``read`` reads.
         flag: the option's name where it is not ``--name-of-the-field``; ``--no-...`` is a switch that turns it off.
         was: the name that it had: records keep it, and calls and options still take it.
+        panel: of the help, if not the one of all options.
     """
 
     help: str
@@ -47,6 +48,7 @@ class Setting:
     write: Callable[[Any], str] = str
     flag: str | None = None
     was: str | None = None
+    panel: str | None = None
 
 
 @dataclass(frozen=True)

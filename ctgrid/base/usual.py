@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Setting
 
+WHERE, OUTPUT = "Where it runs", "Output"
+"""Panels of the help beside that of all options."""
+
 
 def read_device(text: str) -> str:
     """Check a device's name; whether it is there is seen where it is used.
@@ -75,13 +78,16 @@ def read_memory(text: str) -> str:
 
 
 Seed = Annotated[int, Setting("The same seed gives the same bytes.", least=0, most=2**32 - 1)]
-BatchSize = Annotated[int, Setting("Slices or grids at once; less needs less memory.", least=1)]
-Overwrite = Annotated[bool, Setting("Replace outputs that exist.")]
+BatchSize = Annotated[int, Setting("Slices or grids at once; less needs less memory.", least=1, panel=WHERE)]
+Overwrite = Annotated[bool, Setting("Replace outputs that exist.", panel=OUTPUT)]
 Device = Annotated[
-    str, Setting("Where to compute; mps is an Apple GPU.", metavar="auto|cpu|cuda|cuda:N|mps", read=read_device)
+    str,
+    Setting(
+        "Where to compute; mps is an Apple GPU.", metavar="auto|cpu|cuda|cuda:N|mps", read=read_device, panel=WHERE
+    ),
 ]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
-Dtype = Annotated[DtypeName, Setting("Number format of the networks.")]
+Dtype = Annotated[DtypeName, Setting("Number format of the networks.", panel=WHERE)]
 Model = Annotated[
     str,
     Setting(

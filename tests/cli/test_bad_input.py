@@ -105,7 +105,7 @@ def test_denoise_never_writes_its_input(fails: Callable[..., str], fake: Any, sc
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (RuntimeError("two\nlines"), 1, "unexpected RuntimeError: two lines (set CTGRID_DEBUG=1"),
+        (RuntimeError("two\nlines"), 1, "unexpected RuntimeError: two lines (ctgrid -v ... shows the trace"),
         (MemoryError(), 1, "not enough memory"),
         (OSError(28, "No space left on device", "/tmp/x"), 1, "/tmp/x: No space left on device"),
         (KeyboardInterrupt(), 130, "interrupted"),
