@@ -30,7 +30,10 @@ SPEC.loader.exec_module(forked_module)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the hostile tests run longer."""
-    parser.addoption("--hostile-cases", type=int, default=8, help="damaged files of each kind (default 8)")
+    parser.addoption(
+        "--hostile-cases", type=int, default=12, help="damaged files of each kind, and a kill for every 12 (default 12)"
+    )
+    parser.addoption("--hostile-seed", type=int, default=1, help="decides damage and moments of kills (default 1)")
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -134,5 +134,8 @@ def in_the_way(path: Path, reason: str) -> CtgridError:
 
 
 def _flat(entry: Entry) -> dict[str, Any]:
-    """Return an entry with its settings beside the other facts."""
-    return {**{k: v for k, v in entry.items() if k != "settings"}, **entry.get("settings", {})}
+    """Return an entry with its settings beside the other facts; settings that are none are one fact more."""
+    settings = entry.get("settings", {})
+    return {k: v for k, v in entry.items() if k != "settings"} | (
+        settings if isinstance(settings, dict) else {"settings": settings}
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from ctgrid.scan.volume import Volume
 
 COMMAND = "import sys; from ctgrid_cli import app; app(sys.argv[1:])"
 """What :class:`forked.Server` runs; its arguments are the command line's."""
+
+RECORD = re.compile(r"(^|\.)run(-\d+)?\.json$")
+"""Of a run, which tells of times; one that was killed and begun anew has more of them."""
 
 TRAIN = [
     f"--set={key}"
@@ -75,10 +80,32 @@ def digest(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
-        if path.suffix == ".jsonl" or (path.name.startswith("run") and path.suffix == ".json"):
+        if path.suffix == ".jsonl" or RECORD.search(path.name):
             continue
-        if path.name == "state.pt":  # the same values, pickled in another order; the model beside it tells them
+        if path.name == "state.pt":
+            found |= {f"{name} {key}": value for key, value in values(path).items()}
             continue
-        timeless = path.name.startswith("r.") or path.name == "r.report.run.json"
+        timeless = path.name.startswith("r.")
         found[name] = "" if timeless else hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def values(path: Path) -> dict[str, str]:
+    """Return every value of a training state, exactly: a pickle of the same values may have other bytes."""
+    import torch
+
+    found: dict[str, str] = {}
+
+    def walk(key: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            content = value.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
+            found[key] = f"{value.dtype} {tuple(value.shape)} {hashlib.sha256(content).hexdigest()}"
+        elif isinstance(value, dict | list | tuple):
+            found[key] = f"{type(value).__name__} {len(value)}"
+            for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+                walk(f"{key}/{name}", inner)
+        else:
+            found[key] = repr(value)
+
+    walk("", torch.load(path, map_location="cpu", weights_only=True))
     return found

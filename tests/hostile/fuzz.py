@@ -1,19 +1,19 @@
-"""Run damaged files through every reader in a process of its own, which may crash, hang, or ask for all memory."""
+"""Run damaged files through every reader in processes of their own, which may crash, hang, or ask for all memory."""
 
 from __future__ import annotations
 
 import json
 import os
 import select
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = "import sys; sys.path.insert(0, sys.argv[1]); import worker; worker.main(*sys.argv[2:])"
 PATIENCE_S = 60.0
 """Without a word, after which a reader hangs; the machine may be busy."""
 
@@ -23,80 +23,76 @@ class Tally:
     """What became of the cases.
 
     Attributes:
-        counts: by ``read``, ``refused`` and ``wrong``.
+        counts: by kind of file and by ``read``, ``refused`` and ``wrong``.
         wrong: one line for each that is.
     """
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
+    def total(self, result: str | None = None) -> int:
+        """Return the number of cases, of one result or of all."""
+        return sum(count for (_, one), count in self.counts.items() if result in (one, None))
 
-def fuzz(folder: Path, names: Sequence[str], seed: int, first: int, count: int, last: float = float("inf")) -> Tally:
+    def add(self, name: str, result: str, fault: str = "") -> None:
+        """Count one."""
+        self.counts[name, result] += 1
+        if result == "wrong":
+            self.wrong.append(fault)
+
+
+def fuzz(
+    forked: Any, folder: Path, names: Sequence[str], seed: int, first: int, count: int, last: float = float("inf")
+) -> Tally:
     """Read so many damaged files of each kind.
 
     Args:
+        forked: Starts processes; see ``tests/forked.py``.
         folder: For the files.
         names: Of the readers.
         seed: Decides all damage.
         first: Number of the first case of each reader.
         count: Of cases of each reader.
-        last: Time on the monotonic clock after which no further case is begun.
+        last: Time on the monotonic clock after which no further kind is begun.
     """
-    tally, left = Tally(), list(names)
-    begun = first
-    while left:
-        current: dict[str, object] | None = None
-        for line in _lines(folder, seed, begun, first + count - begun, left[:1] if begun > first else left):
-            if line is None:
+    tally = Tally()
+    for name in names:
+        begun = first
+        while begun < first + count and time.monotonic() < last:
+            current, ended, died = None, False, ""
+            for line in _lines(forked, folder, name, seed, begun, first + count - begun):
+                current, ended, died = line.get("number", current), "ended" in line, line.get("died", "")
+                if "result" in line:
+                    tally.add(name, str(line["result"]), f"{name}, seed {seed}, case {current}: {line.get('why')}")
+            if ended:
                 break
-            current = line
-            if "result" in line:
-                tally.counts[str(line["result"])] += 1
-                if line["result"] == "wrong":
-                    tally.wrong.append(f"{line['name']} {seed} {line['number']}: {line['why']}")
-            if time.monotonic() > last:
-                return tally
-        else:
-            left = left[1:] if begun > first else []
-            begun = first
-            continue
-        if current is None:
-            tally.wrong.append(f"{left[0]}: the whole file is not read")
-            left, begun = left[1:], first
-            continue
-        tally.counts["wrong"] += 1
-        tally.wrong.append(f"{current['name']} {seed} {current['number']}: the process crashed or hung")
-        left = left[left.index(str(current["name"])) :]
-        begun = int(str(current["number"])) + 1
-        if begun >= first + count:
-            left, begun = left[1:], first
+            if current is None:
+                tally.add(name, "wrong", f"{name}: the whole file is not read: {died}")
+                break
+            tally.add(name, "wrong", f"{name}, seed {seed}, case {current}: the process {died}")
+            begun = current + 1
     return tally
 
 
-def _lines(folder: Path, seed: int, first: int, count: int, names: Sequence[str]) -> Iterator[dict[str, object] | None]:
-    """Yield what a worker says; None last where it crashed or hung."""
-    command = [sys.executable, str(WORKER), str(folder), str(seed), str(first), str(count), *names]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CTGRID_OFFLINE": "1"}
-    errors = folder / "worker.err"
-    with errors.open("wb") as stream:
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, env=environment)
-    assert worker.stdout is not None
-    held = b""
+def _lines(forked: Any, folder: Path, name: str, seed: int, first: int, count: int) -> Iterator[dict[str, Any]]:
+    """Yield what a worker says until it ends, crashes, or is silent for too long."""
+    pipe = folder / "said"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    arguments = [Path(__file__).parent, pipe, folder, name, seed, first, count]
+    worker = forked(WORKER, *arguments, CTGRID_OFFLINE="1", OMP_NUM_THREADS="1")
+    held, read = b"", b"?"
     try:
-        while True:
-            ready, _, _ = select.select([worker.stdout], [], [], PATIENCE_S)
-            if not ready:
-                yield None
-                return
-            read = os.read(worker.stdout.fileno(), 1 << 16)
-            if not read:
-                break
+        while read and select.select([reader], [], [], PATIENCE_S)[0]:
+            read = os.read(reader, 1 << 16)
             *lines, held = (held + read).split(b"\n")
-            for line in lines:
-                yield json.loads(line)
-        if worker.wait() != 0:
-            yield None
+            yield from map(json.loads, lines)
     finally:
-        worker.kill()
-        worker.wait()
-        worker.stdout.close()
+        os.close(reader)
+        if read:
+            os.kill(worker.pid, signal.SIGKILL)
+        ended = worker.wait()
+    if ended.returncode != 0:
+        end = ended.stderr.strip().splitlines()[-1:] or [""]
+        yield {"died": "hung" if read else f"ended with {ended.returncode}: {end[0]}"}

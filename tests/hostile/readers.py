@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 import yaml
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.scan.volume import Volume
 
 
@@ -61,6 +63,33 @@ def _detached(name: str, data: str) -> Callable[[Path], Path]:
 def _dicom(folder: Path) -> Path:
     _volume().write(folder / "series")
     return sorted((folder / "series").iterdir())[2]
+
+
+def _compressed(how: str) -> Callable[[Path], Path]:
+    """Compress one slice of a series as ``RLE`` (by pydicom), ``JPEG`` or ``JPEG2000``, lossless (by GDCM)."""
+
+    def make(folder: Path) -> Path:
+        import pydicom
+        import SimpleITK as sitk
+
+        path = _dicom(folder)
+        slice_ = pydicom.dcmread(path)
+        if how == "RLE":
+            slice_.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+        else:
+            writer = sitk.ImageFileWriter()
+            writer.UseCompressionOn()
+            writer.SetCompressor(how)
+            writer.SetFileName(str(folder / "one.dcm"))
+            writer.Execute(sitk.GetImageFromArray(slice_.pixel_array[None]))
+            one = pydicom.dcmread(folder / "one.dcm")
+            slice_.PixelData, slice_["PixelData"].VR = one.PixelData, "OB"
+            slice_["PixelData"].is_undefined_length = True
+            slice_.file_meta.TransferSyntaxUID = one.file_meta.TransferSyntaxUID
+        slice_.save_as(path)
+        return path
+
+    return make
 
 
 def _zip(folder: Path) -> Path:
@@ -188,6 +217,36 @@ def _codec(folder: Path) -> Path:
     return folder / "codec" / "config.json"
 
 
+def _taesd(folder: Path) -> Path:
+    """TAESD's own pair of files, in its own key names: numbered layers, one more in the decoder."""
+    from diffusers import AutoencoderTiny
+    from safetensors.torch import save_file
+
+    network = AutoencoderTiny()
+    for side, shift in (("encoder", 0), ("decoder", 1)):
+        state = getattr(network, side).layers.state_dict()
+        numbered = ((key.split(".", 1), value) for key, value in state.items())
+        halves = {f"{int(n) + shift}.{rest}": value.half() for (n, rest), value in numbered}
+        save_file(halves, str(folder / f"taesd_{side}.safetensors"))
+    return folder / "taesd_decoder.safetensors"
+
+
+def _generatect(folder: Path) -> Path:
+    layer = torch.nn.Linear(3, 2).state_dict()
+    torch.save({"model": layer, "ema": {f"1.ema_model.{k}": v for k, v in layer.items()}}, folder / "superres.pt")
+    return folder / "superres.pt"
+
+
+def _read_generatect(path: Path) -> None:
+    """Fill something as small as this: the network itself needs GenerateCT's package."""
+    from ctgrid.methods.denoising.baselines.generatect import fill
+
+    class Cascade(torch.nn.Linear):
+        unets = (torch.nn.Linear(3, 2), torch.nn.Linear(3, 2))
+
+    fill(Cascade(3, 2), path)
+
+
 def _model_manifest(folder: Path) -> Path:
     from ctgrid.stages.models.manifest import Manifest
 
@@ -235,6 +294,13 @@ def _read_features(path: Path) -> None:
     FeatureCache(path.parent.parent).get("0" * 64)
 
 
+def _movie(folder: Path) -> Path:
+    from ctgrid.data.video.write import write_video
+
+    write_video((np.full((16, 16, 3), 40 * n, np.uint8) for n in range(4)), folder / "a.mp4")
+    return folder / "a.mp4"
+
+
 def _frames(name: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         from PIL import Image
@@ -253,8 +319,35 @@ def _frames(name: str) -> Callable[[Path], Path]:
 def _read_frames(path: Path) -> None:
     from ctgrid.data.video.read import open_frames
 
-    clip = open_frames(path if path.suffix == ".gif" else path.parent)
+    clip = open_frames(path.parent if path.suffix == ".png" else path)
     clip.read(range(len(clip)))
+
+
+def _reach(address: str, tls: Path) -> None:
+    """Ask for a scheduler where there is none; with the shortest patience."""
+    from ctgrid.data.store import cluster
+
+    cluster._REACH_S, cluster._CONFIG = 0.1, {"distributed.comm.timeouts.connect": "0.1s"}
+    try:
+        with cluster._client(address, cluster.Access(tls=tls, insecure=True)):
+            pass
+    except CtgridError as error:
+        if not re.search("refused|[Tt]imed out", str(error)):  # nobody is there: the address was understood
+            raise
+
+
+def _dask_address(path: Path) -> None:
+    _reach(path.read_bytes().replace(b"\0", b"").decode(errors="surrogateescape"), path.with_name("tls"))
+
+
+def _certificate(part: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        from ctgrid.data.store.tls import security
+
+        security(folder / "tls")
+        return folder / "tls" / part
+
+    return make
 
 
 def _report(path: Path) -> None:
@@ -268,6 +361,44 @@ def _scan_reader(path: Path) -> None:
 
     Volume.read(path)
     describe_scan(path)
+
+
+def _denoised(folder: Path) -> Path:
+    _resumed(folder / "out" / "denoise.jsonl")
+    return folder / "out" / "denoise.jsonl"
+
+
+def _resumed(path: Path) -> None:
+    """Go on with the denoising of a folder, as its journal says, and tell of every case."""
+    from ctgrid.runs.denoising.run import denoise_scans
+    from ctgrid_cli.denoise import _line
+
+    scans = path.parents[1] / "in"
+    if not scans.is_dir():
+        scans.mkdir()
+        _volume().write(scans / "a.nii.gz")
+        _volume().write(scans / "b.nii.gz")
+    record = denoise_scans(scans, path.parent, method="tv", strength=20, resume=path.exists())
+    for case in record.results["cases"]:
+        _line(case)
+
+
+def _listed(path: Path) -> None:
+    """Ask of every volume in a list of a series whether it is done."""
+    from ctgrid.base.journal import Journal, is_done
+
+    for name, entry in Journal(path).entries().items():
+        is_done(path.with_name("a.nii.gz"), entry, {"seed": 1, "checkpoint": "c", "settings": {"steps": 3}}, path, True)
+        name.encode()
+
+
+def _series(folder: Path) -> Path:
+    from ctgrid.base.files import sha256_of
+
+    path = _scan("a.nii.gz")(folder)
+    facts = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    entry = {"file": "a.nii.gz", "seed": 1, "checkpoint": "c", "settings": {"steps": 3}, **facts}
+    return _text("manifest.jsonl", json.dumps(entry) + "\n" + json.dumps({**entry, "file": "b.nii.gz"}))(folder)
 
 
 def _run_config(folder: Path) -> Path:
@@ -345,11 +476,17 @@ READERS: dict[str, Reader] = {
     "mhd data": Reader(_detached("a.mhd", "a.raw"), lambda path: _scan_reader(path.with_suffix(".mhd"))),
     "nhdr header": Reader(_detached("a.nhdr", "a.nhdr"), _scan_reader),
     "dicom": Reader(_dicom, lambda path: _scan_reader(path.parent)),
+    "dicom, RLE": Reader(_compressed("RLE"), lambda path: _scan_reader(path.parent)),
+    "dicom, JPEG": Reader(_compressed("JPEG"), lambda path: _scan_reader(path.parent)),
+    "dicom, JPEG 2000": Reader(_compressed("JPEG2000"), lambda path: _scan_reader(path.parent)),
     "zip": Reader(_zip, _scan_reader),
     "sidecar": Reader(_sidecar, _with_json),
     "table": Reader(_table, _call("scan.hu.metadata", "MetadataTable.read")),
     "recipe": Reader(_shipped("embedded-codec.yaml", "r.yaml"), _call("methods.training.config", "load_config")),
     "ablation": Reader(_shipped("ablations/k.yaml", "a.yaml"), _call("runs.ablation.spec", "load_ablation")),
+    "protocol": Reader(
+        _shipped("protocols/stylegan-v@1.yaml", "p.yaml"), _call("runs.evaluation.fidelity.protocol", "load_protocol")
+    ),
     "split": Reader(
         _text("s.yaml", yaml.safe_dump({"train": ["a", "b"], "valid": ["c"], "patient": "^(.)"})),
         _call("data.store.splits", "read_split"),
@@ -359,19 +496,20 @@ READERS: dict[str, Reader] = {
     "store record": Reader(_store("X.zarr/a/zarr.json"), _read_store),
     "store array": Reader(_store("X.zarr/a/slices/zarr.json"), _read_store),
     "store shard": Reader(_store("X.zarr/a/slices/c/0/0/0"), _read_store),
+    "store coarse chunk": Reader(_store("X.zarr/a/coarse/c/0/0/0"), _read_store),
     "store report": Reader(_store("X.report.jsonl"), _call("data.store.report", "read_report")),
     "safetensors": Reader(_weights("w.safetensors"), _call("stages.weights.checkpoints", "read_checkpoint")),
     "torch weights": Reader(_weights("w.pt"), _call("stages.weights.checkpoints", "read_checkpoint")),
     "stage config": Reader(_stage("config.json"), _read_stage),
     "stage facts": Reader(_stage("stage.json"), _read_stage),
     "codec config": Reader(_codec, lambda path: _call("stages.codecs.codecs", "load_codec")(path.parent)),
+    "taesd": Reader(_taesd, lambda path: _call("stages.codecs.codecs", "load_codec")(path.parent)),
+    "generatect": Reader(_generatect, _read_generatect),
     "model manifest": Reader(_model_manifest, _call("stages.models.manifest", "Manifest.read")),
     "cached manifest": Reader(_home("ctgrid-manifest.json"), _catalogue),
     "hash list": Reader(_text("h", f"{'0' * 64}  a.bin\n"), _call("stages.models.manifest", "_pins_of_file")),
-    "journal": Reader(
-        _text("manifest.jsonl", '{"file": "a", "bytes": 3}\n{"file": "b"}\n'),
-        lambda path: _call("base.journal", "Journal")(path).entries(),
-    ),
+    "series list": Reader(_series, _listed),
+    "denoise journal": Reader(_denoised, _resumed),
     "run record": Reader(_json("run.json", _RUN), _report),
     "results": Reader(_json("results.json", _ROWS), _report),
     "results that grow": Reader(_json("results.json", _ROWS), _call("runs.evaluation.results", "Results.open")),
@@ -381,6 +519,10 @@ READERS: dict[str, Reader] = {
     "run config": Reader(_run_config, _config),
     "run data": Reader(_json("data.json", {"volumes": {"a": "0"}, "codec": None}), _data),
     "gif": Reader(_frames("a.gif"), _read_frames),
+    "mp4": Reader(_movie, _read_frames),
+    "dask address": Reader(_text("address", "tls://[::1]:9"), _dask_address),
+    "certificate": Reader(_certificate("cert.pem"), lambda path: _reach("tls://[::1]:9", path.parent)),
+    "private key": Reader(_certificate("key.pem"), lambda path: _reach("tls://[::1]:9", path.parent)),
     "frame": Reader(_frames("1.png"), _read_frames),
 }
 

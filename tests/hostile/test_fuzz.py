@@ -7,8 +7,12 @@ import random
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+GROUPS = 8
+"""Tests that the kinds of file are dealt to, so that several workers of pytest share them."""
 
 
 def beside(name: str) -> ModuleType:
@@ -22,7 +26,7 @@ def beside(name: str) -> ModuleType:
 
 def test_there_is_a_reader_for_every_kind_of_file() -> None:
     """More than 25, each with its own valid file."""
-    assert len(beside("readers").READERS) >= 25
+    assert len(beside("readers").READERS) >= 50
 
 
 def test_damage_follows_from_the_seed_alone() -> None:
@@ -34,12 +38,14 @@ def test_damage_follows_from_the_seed_alone() -> None:
 
 
 @pytest.mark.hostile
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
-def test_damaged_files_are_read_or_refused(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_damaged_files_are_read_or_refused(
+    group: int, forked: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     count = request.config.getoption("--hostile-cases")
-    names = list(beside("readers").READERS)
-    tally = beside("fuzz").fuzz(tmp_path, names, seed=1, first=0, count=count)
+    names = list(beside("readers").READERS)[group::GROUPS]
+    tally = beside("fuzz").fuzz(forked, tmp_path, names, request.config.getoption("--hostile-seed"), 0, count)
     assert tally.wrong == []
-    assert sum(tally.counts.values()) == count * len(names), tally.counts
-    assert tally.counts["refused"] > 0.3 * count * len(names), tally.counts
+    assert tally.total() == count * len(names), tally.counts
+    assert tally.total("refused") > 0.3 * tally.total(), tally.counts

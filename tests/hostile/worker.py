@@ -1,7 +1,4 @@
-"""Read damaged files, one after the other, and say of each what became of it; the parent watches over time.
-
-Called as ``python worker.py FOLDER SEED FIRST COUNT NAME...``; prints one JSON line before and one after each case.
-"""
+"""Read damaged files, one after the other, and say of each what became of it; the parent watches over time."""
 
 from __future__ import annotations
 
@@ -9,12 +6,9 @@ import json
 import logging
 import random
 import resource
-import sys
 import traceback
 import warnings
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from mutate import mutate
 from readers import READERS, prepared
@@ -22,11 +16,6 @@ from readers import READERS, prepared
 from ctgrid.base.errors import CtgridError
 
 LIMIT_BYTES = 2 << 30
-
-
-def say(**words: object) -> None:
-    """Print one line."""
-    print(json.dumps(words), flush=True)
 
 
 def outcome(name: str, path: Path) -> dict[str, object]:
@@ -45,25 +34,18 @@ def outcome(name: str, path: Path) -> dict[str, object]:
     return {"result": "read"}
 
 
-def main(folder: Path, seed: int, first: int, count: int, names: list[str]) -> None:
-    """Run the cases of some readers."""
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
-    limited = False
-    for name in names:
-        path, content = prepared(name, folder / "case")
+def main(pipe: str, folder: str, name: str, seed: str, first: str, count: str) -> None:
+    """Run the cases of one reader; write one JSON line before and one after each into a named pipe."""
+    with Path(pipe).open("w", buffering=1) as said:
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        path, content = prepared(name, Path(folder) / "case")
         READERS[name].read(path)  # whole, it must be read
-        if not limited:
-            used = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmSize" in x).split()[1])
-            resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + LIMIT_BYTES,) * 2)
-            limited = True
-        for number in range(first, first + count):
-            draw = random.Random(f"{seed} {name} {number}")
+        used = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmSize" in x).split()[1])
+        resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + LIMIT_BYTES,) * 2)
+        for number in range(int(first), int(first) + int(count)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(mutate(content, draw))
-            say(name=name, number=number)
-            say(name=name, number=number, **outcome(name, path))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])
+            path.write_bytes(mutate(content, random.Random(f"{seed} {name} {number}")))
+            print(json.dumps({"number": number}), file=said)
+            print(json.dumps({"number": number, **outcome(name, path)}), file=said)
+        print(json.dumps({"ended": True}), file=said)

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctgrid.base.errors import CtgridError, one_line
+from ctgrid.base.errors import CtgridError, one_line, reason_of
 from ctgrid.base.extras import require
 from ctgrid.base.record import version_of
 from ctgrid.data.store.one import StoreJob, prepare_case
@@ -157,10 +157,10 @@ def _client(scheduler: str, access: Access) -> Iterator[Client]:
         try:
             trusted = {"security": security(access.tls)} if secured else {}
             client = distributed.Client(scheduler, timeout=_REACH_S, set_as_default=False, **trusted)
-        except (OSError, ValueError, TypeError, ImportError) as error:
-            if isinstance(error, CtgridError):
-                raise
-            raise CtgridError(f"cannot reach the Dask scheduler {scheduler}: {error}") from error
+        except (CtgridError, MemoryError):
+            raise
+        except Exception as error:  # an address that is none fails in any way that it likes
+            raise CtgridError(f"cannot reach the Dask scheduler {scheduler}: {reason_of(error)}") from error
         yield stack.enter_context(client)
 
 

@@ -113,10 +113,12 @@ def _is_done(job: Job, entry: Entry, bench: CaseBench) -> bool:
     """Tell whether an entry is of this input and these settings, and its outputs are there, whole."""
     if entry.get("status") != DONE or entry.get("request") != plain(bench.identity):
         return False
-    facts = [entry.get("input"), *entry.get("outputs", [])]
+    outputs = entry.get("outputs")
+    facts = [entry.get("input"), *(outputs if isinstance(outputs, list) else [])]
     there = [job.source, *job.outputs]
     return len(facts) == len(there) and all(
-        path.exists() and fact and _same(fingerprint(path), fact) for path, fact in zip(there, facts, strict=True)
+        path.exists() and isinstance(fact, Mapping) and _same(fingerprint(path), fact)
+        for path, fact in zip(there, facts, strict=True)
     )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctgrid.base.causes import reading
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.denoising.result import DenoiseResult, noise_of, untouched
@@ -188,20 +189,17 @@ def fill(cascade: Any, weights: Path) -> None:
     Raises:
         CtgridError: the file holds something else.
     """
-    import pickle
-
-    try:
+    with reading(weights, "a checkpoint of GenerateCT"):  # a damaged pickle fails in any way it likes
         state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CtgridError(f"{weights} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise CtgridError(f"{weights} is no checkpoint of GenerateCT's trainer: it holds no 'model'")
     prefix = "1.ema_model."
-    averaged = {k[len(prefix) :]: v for k, v in (state.get("ema") or {}).items() if k.startswith(prefix)}
+    ema = state.get("ema") or {}
     try:
+        averaged = {k[len(prefix) :]: v for k, v in ema.items() if k.startswith(prefix)}
         cascade.load_state_dict(state["model"])
         if averaged:
             cascade.unets[1].load_state_dict(averaged)
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError, TypeError) as error:
         first = " ".join(str(error).split())[:200]
         raise CtgridError(f"{weights} does not fit GenerateCT's published network: {first}") from error

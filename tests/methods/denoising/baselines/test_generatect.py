@@ -136,7 +136,13 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"no checkpoint", "cannot be read"), ({"other": 1}, "holds no 'model'"), ({"model": {}}, "does not fit")],
+    [
+        (b"no checkpoint", "is not a checkpoint of GenerateCT"),
+        ({"other": 1}, "holds no 'model'"),
+        ({"model": {}}, "does not fit"),
+        ({"model": {}, "ema": [1]}, "does not fit"),
+        ({"model": {}, "ema": {1: 2}}, "does not fit"),
+    ],
 )
 def test_other_files_are_refused(package: None, content: Any, words: str, tmp_path: Path) -> None:
     """A checkpoint of something else is named as that."""
