@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo         make the environment without extras, synthesise a chest CT with the embedded model into demo/"
 	@echo "make test         make the environment with all extras and the tests' own, run the whole test suite"
-	@echo "make soak         damaged files, kills and other accidents for MINUTES=20"
+	@echo "make soak         damaged files, kills and other accidents for SECONDS=1200"
 	@echo "make install      make the environment with all extras ($(VENV)); make install EXTRAS=train,video for some"
 	@echo "make lint         ruff check, ruff format --check, mypy, codespell"
 	@echo "make docs         build the documentation site into build/docs, and build/ctgrid-docs.zip of it"
@@ -61,7 +61,7 @@ test: $(VENV)/.installed-test
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 soak: $(VENV)/.installed-test
-	$(BIN)/python tests/hostile/soak.py $(or $(MINUTES),20) $(SOAK_SEED)
+	$(BIN)/python tests/hostile/soak.py $(or $(SECONDS),1200) $(SOAK_SEED)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -42,8 +42,9 @@ class Tally:
 
 
 def fuzz(
-    forked: Any, folder: Path, names: Sequence[str], seed: int, first: int, count: int, last: float = float("inf")
-) -> Tally:
+    forked: Any, folder: Path, names: Sequence[str], seed: int, first: int, count: int, last: float = float("inf"),
+    tally: Tally | None = None,
+) -> Tally:  # fmt: skip
     """Read so many damaged files of each kind.
 
     Args:
@@ -54,8 +55,9 @@ def fuzz(
         first: Number of the first case of each reader.
         count: Of cases of each reader.
         last: Time on the monotonic clock after which no further kind is begun.
+        tally: To be added to.
     """
-    tally = Tally()
+    tally = tally or Tally()
     for name in names:
         begun = first
         while begun < first + count and time.monotonic() < last:

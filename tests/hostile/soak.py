@@ -1,4 +1,4 @@
-"""Damage files and kill commands for minutes on end, and print what became of it: ``python soak.py MINUTES [SEED]``."""
+"""Damage files and kill commands for minutes on end, and print what became of it: ``python soak.py SECONDS [SEED]``."""
 
 from __future__ import annotations
 
@@ -8,34 +8,64 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzz import fuzz
+from forked import Server
+from fuzz import Tally, fuzz
 from readers import READERS
 
+HERE = Path(__file__).parent
 EACH = 20
-ACCIDENTS = Path(__file__).with_name("test_accidents.py")
+"""Damaged files of each kind in a round."""
 
 
-def main(minutes: float, seed: int) -> int:
-    """Soak; return the number of faults."""
-    last, counts, faults, first = time.monotonic() + 60 * minutes, Counter[str](), list[str](), 0
-    print(f"seed {seed}, {minutes:g} minutes, {len(READERS)} kinds of file", flush=True)
+def main(seconds: float, seed: int) -> int:
+    """Soak, each round with the next seed; return the number of faults."""
+    last, tally = time.monotonic() + seconds, Tally()
+    print(f"{seconds:g} seconds from seed {seed}, {len(READERS)} kinds of file", flush=True)
     with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder))
         while time.monotonic() < last:
-            tally = fuzz(Path(folder), list(READERS), seed, first, EACH, last)
-            counts.update(tally.counts)
-            faults += tally.wrong
-            first += EACH
-            print(f"damaged files: {dict(counts)}", *tally.wrong, sep="\n", flush=True)
-            if first % (4 * EACH) == 0 and time.monotonic() < last:
-                command = [sys.executable, "-m", "pytest", "-q", str(ACCIDENTS), f"--hostile-cases={first}"]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
-                print(f"accidents: {done.stdout.strip().splitlines()[-1]}", flush=True)
-                faults += [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-    print(f"{sum(counts.values())} damaged files: {dict(counts)}; {len(faults)} faults", *faults, sep="\n")
-    return len(faults)
+            fuzz(server, Path(folder), list(READERS), seed, 0, EACH, last, tally)
+            accidents(Path(folder), seed, last - time.monotonic(), tally)
+            results = ("right", "refused", "read", "wrong")
+            print(f"seed {seed}:", *(f"{tally.total(one)} {one}" for one in results), flush=True)
+            seed += 1
+        server.close()
+    table(tally.counts)
+    print(f"{tally.total()} cases, {len(tally.wrong)} faults", *tally.wrong, sep="\n")
+    return len(tally.wrong)
+
+
+def accidents(folder: Path, seed: int, seconds: float, tally: Tally) -> None:
+    """Run the tests of accidents once, with kills at other moments, as far as the time goes."""
+    xml = folder / "accidents.xml"
+    xml.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "test_accidents.py")]
+    options = [f"--hostile-seed={seed}", f"--junitxml={xml}", f"--basetemp={folder / 'accidents'}"]
+    if seconds <= 0:
+        return
+    try:
+        subprocess.run([*command, *options], stdout=subprocess.DEVNULL, check=False, timeout=max(seconds, 300))
+    except subprocess.TimeoutExpired:
+        tally.add("accidents", "wrong", f"accidents, seed {seed}: not done in {max(seconds, 300):.0f} s")
+        return
+    for case in ElementTree.parse(xml).iter("testcase"):
+        name = case.get("name", "?")
+        fault = next((case.find(one) for one in ("failure", "error") if case.find(one) is not None), None)
+        if case.find("skipped") is None:
+            why = "" if fault is None else f"{name}, seed {seed}: {(fault.get('message') or '').splitlines()[:1]}"
+            tally.add(name.partition("[")[0], "right" if fault is None else "wrong", why)
+
+
+def table(counts: Counter[tuple[str, str]]) -> None:
+    """Print the counts by kind."""
+    results = ("right", "refused", "read", "wrong")
+    print(f"{'kind':60}", *(f"{one:>8}" for one in results))
+    for name in dict.fromkeys(name for name, _ in counts):
+        print(f"{name:60}", *(f"{counts[name, one]:8}" for one in results))
 
 
 if __name__ == "__main__":

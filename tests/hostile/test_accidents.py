@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -172,7 +173,7 @@ def test_a_name_of_any_bytes_stops_no_batch(name: str, commands: ModuleType, sca
         (["info", "IN/bad\udcff.nii.gz", "--json"], "out"),
         (["split", "IN", "--out", "OUT/s.yaml"], "OUT/s.yaml"),
         (["report", "IN", "--out", "OUT/r.html"], "OUT/r.html"),
-        (["evaluate", "denoising", "--clean", "IN", "--methods", "nlm", "--noise", "gaussian:30", "--out", "OUT/e"],
+        (["evaluate", "denoising", "--clean", "IN/bad\udcff.nii.gz", "--methods", "nlm", "--noise", "gaussian:30", "--out", "OUT/e"],
          "OUT/e/results.json"),
     ],
     ids=["info", "info --json", "split", "report", "evaluate"],
@@ -191,7 +192,7 @@ def test_names_of_any_bytes_are_told_as_text(
     assert ended.returncode == 0, ended.stderr
     written = [path.read_bytes().decode("utf-8") for path in out.rglob("*") if path.suffix not in (".png", ".gz")]
     shown = ended.stdout if told == "out" else Path(told.replace("OUT", str(out))).read_text(encoding="utf-8")
-    assert "bad\\xff" in shown or "bad-xff" in shown, shown[:2000]
+    assert re.search(r"bad(\\{1,2}|-)xff", shown), shown[:2000]
     assert not any("\\udcff" in text for text in (ended.stdout, ended.stderr, *written))
 
 
