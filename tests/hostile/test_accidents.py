@@ -173,8 +173,8 @@ def test_a_name_of_any_bytes_stops_no_batch(name: str, commands: ModuleType, sca
         (["info", "IN/bad\udcff.nii.gz", "--json"], "out"),
         (["split", "IN", "--out", "OUT/s.yaml"], "OUT/s.yaml"),
         (["report", "IN", "--out", "OUT/r.html"], "OUT/r.html"),
-        (["evaluate", "denoising", "--clean", "IN/bad\udcff.nii.gz", "--methods", "nlm", "--noise", "gaussian:30", "--out", "OUT/e"],
-         "OUT/e/results.json"),
+        (["evaluate", "denoising", "--clean", "IN/bad\udcff.nii.gz", "--methods", "nlm", "--noise", "gaussian:30",
+          "--out", "OUT/e"], "OUT/e/results.json"),
     ],
     ids=["info", "info --json", "split", "report", "evaluate"],
 )  # fmt: skip
@@ -190,7 +190,8 @@ def test_names_of_any_bytes_are_told_as_text(
     given = [one.replace("IN", str(folder)).replace("OUT", str(out)) for one in arguments]
     ended = forked(commands.COMMAND, *given).wait()
     assert ended.returncode == 0, ended.stderr
-    written = [path.read_bytes().decode("utf-8") for path in out.rglob("*") if path.suffix not in (".png", ".gz")]
+    texts = (path for path in out.rglob("*") if path.suffix in (".json", ".jsonl", ".md", ".html", ".yaml", ".csv"))
+    written = [path.read_bytes().decode("utf-8") for path in texts]
     shown = ended.stdout if told == "out" else Path(told.replace("OUT", str(out))).read_text(encoding="utf-8")
     assert re.search(r"bad(\\{1,2}|-)xff", shown), shown[:2000]
     assert not any("\\udcff" in text for text in (ended.stdout, ended.stderr, *written))
