@@ -69,7 +69,7 @@ def read_result(path: Path, like: Volume) -> np.ndarray:
     Raises:
         CtgridError: where it lies on another grid.
     """
-    found = Volume.read(path, hu="header").reoriented("LPS")
+    found = Volume.read(path, hu="header").reoriented(like.orientation)
     corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in reversed(like.hu.shape)), 1]], dtype=float).T
     if found.hu.shape != like.hu.shape or np.abs(found.affine @ corners - like.affine @ corners).max() > OFF_MM:
         shapes = (" x ".join(map(str, reversed(volume.hu.shape))) for volume in (found, like))

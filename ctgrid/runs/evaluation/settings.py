@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 Given = Strength | Literal["known"]
 Slices = Annotated[str, Setting("Slices to measure, as in Python; all where left out.", metavar="A:B:STEP")]
 
+OtherTools = Annotated[
+    tuple[Path, ...],
+    Setting("Folder of what another tool made of the inputs, a row under its name; repeatable.", metavar="DIR"),
+]
+InputsOut = Annotated[Path | None, Setting("Write the methods' inputs here, for other tools.", metavar="DIR")]
+
 
 def read_given(text: str) -> Given:
     """Read ``known``, ``auto`` or a number of HU, 0 or more.
@@ -121,13 +127,8 @@ class TrialRequest(Checked):
 class DenoisingRequest(TrialRequest):
     """Of ``evaluate denoising`` alone: what other tools make of the same noisy scans."""
 
-    results: Annotated[
-        tuple[Path, ...],
-        Setting(
-            "Folder of what another tool made of the noisy scans, a row under its name; repeatable.", metavar="DIR"
-        ),
-    ] = ()
-    inputs_out: Annotated[Path | None, Setting("Write the noisy scans here, for other tools.", metavar="DIR")] = None
+    results: OtherTools = ()
+    inputs_out: InputsOut = None
 
     def plan(self) -> Evaluation:
         """Return what is compared, other tools among it.
@@ -165,6 +166,8 @@ class UpscalingRequest(Checked):
     )
     seed: Seed = 0
     batch_size: Annotated[int, Setting("Slices at once.", least=1)] = 4
+    results: OtherTools = ()
+    inputs_out: InputsOut = None
     loading: ModelLoading = field(default_factory=ModelLoading)
     overwrite: Overwrite = False
 
@@ -192,6 +195,8 @@ class UpscalingRequest(Checked):
             batch_size=self.batch_size,
             through_codec=self.through_codec,
             loading=Loading(**self.loading.as_dict()),
+            results=self.results,
+            inputs_out=self.inputs_out,
         )
 
 

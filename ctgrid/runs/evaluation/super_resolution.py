@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import unknown
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import version_of
+from ctgrid.base.record import fingerprint, version_of
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice
+from ctgrid.runs.evaluation.outside import case_name, check_folders, read_result, result_of, write_input
 from ctgrid.runs.evaluation.results import Results, case_hash
-from ctgrid.runs.evaluation.samples import Sample
+from ctgrid.runs.evaluation.samples import Sample, Slices
 from ctgrid.runs.evaluation.slices import parse_slices
-from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscalers
+from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscaler, Upscalers
 from ctgrid.runs.results.super_resolution import SETTING
 from ctgrid.scan.grid import downsample
 from ctgrid.scan.protocols.resample import SCALE_HU
+from ctgrid.scan.volume import Volume
 from ctgrid.scan.windows import FULL_WINDOW_HU
 
 KIND = "super-resolution"
@@ -52,6 +55,8 @@ class Comparison:
         batch_size: slices at once.
         through_codec: let the shrunk slices pass through the model's codec, as those do that stage 1 makes.
         loading: of the model.
+        results: folders of what other tools made of the same shrunk slices; each is a method called as its folder.
+        inputs_out: folder that gets the shrunk slices, for other tools.
     """
 
     methods: tuple[str, ...] = QUICK_METHODS
@@ -63,6 +68,13 @@ class Comparison:
     batch_size: int = 4
     through_codec: bool = False
     loading: Loading = field(default_factory=Loading)
+    results: tuple[Path, ...] = ()
+    inputs_out: Path | None = None
+
+    @property
+    def outside(self) -> dict[str, Path]:
+        """The folders of results by the names of their rows."""
+        return {folder.name: folder for folder in self.results}
 
     def shape(self) -> tuple[int, int]:
         """Return S and K, the model's where they are not given.
@@ -149,19 +161,32 @@ def evaluate_super_resolution(
             raise CtgridError(
                 f"{sample.name} is one of the volumes of --train ({known[sample.digest]}); leave it out there"
             )
+    check_folders(plan.results, METHODS)
+    condition = condition_of(k, plan.through_codec)
+    made = {
+        name: {sample.name: result_of(folder, case_name(sample.name, condition)) for sample in real}
+        for name, folder in plan.outside.items()
+    }
     results = Results.open(out / "results.json", overwrite, IDENTITY, KIND)
     upscalers = Upscalers(k, size, plan.loading, plan.seed, plan.refine_steps, train, progress)
     facts = facts_of(plan, size, k, train)
     setting = (size, k, plan.slices, plan.through_codec)
-    total, done = len(real) * len(plan.methods), 0
+    total, done = len(real) * (len(plan.methods) + len(made)), 0
     for sample in real:
         cases = {method: case_hash(source=sample.digest, method=method, **facts[method]) for method in plan.methods}
+        for method, files in made.items():
+            digest = fingerprint(files[sample.name])["sha256"]
+            cases[method] = case_hash(source=sample.digest, method=method, result=digest, **common_of(plan, size, k))
+        if plan.inputs_out is not None:
+            progress("writing shrunk slices", done, total)
+            write_shrunk(plan.inputs_out, sample, plan, upscalers)
         missing = {m: case for m, case in cases.items() if results.find(sample.name, m, *setting, case) is None}
         done += len(cases) - len(missing)
         if not missing:
             continue
         progress("reading", done, total)
-        for row in run_cases(sample, missing, plan, upscalers, out):
+        files = {method: paths[sample.name] for method, paths in made.items()}
+        for row in run_cases(sample, missing, plan, upscalers, out, files):
             results.put(row)
             done += 1
             progress(sample.name, done, total)
@@ -169,27 +194,29 @@ def evaluate_super_resolution(
 
 
 def run_cases(
-    sample: Sample, missing: dict[str, str], plan: Comparison, upscalers: Upscalers, out: Path
+    sample: Sample,
+    missing: dict[str, str],
+    plan: Comparison,
+    upscalers: Upscalers,
+    out: Path,
+    outside: Mapping[str, Path],
 ) -> Iterator[dict[str, Any]]:
-    """Yield one row for each method that is missing, with a slice of it kept in ``out/cases``."""
+    """Yield one row for each method that is missing, with a slice of it kept in ``out/cases``.
+
+    ``outside`` are the files that other tools made of the sample, by the names of their rows.
+    """
     volume = sample.load()
     indices = parse_slices(plan.slices, len(volume.hu))
     full = volume.hu[indices]
     condition = condition_of(upscalers.k, plan.through_codec)
     keep_case(out, sample.name, condition, TRUTH, indices, full)
     for method, case in missing.items():
-        upscale = upscalers.get(method)
-        found, seconds = np.empty(full.shape, np.float32), 0.0
-        for first in range(0, len(full), plan.batch_size):
-            part = slice(first, first + plan.batch_size)
-            unit = torch.from_numpy(full[part].astype(np.float32) / SCALE_HU)[:, None]
-            coarse = downsample(unit, upscalers.k).clamp(-1, 1)
-            if plan.through_codec:
-                coarse = upscalers.coded_coarse(coarse)
-            started = time.perf_counter()
-            made = upscale(coarse, unit)
-            seconds += time.perf_counter() - started
-            found[part] = made[:, 0].numpy() * SCALE_HU
+        seconds: float | None = None
+        if method in outside:
+            found = read_result(outside[method], placed(volume.hu, volume))[indices].clip(*FULL_WINDOW_HU)
+            found = found.astype(np.float32)
+        else:
+            found, seconds = upscaled(full, upscalers.get(method), plan, upscalers)
         means = mean_of(measure_slice(a, b) for a, b in zip(found, full, strict=True))
         keep_case(out, sample.name, condition, method, indices, found)
         low, high = FULL_WINDOW_HU
@@ -199,7 +226,7 @@ def run_cases(
             "psnr": means.pop("psnr"),
             "ssim": means.pop("ssim"),
             "ms_ssim": means.pop("ms_ssim"),
-            "seconds": round(seconds, 3),
+            "seconds": None if seconds is None else round(seconds, 3),
             **means,
             "window_hu": [low, high],
             "data_range_hu": high - low,
@@ -212,15 +239,56 @@ def run_cases(
         }
 
 
+def upscaled(full: np.ndarray, upscale: Upscaler, plan: Comparison, upscalers: Upscalers) -> tuple[np.ndarray, float]:
+    """Return slices (m, S, S) in HU after shrinking and a method, float32, and the seconds of the method."""
+    found, seconds = np.empty(full.shape, np.float32), 0.0
+    for first in range(0, len(full), plan.batch_size):
+        part = slice(first, first + plan.batch_size)
+        unit, coarse = shrunk(full[part], plan, upscalers)
+        started = time.perf_counter()
+        made = upscale(coarse, unit)
+        seconds += time.perf_counter() - started
+        found[part] = made[:, 0].numpy() * SCALE_HU
+    return found, seconds
+
+
+def shrunk(full: np.ndarray, plan: Comparison, upscalers: Upscalers) -> tuple[Tensor, Tensor]:
+    """Return slices (m, S, S) in HU as (m, 1, S, S) in [-1, 1], and what methods get of them, (m, 1, s, s)."""
+    unit = torch.from_numpy(full.astype(np.float32) / SCALE_HU)[:, None]
+    coarse = downsample(unit, upscalers.k).clamp(-1, 1)
+    return unit, upscalers.coded_coarse(coarse) if plan.through_codec else coarse
+
+
+def placed(hu: np.ndarray, slices: Slices) -> Volume:
+    """Return slices, full or shrunk, as a volume about the origin: both lie over each other."""
+    z, y, x = slices.spacing_mm
+    k = slices.hu.shape[1] / hu.shape[1]
+    return Volume.from_array(hu, (z, y * k, x * k))
+
+
+def write_shrunk(folder: Path, sample: Sample, plan: Comparison, upscalers: Upscalers) -> None:
+    """Write all slices of a volume as methods get them."""
+    volume = sample.load()
+    parts = range(0, len(volume.hu), plan.batch_size)
+    coarse = torch.cat([shrunk(volume.hu[i : i + plan.batch_size], plan, upscalers)[1] for i in parts])
+    hu = coarse[:, 0].numpy() * SCALE_HU
+    name = case_name(sample.name, condition_of(upscalers.k, plan.through_codec))
+    write_input(folder, name, hu, placed(hu, volume))
+
+
 def condition_of(k: int, through_codec: bool) -> str:
     """Return the name under which pictures of a comparison are kept."""
     return f"x{k}-codec" if through_codec else f"x{k}"
 
 
+def common_of(plan: Comparison, size: int, k: int) -> dict[str, Any]:
+    """Return what determines the results of every method."""
+    return {"protocol": PROTOCOL, "slices": plan.slices, "size": size, "k": k, "through_codec": plan.through_codec}
+
+
 def facts_of(plan: Comparison, size: int, k: int, train: Sequence[Sample]) -> dict[str, dict[str, Any]]:
     """Return by method what determines its results besides the volume."""
-    common = {"protocol": PROTOCOL, "slices": plan.slices, "size": size, "k": k, "through_codec": plan.through_codec}
-    facts: dict[str, dict[str, Any]] = {method: dict(common) for method in plan.methods}
+    facts: dict[str, dict[str, Any]] = {method: common_of(plan, size, k) for method in plan.methods}
     if FITTED in facts:
         facts[FITTED] |= {"train": sorted(sample.digest for sample in train), "version": version_of("ctgrid")}
     for method in plan.methods if plan.through_codec else set(plan.methods) & set(NETWORKS):

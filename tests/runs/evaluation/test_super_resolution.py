@@ -27,6 +27,7 @@ from ctgrid.runs.results.kinds import describe
 from ctgrid.runs.results.markdown import description_markdown
 from ctgrid.runs.results.super_resolution import means_of
 from ctgrid.scan.grid import downsample
+from ctgrid.scan.volume import Volume
 
 PLAN = Comparison(methods=("bicubic", "lanczos"), slices="1:8:3", size=64, k=4, batch_size=2)
 
@@ -192,3 +193,22 @@ def test_volumes_are_told_apart_and_kept_from_training(make: Callable[..., Sampl
     with pytest.raises(CtgridError, match="a is one of the volumes of --train"):
         evaluate_super_resolution([make("a", 0)], plan, tmp_path / "out", train=[make("other", 0), make("b", 1)])
     assert not (tmp_path / "out").exists()
+
+
+def test_another_tools_slices_stand_in_the_same_table(make: Callable[..., Sample], tmp_path: Path) -> None:
+    """Bicubic done elsewhere gets bicubic's figures; what lies on another grid, or is not there, is refused."""
+    sample, given, tool = make("a", 0), tmp_path / "given", tmp_path / "tool"
+    first = evaluate_super_resolution([sample], replace(PLAN, inputs_out=given), tmp_path / "out").rows
+    coarse = Volume.read(given / "a_x4.nii.gz", hu="header")
+    assert coarse.hu.shape == (10, 16, 16) and coarse.spacing_mm == pytest.approx((5, 20, 20))
+    tool.mkdir()
+    with pytest.raises(CtgridError, match="holds no volume called a_x4"):
+        evaluate_super_resolution([sample], replace(PLAN, results=(tool,)), tmp_path / "out")
+    coarse.write(tool / "a_x4.nii.gz", dtype=np.float32)
+    with pytest.raises(CtgridError, match="another grid than its input: 16 x 16 x 10 voxels, not 64 x 64 x 10"):
+        evaluate_super_resolution([sample], replace(PLAN, results=(tool,)), tmp_path / "out")
+    large = enlarge(torch.from_numpy(coarse.hu.astype(np.float32) / 1000)[:, None], 4)[:, 0].numpy() * 1000
+    Volume.from_array(large, (5.0, 5.0, 5.0)).write(tool / "a_x4.nii.gz", dtype=np.float32, overwrite=True)
+    rows = evaluate_super_resolution([sample], replace(PLAN, results=(tool,)), tmp_path / "out").rows
+    assert [row["method"] for row in rows] == ["bicubic", "lanczos", "tool"] and rows[:2] == first
+    assert rows[2]["psnr"] == pytest.approx(rows[0]["psnr"], abs=1e-3) and rows[2]["seconds"] is None
