@@ -29,9 +29,14 @@ class CodecTask:
     """
 
     def __init__(self, recipe: CodecRecipe, volumes: Sequence[SliceSource]) -> None:
-        """Take the recipe and the volumes it draws slices from, in memory or in a store."""
+        """Take the recipe and the volumes it draws slices from, in memory or in a store.
+
+        Raises:
+            CtgridError: where the codec whose encoder is to be kept is of another class.
+        """
         self.recipe = recipe
         self.volumes = volumes
+        self.kept = None if recipe.encoder_of is None else _network_of(recipe.encoder_of)
 
     def build(self) -> nn.Module:
         """Return an untrained :class:`UnshuffleCodec`, but for an encoder that is kept.
@@ -41,8 +46,8 @@ class CodecTask:
         """
         colour = self.recipe.video is not None and not self.recipe.video.gray
         network = UnshuffleCodec(**{**self.recipe.network, **({"image_channels": 3} if colour else {})})
-        if self.recipe.encoder_of is not None:
-            _keep_encoder(network, self.recipe.encoder_of)
+        if self.kept is not None:
+            _keep_encoder(network, self.kept, str(self.recipe.encoder_of))
         return network
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
@@ -136,19 +141,23 @@ class CodecTask:
         return terms
 
 
-def _keep_encoder(network: UnshuffleCodec, source: str) -> None:
-    """Give a network the encoder of a codec and its latents' mean and spread, and keep both from training.
-
-    Raises:
-        CtgridError: where that codec is of another class, or its encoder of other sizes.
-    """
+def _network_of(source: str) -> UnshuffleCodec:
+    """Read the network of a codec whose encoder is kept; raises where it is of another class."""
     from ctgrid.stages.codecs.codecs import load_codec
 
-    with torch.device("cpu"):  # the network may be one of shapes alone
-        kept = load_codec(source).network
+    kept = load_codec(source).network
     if not isinstance(kept, UnshuffleCodec):
         raise CtgridError(f"codec.encoder_of: {source} is a {type(kept).__name__}, an UnshuffleCodec is needed")
-    meta = next(network.parameters()).is_meta
+    return kept
+
+
+def _keep_encoder(network: UnshuffleCodec, kept: UnshuffleCodec, source: str) -> None:
+    """Give a network the encoder of another and its latents' mean and spread, and keep both from training.
+
+    Raises:
+        CtgridError: where that encoder is of other sizes.
+    """
+    meta = next(network.parameters()).is_meta  # a network of shapes alone
     try:
         network.encoder.load_state_dict(kept.encoder.state_dict(), assign=meta)
     except RuntimeError as error:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from ctgrid.methods.training.config import CodecRecipe, DetailRecipe, DiffusionR
 from ctgrid.methods.training.detail import DetailTask
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
+from ctgrid.methods.training.stand_in import stand_in
 from ctgrid.methods.training.task import Task
 from ctgrid.scan.windows import AIR_HU
 from ctgrid.stages.codecs.codecs import Codec, load_codec
@@ -79,24 +78,3 @@ def codec_or_stand_in(recipe: DiffusionRecipe) -> Codec:
         return load_codec(part_folder(Path(recipe.codec)))
     except CtgridError:
         return stand_in()
-
-
-@cache
-def stand_in() -> Codec:
-    """Return a codec of the SD VAE's sizes whose weights are zero: fresh ones take seconds, and nobody looks."""
-    from diffusers import AutoencoderKL
-
-    with torch.device("meta"):
-        network: Any = AutoencoderKL(
-            in_channels=3,
-            out_channels=3,
-            latent_channels=4,
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-        )
-    network = network.to_empty(device="cpu")
-    for tensor in network.state_dict().values():
-        tensor.zero_()
-    return Codec(network, name="stand-in:AutoencoderKL")

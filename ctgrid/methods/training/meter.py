@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,10 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class MemoryMeter(TorchDispatchMode):
-    """Follow the storages of all tensors that operations return while the mode is on.
+class Meter(TorchDispatchMode):
+    """Follow the storages of all tensors that operations return, and their arithmetic, while the mode is on.
 
     Attributes:
+        flops: floating point operations of products, convolutions and attention.
         live: bytes of the storages that are referenced now.
         peak: the most bytes at any time.
     """
@@ -24,12 +26,16 @@ class MemoryMeter(TorchDispatchMode):
     def __init__(self) -> None:
         """Start at nothing."""
         super().__init__()
-        self.live = self.peak = 0
+        self.flops = self.live = self.peak = 0
         self._seen: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and count the storages of what it returns."""
-        result = func(*args, **(kwargs or {}))
+        """Run an operation and count its arithmetic and the storages of what it returns."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        formula = formulas().get(func._overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **kwargs, out_val=result)
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self.follow(leaf)
@@ -49,36 +55,36 @@ class MemoryMeter(TorchDispatchMode):
     def _release(self, key: int) -> None:
         self.live -= self._seen.pop(key, 0)
 
-    def restart(self) -> int:
-        """Return the peak and begin a new one at what is live."""
-        peak, self.peak = self.peak, self.live
-        return peak
+    def restart(self) -> None:
+        """Begin a new peak at what is live, and new arithmetic."""
+        self.flops, self.peak = 0, self.live
 
 
-def flop_counter() -> Any:
-    """Return torch's counter of floating point operations, which does not know attention's kernel on CPUs by itself."""
-    from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+@cache
+def formulas() -> dict[Any, Callable[..., int]]:
+    """Return torch's formulas of arithmetic, by operation, and those of attention's kernel on CPUs, which it lacks."""
+    from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-    def forward(q: Any, k: Any, v: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
-        return int(sdpa_flop_count(q, k, v))
+    def forward(q: Tensor, k: Tensor, v: Tensor, *rest: Any, **more: Any) -> int:
+        return int(sdpa_flop_count(q.shape, k.shape, v.shape))
 
-    def backward(gradient: Any, q: Any, k: Any, v: Any, *rest: Any, out_shape: Any = None, **more: Any) -> int:
-        return int(sdpa_backward_flop_count(gradient, q, k, v))
+    def backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any, **more: Any) -> int:
+        return int(sdpa_backward_flop_count(gradient.shape, q.shape, k.shape, v.shape))
 
     kernels = torch.ops.aten
-    known = {
+    return {
+        **flop_registry,
         kernels._scaled_dot_product_flash_attention_for_cpu: forward,
         kernels._scaled_dot_product_flash_attention_for_cpu_backward: backward,
     }
-    return FlopCounterMode(display=False, custom_mapping=known)
 
 
 @contextmanager
-def imagined() -> Iterator[MemoryMeter]:
+def imagined() -> Iterator[Meter]:
     """Make every tensor created inside one without data, and count their bytes."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    meter = MemoryMeter()
+    meter = Meter()
     with FakeTensorMode(allow_non_fake_inputs=True), meter:
         yield meter
 

@@ -18,7 +18,7 @@ from ctgrid.base.extras import require
 from ctgrid.base.record import peak_memory_mib
 from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
 from ctgrid.methods.training.empty import empty_task
-from ctgrid.methods.training.meter import flop_counter, imagined, no_data
+from ctgrid.methods.training.meter import imagined, no_data
 from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.settled import settled
 from ctgrid.methods.training.stage1 import GridTask
@@ -160,22 +160,23 @@ def imagine(task: Task, settings: Optimisation, seed: int, encoding: Encoding | 
         if isinstance(task, GridTask) and encoding is None:  # may encode its grids first
             before = meter.live
             meter.restart()
-            with flop_counter() as counter:
-                grid = task.encoded(batch["grid"])
-            encoding = Encoding(float(counter.get_total_flops()), meter.peak - before, grid.shape, grid.dtype)
+            grid = task.encoded(batch["grid"])
+            encoding = Encoding(float(meter.flops), meter.peak - before, grid.shape, grid.dtype)
             batch = {**batch, "grid": grid}
         elif encoding is not None:
             batch = {**batch, "grid": torch.zeros(encoding.shape, dtype=encoding.dtype)}
-        with flop_counter() as counter:  # on its own: it keeps what checkpointing would let go
-            loss_pass(task, network, batch, settings)
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)  # that of the step before lies there already
         optimizer.step()  # makes the moments
         before = meter.live
-        peak = loss_pass(task, network, batch, settings, meter)
+        meter.restart()
+        loss_pass(task, network, batch, settings)
+        flops, peak = float(meter.flops), meter.peak
     trained = sum(p.numel() * p.element_size() for p in network.parameters())
-    inside = max(peak - before, 0) / 1e9  # the gradients of the step before lie there already
+    inside = max(peak - before, 0) / 1e9
     gb = {"weights": weights, "gradients": trained, "optimizer": 2 * trained, "average": trained}
     memory = {**{name: value / 1e9 for name, value in gb.items()}, "activations": inside}
-    flops = float(counter.get_total_flops())
     if encoding is not None:
         memory["activations"] = max(inside, encoding.peak / 1e9)
         flops += encoding.flops

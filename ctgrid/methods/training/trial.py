@@ -14,7 +14,7 @@ from ctgrid.base.precision import autocast, recipe_dtype
 from ctgrid.methods.training.batches import Batches
 from ctgrid.methods.training.config import DiffusionRecipe, GridRecipe, Optimisation, TrainConfig
 from ctgrid.methods.training.empty import codec_or_stand_in, empty_task
-from ctgrid.methods.training.meter import MemoryMeter, flop_counter
+from ctgrid.methods.training.meter import Meter
 from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.task import Task
 from ctgrid.methods.training.trainer import prepare_network
@@ -126,10 +126,10 @@ class Trial:
 
     def flops(self) -> float:
         """Return the operations of forward with backward, after doing them once."""
-        with flop_counter() as counter:
+        with Meter() as meter:
             loss_pass(self.task, self.network, self._draw(), self.settings)
         self._update()
-        return float(counter.get_total_flops())
+        return float(meter.flops)
 
     def _draw(self) -> dict[str, Tensor]:
         self.steps += 1
@@ -142,16 +142,11 @@ class Trial:
         self.optimizer.zero_grad()
 
 
-def loss_pass(
-    task: Task, network: nn.Module, batch: dict[str, Tensor], settings: Optimisation, meter: MemoryMeter | None = None
-) -> int:
-    """Run forward and backward; return the peak that the meter saw."""
-    if meter is not None:
-        meter.restart()
+def loss_pass(task: Task, network: nn.Module, batch: dict[str, Tensor], settings: Optimisation) -> None:
+    """Run forward and backward."""
     with autocast(next(iter(batch.values())).device, recipe_dtype(settings.precision)):
         loss = task.loss(network, batch)["loss"]
     loss.backward()
-    return meter.peak if meter is not None else 0
 
 
 def clocked(work: Callable[[], object], device: torch.device) -> float:

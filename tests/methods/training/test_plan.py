@@ -35,7 +35,7 @@ def config(batch: int = 4, network: dict[str, Any] = NETWORK, **optimisation: An
     )
 
 
-@pytest.mark.parametrize("kind", ["codec", "stage1", "stage2", "detail"])
+@pytest.mark.parametrize("kind", ["codec", "codec-light", "stage1", "stage2", "detail"])
 def test_every_embedded_recipe_can_be_imagined(kind: str) -> None:
     recipe = settled(load_config(f"embedded-{kind}"), choose_device())
     task = empty_task(recipe)
