@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.progress import Progress
+from ctgrid.base.progress import Progress, silent
 from ctgrid.data.stored import CoarseVolumes, StoreSlices, in_parallel
 from ctgrid.data.volumes import SliceSource, VolumeSlices
 from ctgrid.methods.training.config import DiffusionRecipe, GridRecipe, RefineRecipe, load_config
@@ -125,29 +126,41 @@ def common_orientation(found: Sequence[str], where: str) -> str:
     return check_orientation(codes, where)
 
 
-def grid_task(
-    recipe: GridRecipe,
-    data: TrainingData,
-    cache: Path,
-    seed: int,
-    progress: Progress,
-    compute: torch.dtype = torch.float32,
-) -> GridTask:
-    """Return stage 1's task: coarse volumes as latents of cells or as images, in memory or in a store.
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage's task is made from.
 
-    Args:
-        recipe: the kind's part of the config.
+    Attributes:
         data: what to draw from.
         cache: file or folder that keeps what is made of a folder's volumes.
         seed: of what is made.
         progress: called meanwhile.
         compute: see :func:`ctgrid.stages.latents.ahead.encode`.
     """
+
+    data: TrainingData
+    cache: Path
+    seed: int
+    progress: Progress = silent
+    compute: torch.dtype = torch.float32
+
+    def kept(self, recipe: DiffusionRecipe, codec: Codec, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Return tensors from the cache, made now where they are not there or were made from something else."""
+        return cached(self.cache, identity(recipe, self.data, codec, self.seed, self.compute), make)
+
+
+def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
+    """Return stage 1's task: coarse volumes as latents of cells or as images, in memory or in a store.
+
+    Args:
+        recipe: the kind's part of the config.
+        inputs: what it is made from.
+    """
     if recipe.video is not None:
         from ctgrid.methods.training.video import video_grid_task
 
-        return video_grid_task(recipe, data)
-    codec = load_codec(recipe.codec)
+        return video_grid_task(recipe, inputs.data)
+    codec, data = load_codec(recipe.codec), inputs.data
     known = facts(
         recipe,
         data,
@@ -167,10 +180,10 @@ def grid_task(
                 )
         volumes: Any = data.volumes
         if latents_read(recipe):
-            latents = stored_latents(volumes, codec, "coarse", progress)
+            latents = stored_latents(volumes, codec, "coarse", inputs.progress)
             if latents is not None:
                 return GridTask(recipe, CellLatents(latents), codec, known)
-        return GridTask(recipe, CoarseVolumes(volumes, recipe.variants, seed), codec, known)
+        return GridTask(recipe, CoarseVolumes(volumes, recipe.variants, inputs.seed), codec, known)
 
     def make() -> dict[str, Tensor]:
         scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]
@@ -181,49 +194,42 @@ def grid_task(
             slices=recipe.slices,
             variants=recipe.variants,
             fov_mm=recipe.fov_mm,
-            generator=torch.Generator().manual_seed(seed),
+            generator=torch.Generator().manual_seed(inputs.seed),
             deformation_mm=recipe.deformation_mm,
-            progress=progress,
+            progress=inputs.progress,
         )
         if recipe.cell_encoding == "grid":
             return {"coarse": coarse[:, :, None]}
-        cells = encode(codec, rearrange(coarse, "v z h w -> (v z) h w"), compute, progress, "encoding cells")
+        cells = encode(
+            codec, rearrange(coarse, "v z h w -> (v z) h w"), inputs.compute, inputs.progress, "encoding cells"
+        )
         return {"coarse": rearrange(cells, "(v z) c h w -> v z c h w", z=recipe.slices)}
 
-    tensors = cached(cache, identity(recipe, data, codec, seed, compute), make)
+    tensors = inputs.kept(recipe, codec, make)
     reach = recipe.window_spacing_mm
     thick = [number for number, scan in enumerate(data.volumes) if reach is not None and scan.spacing_mm[0] > reach]
     poses = [number * recipe.variants + pose for number in thick for pose in range(recipe.variants)]
     return GridTask(recipe, tensors["coarse"], codec, known, poses)
 
 
-def refine_task(
-    recipe: RefineRecipe,
-    data: TrainingData,
-    cache: Path,
-    seed: int,
-    progress: Progress,
-    compute: torch.dtype = torch.float32,
-) -> RefineTask:
+def refine_task(recipe: RefineRecipe, inputs: Inputs) -> RefineTask:
     """Return stage 2's task: slices and their coarse versions, encoded ahead or, from a store, as they are drawn.
 
     Args:
         recipe: the kind's part of the config.
-        data: what to draw from.
-        cache: file or folder that keeps what is made of a folder's volumes.
-        seed: of what is made.
-        progress: called meanwhile.
-        compute: see :func:`ctgrid.stages.latents.ahead.encode`.
+        inputs: what it is made from.
     """
     if recipe.video is not None:
         from ctgrid.methods.training.video import video_refine_task
 
-        return video_refine_task(recipe, data)
-    codec = load_codec(recipe.codec)
+        return video_refine_task(recipe, inputs.data)
+    codec, data = load_codec(recipe.codec), inputs.data
     known = facts(recipe, data)
     if data.store is not None:
         volumes: Any = data.volumes
-        return StoredRefineTask(recipe, volumes, stored_latents(volumes, codec, "slices", progress), codec, known)
+        return StoredRefineTask(
+            recipe, volumes, stored_latents(volumes, codec, "slices", inputs.progress), codec, known
+        )
 
     def make() -> dict[str, Tensor]:
         scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]
@@ -238,13 +244,13 @@ def refine_task(
             blur_share=recipe.blur_share,
             way=recipe.degradation,
             fov_mm=recipe.fov_mm,
-            generator=torch.Generator().manual_seed(seed),
-            compute=compute,
-            progress=progress,
+            generator=torch.Generator().manual_seed(inputs.seed),
+            compute=inputs.compute,
+            progress=inputs.progress,
         )
         return {"fine": fine, "coarse": coarse}
 
-    tensors = cached(cache, identity(recipe, data, codec, seed, compute), make)
+    tensors = inputs.kept(recipe, codec, make)
     return RefineTask(recipe, tensors["fine"], tensors["coarse"], codec, known)
 
 

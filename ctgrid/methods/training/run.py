@@ -192,13 +192,13 @@ def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Pr
         from ctgrid.methods.training.codec import CodecTask
 
         return CodecTask(part, data.volumes)
-    from ctgrid.methods.training.inputs import grid_task, refine_task
+    from ctgrid.methods.training.inputs import Inputs, grid_task, refine_task
 
-    compute = recipe_dtype(recipe.optimisation.precision)
+    inputs = Inputs(data, cache, recipe.seed, progress, recipe_dtype(recipe.optimisation.precision))
     if isinstance(part, GridRecipe):
-        return grid_task(part, data, cache, recipe.seed, progress, compute)
+        return grid_task(part, inputs)
     if isinstance(part, RefineRecipe):
-        return refine_task(part, data, cache, recipe.seed, progress, compute)
+        return refine_task(part, inputs)
     from ctgrid.methods.training.detail import detail_task
 
     volumes = cast("Sequence[VolumeSlices]", data.volumes)  # a store's are read into memory for this kind

@@ -12,7 +12,6 @@ import torch
 
 from ctgrid.base.draws import generator_for, integer
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.progress import silent
 from ctgrid.data.degrade import degrade, draw_degradation, enlarge
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.prepare import prepare
@@ -20,7 +19,7 @@ from ctgrid.data.store.splits import Split
 from ctgrid.data.stored import stored_volumes
 from ctgrid.methods.training.config import CodecRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.data import Selection, TrainingData, open_data
-from ctgrid.methods.training.inputs import CellLatents, common_orientation, grid_task, refine_task
+from ctgrid.methods.training.inputs import CellLatents, Inputs, common_orientation, grid_task, refine_task
 from ctgrid.methods.training.run import train
 from ctgrid.scan.geometry import centred_affine
 from ctgrid.scan.grid import from_grid
@@ -86,7 +85,7 @@ def test_a_run_on_a_store_resumes_exactly(
 def test_grids_are_encoded_as_the_recipe_says(cell_encoding: Any, store: Store, codec: Codec, tiny_model: Path) -> None:
     """Each cell by itself, or the whole picture."""
     recipe = grid_recipe(tiny_model, cell_encoding=cell_encoding)
-    task = grid_task(recipe, opened(store, recipe), Path("unused"), 5, silent)
+    task = grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
     batch = torch.stack([task.example(generator_for(1, i))["grid"] for i in range(3)])
     assert batch.shape == (3, 1, 64, 64)
     latent = task.encoded(batch)
@@ -101,13 +100,13 @@ def test_what_needs_whole_scans_is_refused_of_a_store(store: Store, tiny_model: 
     """Its slices are deformed no more, and the distance that they were taken at is not theirs."""
     recipe = grid_recipe(tiny_model, **{key: 4.0})
     with pytest.raises(CtgridError, match=rf"{key} is for a folder of scans"):
-        grid_task(recipe, opened(store, recipe), Path("unused"), 5, silent)
+        grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
 
 
 def test_stage_2_degrades_a_batch_as_one_by_one(store: Store, codec: Codec, tiny_model: Path) -> None:
     """Conditions are the codec's latents of the enlarged, degraded coarse slice of the same slice."""
     recipe = RefineRecipe(codec=str(tiny_model / "codec"), **SIZES)
-    task = refine_task(recipe, opened(store, recipe), Path("unused"), 5, silent)
+    task = refine_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
     batch = [task.example(generator_for(2, i)) for i in range(4)]
     stacked = {key: torch.stack([example[key] for example in batch]) for key in batch[0]}
     for i, example in enumerate(batch):
@@ -125,7 +124,7 @@ def test_stage_2_degrades_a_batch_as_one_by_one(store: Store, codec: Codec, tiny
 def test_conditions_may_pass_through_the_codec_first(store: Store, codec: Codec, tiny_model: Path) -> None:
     """As stage 1's output does; those drawn so, and no others."""
     recipe = RefineRecipe(codec=str(tiny_model / "codec"), codec_share=0.5, **SIZES)
-    task = refine_task(recipe, opened(store, recipe), Path("unused"), 5, silent)
+    task = refine_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
     batch = [task.example(generator_for(3, i)) for i in range(8)]
     stacked = {key: torch.stack([example[key] for example in batch]) for key in batch[0]}
     direct = task.condition({**stacked, "through_codec": torch.zeros(8, dtype=torch.bool)})
@@ -139,15 +138,15 @@ def test_stored_latents_are_used_where_they_fit(
     """They are the latents that would be made; poses and whole grids need the images."""
     store = make_store(tmp_path / "x.zarr", "a", "b", size=64, slices=24)
     recipes = [grid_recipe(tiny_model, **c) for c in ({}, {"variants": 2}, {"cell_encoding": "grid"})]
-    before = grid_task(recipes[0], opened(store, recipes[0]), Path("unused"), 5, silent)
+    before = grid_task(recipes[0], Inputs(opened(store, recipes[0]), Path("unused"), 5))
     write_latents(store, codec)
-    tasks = [grid_task(recipe, opened(store, recipe), Path("unused"), 5, silent) for recipe in recipes]
+    tasks = [grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5)) for recipe in recipes]
     assert [isinstance(task.coarse, CellLatents) for task in tasks] == [True, False, False]
     drawn, made = (task.example(generator_for(4))["grid"] for task in (tasks[0], before))
     assert drawn.shape == (4, 8, 8)
     assert torch.allclose(drawn, before.encoded(made[None])[0], atol=0.01 * float(drawn.abs().max()))
     refine = RefineRecipe(codec=str(tiny_model / "codec"), **SIZES)
-    example = refine_task(refine, opened(store, refine), Path("unused"), 5, silent).example(generator_for(5))
+    example = refine_task(refine, Inputs(opened(store, refine), Path("unused"), 5)).example(generator_for(5))
     assert "latent" in example and "slice" not in example
 
 
@@ -163,16 +162,16 @@ def test_latents_that_do_not_fit_are_never_used(
     zarr.open_array(store.path / "b" / "coarse", mode="r+")[0, 0, 0] += 1
     recipe = grid_recipe(tiny_model)
     with pytest.raises(CtgridError, match=f"{damage} for 1 .*ctgrid latents, or remove them with --clear"):
-        grid_task(recipe, opened(store, recipe), Path("unused"), 5, silent)
+        grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
     other = GridRecipe(**{**recipe.model_dump(), "codec": "embedded"})
-    task = grid_task(other, opened(store, other), Path("unused"), 5, silent)
+    task = grid_task(other, Inputs(opened(store, other), Path("unused"), 5))
     assert not isinstance(task.coarse, CellLatents)
 
 
 def test_facts_come_from_the_store(store: Store, tiny_model: Path) -> None:
     """Its slices have their own field of view; spacings are 2, 3, 4 and 5 mm, slices 1.5 mm apart."""
     recipe = grid_recipe(tiny_model)
-    facts = grid_task(recipe, opened(store, recipe), Path("unused"), 5, silent).facts
+    facts = grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5)).facts
     assert (facts.fov_mm, facts.extent_mm, facts.slices) == (64 * 3.5, 24 * 1.5, 24)
 
 
@@ -287,11 +286,11 @@ def test_a_stage_knows_how_the_slices_of_its_store_lie(
     prepare([tmp_path / "scans"], tmp_path / "x.zarr", StoreSettings(size=64, k=4), workers=1)
     store = Store.open(tmp_path / "x.zarr")
     common = {**SIZES, "slices": 201, "codec": str(tiny_model / "codec")}
-    fine = refine_task(RefineRecipe(**common), opened(store, RefineRecipe(**common)), tmp_path / "f", 0, silent)
+    fine = refine_task(RefineRecipe(**common), Inputs(opened(store, RefineRecipe(**common)), tmp_path / "f", 0))
     assert (fine.facts.protocol, fine.facts.orientation) == ("generatect", "ARS")
     for absolute, stride in ((False, 3.0), (True, 1.0)):
         recipe = GridRecipe(**{**common, "network": {**NETWORK, "absolute_z": absolute}, "strides": (1, 2, 4, 12)})
-        task = grid_task(recipe, opened(store, recipe), tmp_path / "c", 0, silent)
+        task = grid_task(recipe, Inputs(opened(store, recipe), tmp_path / "c", 0))
         assert (task.facts.orientation, task.facts.stride, task.facts.extent_mm) == ("ARS", stride, 300.0)
     whole = {volume.name: volume.in_memory().hu for volume in stored_volumes(store, ["a", "d"])}
     for name, hu in whole.items():  # in memory they are upright
@@ -305,5 +304,5 @@ def test_a_stage_knows_how_the_slices_of_its_store_lie(
 
 def test_a_folder_is_framed_upright(scans: Path, tiny_model: Path, tmp_path: Path) -> None:
     recipe = RefineRecipe(**SIZES, codec=str(tiny_model / "codec"))
-    task = refine_task(recipe, open_data(Selection(scans), recipe), tmp_path / "latents", 0, silent)
+    task = refine_task(recipe, Inputs(open_data(Selection(scans), recipe), tmp_path / "latents", 0))
     assert (task.facts.protocol, task.facts.orientation) == ("canonical", "LPS")
