@@ -49,6 +49,7 @@ def command(
     from ctgrid.base.extras import require
     from ctgrid.base.files import atomic_output
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import RECORD
     from ctgrid.runs.ablation.pictures import draw_ablation
     from ctgrid.runs.ablation.run import RESULTS, run_ablation
     from ctgrid.runs.ablation.summary import report as report_of
@@ -57,7 +58,7 @@ def command(
     check_folder(folder)
     require("matplotlib")
     overrides: dict[str, Any] = dict(parse_change(text) for text in changes or [])
-    record = RunRecord("ablation", folder / "run.json", ctx.obj)
+    record = RunRecord("ablation", folder / RECORD, ctx.obj)
     record.settings = {"name": name, "data": data, "split": split, "max_steps": max_steps, "seeds": seeds}
     record.settings |= {"overrides": overrides, "resume": resume}
     with recorded(record, owns=[folder]), progress_bar() as bar:

@@ -65,6 +65,7 @@ def command(
     """Read, encode, decode, compare."""
     from ctgrid.base.files import check_output
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import RECORD
     from ctgrid.runs.results.ceiling import describe as describe_ceiling
     from ctgrid.runs.results.markdown import description_markdown
     from ctgrid.scan.ct import require_ct
@@ -75,7 +76,7 @@ def command(
         check_suffix(out, (".json",), "a record")
         check_output(out, overwrite)
     codec_path(codec)
-    record = RunRecord("model ceiling", out or Path("run.json"), ctx.find_root().obj)
+    record = RunRecord("model ceiling", out or Path(RECORD), ctx.find_root().obj)
     record.settings = {"codec": codec, "size": size, "k": k, "slices": as_text(slices), "device": device, "hu": hu}
     with recorded(record) if out is not None else nullcontext(), progress_bar() as bar:
         bar("reading", 0, 1)

@@ -47,6 +47,7 @@ def command(
 ) -> None:
     """Read, tile, write, record; run it again to go on where it was stopped."""
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import RECORD
     from ctgrid.data.store import Store
     from ctgrid.data.store.export import export_grids
     from ctgrid.data.store.splits import select_volumes
@@ -56,7 +57,7 @@ def command(
         raise typer.BadParameter("give --volumes, or --split and --fraction, not both", param_hint="--volumes")
     opened = Store.open(store)
     out = beside(store, "_grids", "") if out is None else out
-    record = RunRecord("grids", out / "run.json", ctx.obj)
+    record = RunRecord("grids", out / RECORD, ctx.obj)
     record.settings = {"store": store, "volumes": volumes, "split": split, "fraction": fraction, "stride": stride}
     record.settings |= {"window_hu": window, "workers": workers, "overwrite": overwrite}
     names = volumes or select_volumes(opened.names(), split, fraction)

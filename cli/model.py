@@ -47,9 +47,10 @@ def pack(
 ) -> None:
     """Check, copy, record."""
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import RECORD
 
     check_folder(out)
-    record = RunRecord("model pack", out / "run.json", ctx.find_root().obj)
+    record = RunRecord("model pack", out / RECORD, ctx.find_root().obj)
     record.settings = {"codec": codec, "stage1": stage1, "stage2": stage2, "detail": detail, "half": half}
     with recorded(record, owns=[out]):
         from ctgrid.stages.models.bundle import load_bundle, pack, part_folder

@@ -44,11 +44,12 @@ def command(
 ) -> None:
     """Convert, record."""
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import RECORD
 
     check_folder(out)
     options: dict[str, Any] = {"weights": weights, "latent_size": latent_size, "positions": positions, "heads": heads}
     options |= {"k": k, "half": half, "overwrite": overwrite, "stage": int(stage) if stage else None}
-    record = RunRecord("model convert", out / "run.json", ctx.find_root().obj)
+    record = RunRecord("model convert", out / RECORD, ctx.find_root().obj)
     record.settings = {"source": source, **options}
     with recorded(record, owns=[out], replaces=True):
         from ctgrid.stages.models.sources import resolve_model

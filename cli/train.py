@@ -57,6 +57,7 @@ def command(
 ) -> None:
     """Train, record."""
     from ctgrid.base.record import RunRecord, recorded
+    from ctgrid.base.record_place import RECORD
     from ctgrid.runs.synthesis.ranks import Ranks
 
     overrides = dict(parse_change(text) for text in changes or [])
@@ -64,7 +65,7 @@ def command(
     overrides |= {f"{kind}.start": init} if init is not None else {}
     config = config or f"embedded-{kind}"
     check_folder(out)
-    record = RunRecord("train", out / "run.json", ctx.obj, seed)
+    record = RunRecord("train", out / RECORD, ctx.obj, seed)
     record.settings = {"kind": kind, "config": config, "data": data, "resume": resume, "overrides": overrides}
     record.settings |= {"split": split, "fraction": fraction, "metadata": metadata}
     first = Ranks.here().first  # of several processes one holds the lock for all

@@ -27,6 +27,16 @@ def full_suffix(path: str | os.PathLike[str]) -> str:
     return next((s for s in _DOUBLE_SUFFIXES if name.endswith(s)), Path(name).suffix)
 
 
+def stem_of(path: str | os.PathLike[str]) -> str:
+    """Return a file's name without its suffix, ``.nii.gz`` counting as one.
+
+    Args:
+        path: A file name or path.
+    """
+    name = Path(path).name
+    return name[: len(name) - len(full_suffix(path))]
+
+
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Make sure that ``path`` can be written, before any long work starts.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count, takewhile
 from pathlib import Path
 
-from ctgrid.base.files import full_suffix
+from ctgrid.base.files import stem_of
 
 RECORD = "run.json"
 """The record's name in a folder that a run filled: a training, an evaluation, a series."""
@@ -19,7 +19,7 @@ def record_beside(output: Path, word: str = "") -> Path:
         output: ``clean.nii.gz`` has ``clean.run.json``.
         word: tells what was made of a thing from the thing: ``clean.preview.run.json``.
     """
-    stem = output.name[: len(output.name) - len(full_suffix(output))] or output.name
+    stem = stem_of(output) or output.name
     return output.with_name(".".join(part for part in (stem, word, RECORD) if part))
 
 

@@ -16,7 +16,7 @@ _WRITTEN_AS = {".nhdr": ".nrrd", ".mhd": ".mha"}
 _LONGEST_WORD = 80
 
 
-def stem_of(path: Path) -> str:
+def scan_name(path: Path) -> str:
     """Return a name without the suffix of a volume, an archive or a store; a folder of another kind keeps its dots."""
     suffix = full_suffix(path)
     removed = (".zarr",) if path.is_dir() else (*readable(), *DICOM_SUFFIXES, ".zarr")
@@ -43,7 +43,7 @@ def beside(source: Path, addition: str, suffix: str | None = None) -> Path:
     named = source if source.name not in ("", "..") else source.resolve()
     if not named.name:
         raise CtgridError(f"{source} has no name that one for the output could be made of; name it with --out")
-    return named.with_name(stem_of(named) + addition + (written_suffix(named) if suffix is None else suffix))
+    return named.with_name(scan_name(named) + addition + (written_suffix(named) if suffix is None else suffix))
 
 
 def model_word(model: str | Path) -> str:

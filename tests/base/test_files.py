@@ -21,6 +21,7 @@ from ctgrid.base.files import (
     full_suffix,
     recover_folder,
     sha256_of,
+    stem_of,
 )
 
 
@@ -33,6 +34,12 @@ def test_temporary_name_keeps_folder_and_suffix(tmp_path: Path, name: str) -> No
         temporary.write_text("x")
     assert (tmp_path / name).read_text(encoding="utf-8") == "x"
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.b.NII.gz", "a.nii", "noext", ".hidden", "c.run.json"])
+def test_stem_and_suffix_are_the_name(name: str) -> None:
+    """Nothing is lost between them but case."""
+    assert stem_of(f"in/{name}") + full_suffix(name) == name.replace(".NII", ".nii")
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("boom"), KeyboardInterrupt()])

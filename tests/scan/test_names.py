@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.scan.names import beside, made_by, model_word, numbered_name
+from ctgrid.scan.names import beside, made_by, model_word, numbered_name, scan_name
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,12 @@ from ctgrid.scan.names import beside, made_by, model_word, numbered_name
 def test_beside_in_its_own_format(source: str, result: str) -> None:
     """Files keep what can be written; archives and DICOM become folders."""
     assert beside(Path(source), "_denoised") == Path(result)
+
+
+def test_a_scan_is_called_as_its_file() -> None:
+    """Without the suffix of a volume; dots that are none stay."""
+    names = ("a.b.nii.gz", "a.b", "A.NII", "x.zip", ".nii.gz")
+    assert [scan_name(Path(name)) for name in names] == ["a.b", "a.b", "A", "x", ".nii.gz"]
 
 
 def test_folders_have_no_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

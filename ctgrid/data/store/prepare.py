@@ -81,7 +81,7 @@ def prepare(
     with owned(out, "prepare"), _opened(out, settings) as store, Present(out) as present:
         earlier = read_report(report_path(out))
         cases = named(cases, {row["input"]: row["name"] for row in earlier if row["status"] == "ok"})[:limit]
-        plan = _plan(cases, store, table, earlier)
+        work = _sort_out(cases, store, table, earlier)
         rows: list[Row] = []
 
         def note(row: Row) -> None:
@@ -91,13 +91,13 @@ def prepare(
             progress("preparing", len(rows), len(cases))
 
         progress("preparing", 0, len(cases))
-        for row in plan.done:
+        for row in work.done:
             note(row)
-        workers = min(workers, len(plan.open)) or 1
+        workers = min(workers, len(work.open)) or 1
         threads = None if workers == 1 and scheduler is None else 1
-        jobs = (StoreJob(case, out, settings, _row_for(case, table), overwrite, threads) for case in plan.open)
-        with Report(report_path(out), plan.kept) as report:
-            if plan.open:
+        jobs = (StoreJob(case, out, settings, _row_for(case, table), overwrite, threads) for case in work.open)
+        with Report(report_path(out), work.kept) as report:
+            if work.open:
                 with closing(run_jobs(jobs, workers, scheduler, access=access)) as results, _reason_first(present):
                     for row in results:
                         note(row)
@@ -124,7 +124,7 @@ def _reason_first(present: Present) -> Iterator[None]:
 
 
 @dataclass
-class _Plan:
+class _Work:
     """What is to be done and what is not.
 
     Attributes:
@@ -138,26 +138,26 @@ class _Plan:
     kept: list[Row] = field(default_factory=list)
 
 
-def _plan(cases: list[Case], store: Store, table: MetadataTable | None, earlier: list[Row]) -> _Plan:
+def _sort_out(cases: list[Case], store: Store, table: MetadataTable | None, earlier: list[Row]) -> _Work:
     """Pass over scans that an earlier run finished and that look the same; workers look at the others."""
-    plan = _Plan()
+    work = _Work()
     there = set(store.names())
     by_input = {row["input"]: row for row in earlier}
     for case in cases:
         row = by_input.get(case.key)
         if row is None or not _finished(row, case, there, table):
-            plan.open.append(case)
+            work.open.append(case)
         elif row["status"] == "ok":
-            plan.done.append({**row, "already_there": True})
+            work.done.append({**row, "already_there": True})
         else:
-            plan.done.append(row)
-    again = {case.key for case in plan.open}
-    names = {case.name for case in plan.open}
+            work.done.append(row)
+    again = {case.key for case in work.open}
+    names = {case.name for case in work.open}
     for row in earlier:
         moved = row["name"] in names and not _is_there(row["input"])
         if row["input"] not in again and not moved:
-            plan.kept.append(row)
-    return plan
+            work.kept.append(row)
+    return work
 
 
 def _finished(row: Row, case: Case, there: set[str], table: MetadataTable | None) -> bool:

@@ -12,8 +12,7 @@ from ctgrid.base.files import check_apart, check_folder, check_output, full_suff
 from ctgrid.scan.cases import Case, find_cases, named
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, output_kind, writable
 from ctgrid.scan.formats.open import check_writable, is_dicom
-from ctgrid.scan.names import DENOISED, beside, written_suffix
-from ctgrid.scan.names import stem_of as name_of
+from ctgrid.scan.names import DENOISED, beside, scan_name, written_suffix
 
 PICTURE = "_compared.png"
 JOURNAL = "denoise.jsonl"
@@ -119,11 +118,11 @@ def earlier_results(cases: Sequence[Case]) -> tuple[list[Case], list[Path]]:
     Returns:
         The scans, and the paths of the results.
     """
-    places = {place for case in cases for place in (case.path.with_name(name_of(case.path)), *case.path.parents)}
+    places = {place for case in cases for place in (case.path.with_name(scan_name(case.path)), *case.path.parents)}
     own: list[Case] = []
     results: list[Path] = []
     for case in cases:
-        ways = (case.path.with_name(name_of(case.path)), *case.path.parents)
+        ways = (case.path.with_name(scan_name(case.path)), *case.path.parents)
         made = any(
             way.name.endswith(DENOISED) and way.with_name(way.name.removesuffix(DENOISED)) in places
             for way in ways
@@ -175,7 +174,7 @@ def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture:
     if is_file or one_series:
         if residual is not None and full_suffix(residual) not in writable():
             raise CtgridError(f"cannot write {residual}: a residual must end in {' or '.join(writable())}")
-        picture_path = out.with_name(stem_of(out) + PICTURE) if picture else None
+        picture_path = out.with_name(scan_name(out) + PICTURE) if picture else None
         return DenoisingPlan([Job(cases[0].path, out, residual, picture_path)])
     _check_residual_folder(residual)
     jobs = [
@@ -198,11 +197,6 @@ def _check_residual_folder(residual: Path | None) -> None:
 def _residual(case: Case, folder: Path) -> Path:
     """Return where a named case's residual goes, in a folder of them."""
     return folder / f"{case.name}{written_suffix(case.path) or '.nii.gz'}"
-
-
-def stem_of(path: Path) -> str:
-    """Return a file's name without its suffix, ``.nii.gz`` counting as one."""
-    return path.name[: len(path.name) - len(full_suffix(path))] if full_suffix(path) in writable() else path.name
 
 
 def check_job(job: Job, many: bool, overwrite: bool) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice, measure_tissues, residual_spectrum
 from ctgrid.runs.evaluation.noise import Noise, clipped
 from ctgrid.runs.evaluation.outside import case_name, check_folders, read_result, result_of, write_input
-from ctgrid.runs.evaluation.results import Results, case_hash
+from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash
 from ctgrid.runs.evaluation.slices import parse_slices, runs_of, subvolume, with_context
 from ctgrid.scan.hu.metadata import MetadataTable
 from ctgrid.scan.volume import Volume
@@ -87,6 +87,12 @@ class Evaluation:
     def table(self) -> MetadataTable | None:
         """The tables, read once."""
         return MetadataTable.read_all(self.metadata)
+
+    def cases(
+        self, name: str, noise: Noise, hashes: dict[str, str], run: Callable[[dict[str, str]], Iterable[Row]]
+    ) -> Cases:
+        """Return the cases of a scan under one kind of noise."""
+        return Cases(f"{name}, {noise}", {"volume": name, "noise": str(noise)}, hashes, run)
 
     def source_of(self, path: Path) -> str:
         """Return what tells a scan from another: the hash of its content, and its row of the tables if it has one."""
@@ -172,31 +178,20 @@ def evaluate_denoising(
     names = check_inputs(clean, plan)
     results = Results.open(out / "results.json", overwrite)
     bench = MethodBench(plan.loading)
-    total = len(clean) * len(plan.noises) * len(plan.compared)
-    done = 0
-    for path, name in zip(clean, names, strict=True):
-        source = plan.source_of(path)
-        scan: CleanScan | None = None
-        for noise in plan.noises:
-            missing = []
-            for method in plan.compared:
-                case = hash_of(plan, source, noise, method, bench, name)
-                if results.find(name, str(noise), method, case) is None:
-                    missing.append((method, case))
-            done += len(plan.compared) - len(missing)
-            if plan.inputs_out is not None:
-                progress("writing noisy scans", done, total)
-                scan = scan or CleanScan.read(path, name, plan)
-                noisy = noise.apply(scan.volume, np.arange(len(scan.volume.hu)), plan.seed, lambda *_: None)
-                write_input(plan.inputs_out, case_name(name, str(noise)), noisy, scan.volume)
-            if not missing:
-                continue
-            progress("reading", done, total)
-            scan = scan or CleanScan.read(path, name, plan)
-            for row in run_cases(scan, noise, missing, plan, bench, out, progress):
-                results.put(row)
-                done += 1
-                progress(f"{name}, {noise}", done, total)
+
+    def work() -> Iterator[Cases]:
+        for path, name in zip(clean, names, strict=True):
+            source, read = plan.source_of(path), cache(partial(CleanScan.read, path, name, plan))
+            for noise in plan.noises:
+                hashes = {method: hash_of(plan, source, noise, method, bench, name) for method in plan.compared}
+                if plan.inputs_out is not None:
+                    progress("writing noisy scans", 0, 1)
+                    volume = read().volume
+                    noisy = noise.apply(volume, np.arange(len(volume.hu)), plan.seed, lambda *_: None)
+                    write_input(plan.inputs_out, case_name(name, str(noise)), noisy, volume)
+                yield plan.cases(name, noise, hashes, partial(run_cases, read, noise, plan, bench, out, progress))
+
+    results.complete(work(), len(clean) * len(plan.noises) * len(plan.compared), "reading", progress)
     return results
 
 
@@ -248,26 +243,27 @@ class CleanScan:
 
 
 def run_cases(
-    scan: CleanScan,
+    read: Callable[[], CleanScan],
     noise: Noise,
-    missing: Sequence[tuple[str, str]],
     plan: Evaluation,
     bench: MethodBench,
     out: Path,
     progress: Progress,
-) -> Iterator[dict[str, Any]]:
+    missing: dict[str, str],
+) -> Iterator[Row]:
     """Yield one row for each method that is missing, with its picture kept in ``out/cases``."""
-    bench.load(name for name, _ in missing if name not in plan.outside)
+    scan = read()
+    bench.load(name for name in missing if name not in plan.outside)
     count = len(scan.volume.hu)
-    methods = {name: Choice.parse(name).method for name, _ in missing if name != NOISY and name not in plan.outside}
-    contexts = {name: methods[name].context if name in methods else 0 for name, _ in missing}
+    methods = {name: Choice.parse(name).method for name in missing if name != NOISY and name not in plan.outside}
+    contexts = {name: methods[name].context if name in methods else 0 for name in missing}
     needed = np.unique(np.concatenate([with_context(scan.indices, count, c) for c in contexts.values()]))
     noisy = noise.apply(scan.volume, needed, plan.seed, lambda phase, _, __: progress(phase, 0, 1))
     measured = np.searchsorted(needed, scan.indices)
     true_hu = scan.level_of(noise, noisy[measured])
     strength = true_hu if plan.strength == "known" else plan.strength
     clean = scan.clean
-    for number, (name, case) in enumerate(missing):
+    for number, (name, case) in enumerate(missing.items()):
         found = np.empty(clean.shape, np.float32)
         seconds: float | None = 0.0
         assumed: float | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.nodules import Nodule, contrast_of, place_nodules, plant
 from ctgrid.runs.evaluation.noise import Noise
-from ctgrid.runs.evaluation.results import Results, case_hash
+from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash
 from ctgrid.runs.evaluation.slices import subvolume
 from ctgrid.runs.results.nodules import mean_recovered
 from ctgrid.scan.volume import Volume
@@ -84,36 +85,35 @@ def evaluate_nodules(
     names = check_inputs(clean, plan)
     results = Results.open(out / "nodules.json", overwrite)
     bench = MethodBench(plan.loading)
+
+    def work() -> Iterator[Cases]:
+        for path, name in zip(clean, names, strict=True):
+            source, planted = plan.source_of(path), cache(partial(Field.plant, path, name, plan))
+            for noise in plan.noises:
+                hashes = {m: hash_of(plan, source, noise, m, bench) for m in plan.methods}
+                hashes = {m: case_hash(protocol=PROTOCOL, of=of) for m, of in hashes.items()}
+                yield plan.cases(name, noise, hashes, partial(run_trials, planted, noise, plan, bench, out))
+
     total = len(clean) * len(plan.noises) * len(plan.methods)
-    done = 0
-    for path, name in zip(clean, names, strict=True):
-        source = plan.source_of(path)
-        field: Field | None = None
-        for noise in plan.noises:
-            hashes = {m: hash_of(plan, source, noise, m, bench) for m in plan.methods}
-            cases = {m: case_hash(protocol=PROTOCOL, of=of) for m, of in hashes.items()}
-            missing = [(m, case) for m, case in cases.items() if results.find(name, str(noise), m, case) is None]
-            done += len(cases) - len(missing)
-            if not missing:
-                continue
-            progress("planting nodules", done, total)
-            bench.load(m for m, _ in missing)
-            field = field or Field.plant(path, name, plan)
-            for row in run_trials(field, noise, missing, plan, bench, out):
-                results.put(row)
-                done += 1
-                progress(f"{name}, {noise}", done, total)
+    results.complete(work(), total, "planting nodules", progress)
     return results
 
 
 def run_trials(
-    field: Field, noise: Noise, missing: Sequence[tuple[str, str]], plan: Evaluation, bench: MethodBench, out: Path
-) -> Iterator[dict[str, Any]]:
+    plant_field: Callable[[], Field],
+    noise: Noise,
+    plan: Evaluation,
+    bench: MethodBench,
+    out: Path,
+    missing: dict[str, str],
+) -> Iterator[Row]:
     """Yield one row for each method that is missing, with crops kept for the pictures."""
+    bench.load(missing)
+    field = plant_field()
     planted, spacing = field.volume.hu, field.volume.spacing_mm
     noisy = noise.apply(field.volume, np.arange(len(planted)), plan.seed)
     told = noise.level if noise.kind == "gaussian" else float((noisy - planted)[field.inner].std())
-    for method, case in missing:
+    for method, case in missing.items():
         seconds = 0.0
         found = noisy
         if method != NOISY:

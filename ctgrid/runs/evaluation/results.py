@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,29 @@ from typing import Any
 from ctgrid.base.documents import as_json, json_of, plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
+from ctgrid.base.progress import Progress, silent
 
 IDENTITY = ("volume", "noise", "method")
+
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Methods to try on one thing.
+
+    Attributes:
+        label: what progress says.
+        told: by which entries their rows are told apart, beside ``method``.
+        hashes: by method, see :func:`case_hash`.
+        run: called with those of ``hashes`` that are missing; yields a row for each.
+    """
+
+    label: str
+    told: Row
+    hashes: dict[str, str]
+    run: Callable[[dict[str, str]], Iterable[Row]]
 
 
 class Results:
@@ -73,6 +96,31 @@ class Results:
             if tuple(row[key] for key in (*self.identity, "case")) == identity_and_case:
                 return row
         return None
+
+    def complete(self, work: Iterable[Cases], total: int, preparing: str, progress: Progress = silent) -> None:
+        """Add the rows that are not there yet, each kept as soon as it is there.
+
+        Args:
+            work: all cases; it may be made as it is asked for.
+            total: how many they are.
+            preparing: what progress says before the first case of one thing.
+            progress: called after every case.
+        """
+        done = 0
+        for cases in work:
+            missing = {}
+            for method, case in cases.hashes.items():
+                row = cases.told | {"method": method, "case": case}
+                if self.find(*(row[key] for key in (*self.identity, "case"))) is None:
+                    missing[method] = case
+            done += len(cases.hashes) - len(missing)
+            if not missing:
+                continue
+            progress(preparing, done, total)
+            for row in cases.run(missing):
+                self.put(row)
+                done += 1
+                progress(cases.label, done, total)
 
     def put(self, row: dict[str, Any]) -> None:
         """Add a row, in place of the older one that it is told apart by, and write."""

@@ -13,6 +13,7 @@ from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output, check_apart, check_folder, check_output
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded, versions
+from ctgrid.base.record_place import RECORD
 from ctgrid.base.settings import gather, spelled_out
 from ctgrid.runs.evaluation.settings import DenoisingRequest, FidelityRequest, TrialRequest, UpscalingRequest
 
@@ -138,7 +139,7 @@ def compare_upscaling(
     check_folder(folder)
     check_apart(folder, inputs)
     require("matplotlib")
-    record = RunRecord("evaluate super-resolution", folder / "run.json", list(argv), plan.seed)
+    record = RunRecord("evaluate super-resolution", folder / RECORD, list(argv), plan.seed)
     record.settings = {**asdict(plan), "size": full_size, "k": factor}
     with recorded(record, owns=[folder]):
         with record.timed("evaluate"), _kept_if_there(record, folder / "results.json"):
@@ -193,11 +194,11 @@ def compare_volumes(
     if folder.exists():
         for name in ("results.json", "table.md"):
             check_output(folder / name, asked.overwrite)
-    record = RunRecord("evaluate volumes", folder / "run.json", list(argv), plan.seed)
+    record = RunRecord("evaluate volumes", folder / RECORD, list(argv), plan.seed)
     record.settings = _settings_of(plan, real, fake, asked.train)
     with recorded(record, owns=[folder]):
         results = evaluate_volumes(real, fake, plan, folder, asked.train, progress, record.timed)
-        run = {"record": "run.json", "command": record.command, "argv": record.argv, "versions": versions()}
+        run = {"record": RECORD, "command": record.command, "argv": record.argv, "versions": versions()}
         results = plain({**results, "run": run})
         folder.mkdir(exist_ok=True)
         _save(folder / "results.json", as_json(results, 1))
@@ -232,7 +233,7 @@ def _tried(
     check_folder(out)
     check_apart(out, clean)
     require("matplotlib")
-    record = RunRecord(work.command, out / "run.json", list(argv), plan.seed)
+    record = RunRecord(work.command, out / RECORD, list(argv), plan.seed)
     record.settings = {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
     with recorded(record, owns=[out]):
         with record.timed("evaluate"), _kept_if_there(record, out / work.results):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ctgrid.methods.denoising.methods import Loading
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice
 from ctgrid.runs.evaluation.outside import case_name, check_folders, read_result, result_of, write_input
-from ctgrid.runs.evaluation.results import Results, case_hash
+from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash
 from ctgrid.runs.evaluation.samples import Sample, Slices
 from ctgrid.runs.evaluation.slices import parse_slices
 from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscaler, Upscalers
@@ -170,37 +171,33 @@ def evaluate_super_resolution(
     results = Results.open(out / "results.json", overwrite, IDENTITY, KIND)
     upscalers = Upscalers(k, size, plan.loading, plan.seed, plan.refine_steps, train, progress)
     facts = facts_of(plan, size, k, train)
-    setting = (size, k, plan.slices, plan.through_codec)
-    total, done = len(real) * (len(plan.methods) + len(made)), 0
-    for sample in real:
-        cases = {method: case_hash(source=sample.digest, method=method, **facts[method]) for method in plan.methods}
-        for method, files in made.items():
-            digest = fingerprint(files[sample.name])["sha256"]
-            cases[method] = case_hash(source=sample.digest, method=method, result=digest, **common_of(plan, size, k))
-        if plan.inputs_out is not None:
-            progress("writing shrunk slices", done, total)
-            write_shrunk(plan.inputs_out, sample, plan, upscalers)
-        missing = {m: case for m, case in cases.items() if results.find(sample.name, m, *setting, case) is None}
-        done += len(cases) - len(missing)
-        if not missing:
-            continue
-        progress("reading", done, total)
+    setting = dict(zip(SETTING, (size, k, plan.slices, plan.through_codec), strict=True))
+
+    def cases_of(sample: Sample) -> Cases:
+        hashes = {method: case_hash(source=sample.digest, method=method, **facts[method]) for method in plan.methods}
         files = {method: paths[sample.name] for method, paths in made.items()}
-        for row in run_cases(sample, missing, plan, upscalers, out, files):
-            results.put(row)
-            done += 1
-            progress(sample.name, done, total)
+        for method, file in files.items():
+            digest = fingerprint(file)["sha256"]
+            hashes[method] = case_hash(source=sample.digest, method=method, result=digest, **common_of(plan, size, k))
+        if plan.inputs_out is not None:
+            progress("writing shrunk slices", 0, 1)
+            write_shrunk(plan.inputs_out, sample, plan, upscalers)
+        run = partial(run_cases, sample, plan, upscalers, out, files)
+        return Cases(sample.name, {"volume": sample.name, **setting}, hashes, run)
+
+    total = len(real) * (len(plan.methods) + len(made))
+    results.complete(map(cases_of, real), total, "reading", progress)
     return results
 
 
 def run_cases(
     sample: Sample,
-    missing: dict[str, str],
     plan: Comparison,
     upscalers: Upscalers,
     out: Path,
     outside: Mapping[str, Path],
-) -> Iterator[dict[str, Any]]:
+    missing: dict[str, str],
+) -> Iterator[Row]:
     """Yield one row for each method that is missing, with a slice of it kept in ``out/cases``.
 
     ``outside`` are the files that other tools made of the sample, by the names of their rows.

@@ -156,11 +156,11 @@ def generatect_with_record(
     Raises:
         CtgridError: As :func:`generatect`.
     """
-    plan = _plan(Path(path), None, size, parity, metadata, "auto", trust_sidecar=True)
+    settled = _settle(Path(path), None, size, parity, metadata, "auto", trust_sidecar=True)
     out = np.empty((SLICES, size, size), dtype=np.float32)
-    for target, plane in zip(out, _planes(plan), strict=True):
+    for target, plane in zip(out, _planes(settled), strict=True):
         target[...] = plane
-    return out, plan.record
+    return out, settled.record
 
 
 def generatect_pass(
@@ -191,9 +191,9 @@ def generatect_pass(
         CtgridError: The file cannot be read, its HU cannot be told, or it has no air near -1000 HU.
     """
     check_sizes(size, k)
-    plan = _plan(Path(path), scan, size, parity, metadata, hu)
-    fine, coarse = both_sizes(_planes(plan), SLICES, size, k)
-    return ProtocolResult(fine, coarse, plan.record)
+    settled = _settle(Path(path), scan, size, parity, metadata, hu)
+    fine, coarse = both_sizes(_planes(settled), SLICES, size, k)
+    return ProtocolResult(fine, coarse, settled.record)
 
 
 def invert(array: np.ndarray, record: GenerateCTRecord) -> Volume:
@@ -222,7 +222,7 @@ def invert(array: np.ndarray, record: GenerateCTRecord) -> Volume:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Settled:
     """What is to be done, decided before any slice is touched.
 
     Attributes:
@@ -236,7 +236,7 @@ class _Plan:
     record: GenerateCTRecord
 
 
-def _plan(
+def _settle(
     path: Path,
     scan: StoredScan | None,
     size: int,
@@ -244,7 +244,7 @@ def _plan(
     metadata: MetadataTable | None,
     mode: str,
     trust_sidecar: bool = False,
-) -> _Plan:
+) -> _Settled:
     """Read, refuse what the protocol leaves out, and settle HU, slice order and geometry."""
     if size < 1:
         raise CtgridError(f"size must be at least 1, got {size}")
@@ -275,7 +275,7 @@ def _plan(
         | scan.details
         | ({"warnings": told} if told else {}),
     )
-    return _Plan(scan.values, reading, record)
+    return _Settled(scan.values, reading, record)
 
 
 def _truncated(reading: Reading, parity: bool) -> tuple[Reading, dict[str, float]]:
@@ -293,19 +293,19 @@ def _truncated(reading: Reading, parity: bool) -> tuple[Reading, dict[str, float
     }
 
 
-def _planes(plan: _Plan) -> Iterator[np.ndarray]:
+def _planes(settled: _Settled) -> Iterator[np.ndarray]:
     """Yield the tensor slice by slice: two resized slices in memory, not all of them.
 
     Yields:
         (size, size) float32 in [-1, 1]; valid until the next one is asked for.
     """
-    n, size = len(plan.values), plan.record.size
-    dtype = np.dtype(plan.record.dtype)
+    n, size = len(settled.values), settled.record.size
+    dtype = np.dtype(settled.record.dtype)
 
     def resized(index: int) -> np.ndarray:
-        hu = apply_plane(plan.values[n - 1 - index if plan.record.reversed_z else index], plan.reading, dtype)
+        hu = apply_plane(settled.values[n - 1 - index if settled.record.reversed_z else index], settled.reading, dtype)
         if dtype.kind == "f" and not np.isfinite(hu).all():
-            raise CtgridError(f"{plan.record.source} holds NaN or infinite voxels; replace them first")
+            raise CtgridError(f"{settled.record.source} holds NaN or infinite voxels; replace them first")
         return _resize(normalise(hu), size, size)
 
     for plane in stream_z(resized, n, SLICES):

@@ -10,6 +10,7 @@ from typing import Any
 from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
+from ctgrid.base.record_place import RECORD
 from ctgrid.scan.names import made_by
 from ctgrid.stages.codecs.codec_files import codec_path, codec_weights
 from ctgrid.stages.codecs.codecs import load_codec
@@ -148,7 +149,7 @@ def digest_of_model(name: str | Path, without: Sequence[str] = ()) -> str:
     """
     folder = resolve_model(name)
     files = [path for kind in ("*.safetensors", "*.json") for path in folder.glob(f"*/{kind}")]
-    kept = [path for path in files if path.parent.name not in without and path.name != "run.json"]
+    kept = [path for path in files if path.parent.name not in without and path.name != RECORD]
     return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in kept})
 
 

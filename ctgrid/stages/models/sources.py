@@ -10,6 +10,7 @@ from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix
 from ctgrid.base.progress import unheard
+from ctgrid.base.record_place import RECORD
 from ctgrid.stages.models.catalogue import HUB, Catalogue, HubName
 from ctgrid.stages.models.manifest import MANIFEST_FILE, FileEntry, Manifest, check_folder, digest_of
 
@@ -108,7 +109,7 @@ def _complete(folder: Path, manifest: Manifest) -> bool:
 
 def _packed_hashes(folder: Path) -> dict[str, str]:
     try:
-        record = dict_of(folder / "run.json")
+        record = dict_of(folder / RECORD)
         files = record["model"]["files"] if record["command"] == "model pack" else {}
         return {str(path): str(digest) for path, digest in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -33,6 +33,12 @@ NETWORK = {"patch_size": 2, "width": 32, "depth": 1, "heads": 2, "learned_varian
 SIZES: dict[str, Any] = {"network": NETWORK, "size": 64, "slices": 24}
 
 
+@pytest.fixture(autouse=True)
+def few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure a codec's latents on few examples, each of which reads a store three times, at every checkpoint."""
+    monkeypatch.setattr("ctgrid.methods.training.codec.STATISTICS_EXAMPLES", 4)
+
+
 @pytest.fixture(scope="module")
 def store(make_store: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Four volumes of three patients, of the recipes' sizes; not to be changed."""

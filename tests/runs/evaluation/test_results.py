@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.results import Results, case_hash
+from ctgrid.runs.evaluation.results import Cases, Results, case_hash
 
 
 def row(method: str, case: str = "1", **more: Any) -> dict[str, Any]:
@@ -32,6 +33,31 @@ def test_a_row_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
     for one in (row("a"), row("b"), row("a", case="2")):
         results.put(one)
     assert [(r["method"], r["case"]) for r in results.rows] == [("a", "2"), ("b", "1")]
+
+
+def test_only_what_is_missing_is_run_and_every_row_is_kept_at_once(tmp_path: Path) -> None:
+    """Also those before a failure; the next call goes on behind them."""
+    results, ran, told = Results.open(tmp_path / "results.json"), list[dict[str, str]](), list[tuple[str, int, int]]()
+    results.put(row("a"))
+
+    def run(missing: dict[str, str]) -> Iterator[dict[str, Any]]:
+        ran.append(missing)
+        for method, case in missing.items():
+            if method == "bad":
+                raise CtgridError("no")
+            yield row(method, case)
+
+    def work(*methods: str) -> Iterator[Cases]:
+        yield Cases("v, n", {"volume": "v", "noise": "n"}, dict.fromkeys(methods, "1"), run)
+
+    with pytest.raises(CtgridError, match="no"):
+        results.complete(work("a", "b", "bad", "c"), 4, "reading", lambda *step: told.append(step))
+    assert ran == [{"b": "1", "bad": "1", "c": "1"}] and told == [("reading", 1, 4), ("v, n", 2, 4)]
+    again = Results.open(tmp_path / "results.json")
+    assert [r["method"] for r in again.rows] == ["a", "b"]
+    again.complete(work("a", "b", "c"), 3, "reading")
+    again.complete(work("a", "b", "c"), 3, "reading")
+    assert ran[1:] == [{"c": "1"}] and [r["method"] for r in again.rows] == ["a", "b", "c"]
 
 
 def test_a_kind_stands_beside_its_rows(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ctgrid.base.durable import sync
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import check_output, full_suffix
+from ctgrid.base.files import check_output, full_suffix, stem_of
 from ctgrid.base.locks import lock
 from ctgrid.scan.formats.stored import MARK
 
@@ -161,11 +161,6 @@ def remove_stale(path: Path) -> None:
                     old.unlink(missing_ok=True)
         except OSError:
             continue
-
-
-def stem_of(path: Path) -> str:
-    """Return a file's name without its suffix, ``.nii.gz`` counting as one."""
-    return path.name[: len(path.name) - len(full_suffix(path))]
 
 
 def _compressed(path: Path) -> bool:
