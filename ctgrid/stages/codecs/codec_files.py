@@ -79,8 +79,6 @@ def from_taesd_pair(encoder: Path, decoder: Path) -> torch.nn.Module:
     Raises:
         CtgridError: where the tensors are not those of TAESD.
     """
-    from diffusers import AutoencoderTiny
-
     from ctgrid.stages.weights.weights import read_file
 
     tensors: dict[str, Tensor] = {}
@@ -90,8 +88,10 @@ def from_taesd_pair(encoder: Path, decoder: Path) -> torch.nn.Module:
             if not index.isdigit():
                 raise CtgridError(f"{path}: key {key!r} is not of TAESD, whose layers are numbered")
             tensors[f"{side}.layers.{int(index) - shift}.{rest}"] = value
-    network = AutoencoderTiny(latent_channels=_latent_channels(tensors, encoder))
-    return _filled(network, tensors, encoder.parent)
+    channels = _latent_channels(tensors, encoder)
+    from diffusers import AutoencoderTiny  # takes seconds, which a wrong file need not
+
+    return _filled(AutoencoderTiny(latent_channels=channels), tensors, encoder.parent)
 
 
 def from_single_file(path: Path) -> torch.nn.Module:
@@ -100,8 +100,6 @@ def from_single_file(path: Path) -> torch.nn.Module:
     Raises:
         CtgridError: where the tensors are not those of an SD VAE.
     """
-    from diffusers import AutoencoderKL
-
     from ctgrid.stages.weights.weights import read_file
 
     tensors = dict(read_file(path).tensors)
@@ -110,6 +108,8 @@ def from_single_file(path: Path) -> torch.nn.Module:
         tensors = inside or tensors
     original = any(key.startswith("encoder.down.") for key in tensors)
     config = _sizes(tensors, "encoder.down.{}.block.{}" if original else "encoder.down_blocks.{}.resnets.{}", path)
+    from diffusers import AutoencoderKL
+
     if not original:
         return _filled(_built(AutoencoderKL, config, tensors, path), tensors, path)
     with scratch() as folder:  # diffusers knows the original names, given sizes and a file
