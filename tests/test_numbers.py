@@ -14,7 +14,7 @@ HU_AT_HOME = {
     "scan/windows.py",  # windows, and air
     "metrics/regions.py",  # tissues that measures tell apart, on a storey below
     "stages/networks/detail.py",  # a network's unit
-    "data/simulate/phantom.py",  # most noise
+    "base/usual.py",  # most noise of a phantom
 }
 
 

@@ -12,6 +12,12 @@ from ctgrid.base.settings import Setting
 WHERE, OUTPUT = "Where it runs", "Output"
 """Panels of the help beside that of all options."""
 
+MOST_FPS = 1000
+"""Frames of a movie a second: each lasts a millisecond at least, the unit in which formats count."""
+
+MOST_NOISE_HU = 1000.0
+"""Of a phantom's white noise."""
+
 
 def read_device(text: str) -> str:
     """Check a device's name; whether it is there is seen where it is used.

@@ -87,6 +87,14 @@ def test_bad_outputs(out: str, fails: Callable[..., str], scan: Path, tmp_path: 
     assert str(tmp_path / out) in fails("convert", scan, tmp_path / out)
 
 
+@pytest.mark.parametrize("given", ["none", "none.nii.gz", "none.dcm out.nii.gz", "none.mha out"])
+def test_what_is_not_there_is_said_before_anything_else(given: str, fails: Callable[..., str], tmp_path: Path) -> None:
+    """Whatever its name would have been made of."""
+    missing, *out = (tmp_path / name for name in given.split())
+    assert f"{missing} does not exist" in fails("convert", missing, *out)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("kind", ["missing", "truncated", "empty", "text", "four-d", "rgb", "nan"])
 @pytest.mark.parametrize("out", ["out.mha", "out"])
 def test_bad_inputs(

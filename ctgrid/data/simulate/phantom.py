@@ -10,6 +10,7 @@ import numpy as np
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
+from ctgrid.base.usual import MOST_NOISE_HU
 from ctgrid.data.simulate.anatomy import MIDDLE_MM, Anatomy, draw_anatomy
 from ctgrid.data.simulate.paint import Painter
 from ctgrid.data.simulate.trunk import axis_y
@@ -20,7 +21,6 @@ FIELD_MM, HEIGHT_MM = 400.0, 301.5
 """What a phantom covers unless a spacing is given: 512 pixels of 0.78 mm, 201 slices of 1.5 mm."""
 
 MOST_VOXELS = 2**31
-MOST_NOISE_HU = 1000.0
 _NOISE = 0x401  # the stream of a phantom's noise
 
 

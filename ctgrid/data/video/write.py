@@ -13,11 +13,9 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output, check_output, full_suffix
+from ctgrid.base.usual import MOST_FPS
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webp")
-
-MOST_FPS = 1000
-"""A frame lasts a millisecond at least, the unit in which formats count."""
 
 MILLISECONDS = 1000
 QUALITY = "12"

@@ -47,6 +47,8 @@ def convert_scan(
         CtgridError: where the scan cannot be read, or not written so.
     """
     asked, source = gather(ConvertSettings, changes, settings or ConvertSettings()), Path(source)
+    if not source.exists():
+        raise CtgridError(f"{source} does not exist")
     path = default_output(source) if out is None else Path(out)
     kind = output_kind(path)
     if kind == "dicom" and asked.dtype not in ("keep", "int16"):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Overwrite, Seed
+from ctgrid.base.usual import MOST_NOISE_HU, Overwrite, Seed
 from ctgrid.scan.reading import Hu, Metadata, SeriesUid
 
 Spacing = tuple[float, float, float]
@@ -127,7 +127,9 @@ class PhantomSettings(Checked):
             write=lambda value: ",".join(map(str, value)),
         ),
     ] = None
-    noise: Annotated[float, Setting("White noise in HU; see low-dose for that of CT.", least=0)] = 0.0
+    noise: Annotated[float, Setting("White noise in HU; see low-dose for that of CT.", least=0, most=MOST_NOISE_HU)] = (
+        0.0
+    )
     labels: Annotated[bool, Setting("Write what each voxel is beside it, as …_labels.")] = False
     ct_rate: Annotated[
         Literal["train", "valid"] | None,

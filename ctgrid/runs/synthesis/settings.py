@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Overwrite, Seed, read_memory
+from ctgrid.base.usual import MOST_FPS, Overwrite, Seed, read_memory
 from ctgrid.methods.loading import PartsLoading
 from ctgrid.methods.synthesis.settings import Settings
 
@@ -48,4 +48,4 @@ class MovieRequest(SynthesisRequest):
     """Movies to make; ``frames`` of each, :data:`FRAMES` where None, at ``fps`` a second."""
 
     frames: Annotated[int | None, Setting("Of a movie, in place of --slices.", least=1)] = None
-    fps: Annotated[float, Setting("Frames of a movie a second.", least=0.01)] = 16.0
+    fps: Annotated[float, Setting("Frames of a movie a second.", least=0.01, most=MOST_FPS)] = 16.0
