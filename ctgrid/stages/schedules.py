@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.stages.orders import Between, Order
 
 HELPER = -1
 """Target of a cell that only fills the grid; its content is not used."""
@@ -34,16 +34,6 @@ class PlannedGrid:
 
 
 SamplingPlan = list[list[PlannedGrid]]
-
-Order = Literal["hierarchical", "autoregressive"]
-
-Between = Literal["half", "inner"]
-"""How much of a grid Algorithm 2 makes between what it knows: half of its cells, or all rows but the first and last."""
-
-
-def usual_control_rows(k: int) -> int:
-    """Return r of Algorithm 1 as the paper takes it: 1, 3 and 4 for K = 2, 4 and 8; K - 1 below that, else K / 2."""
-    return k - 1 if k <= 4 else k // 2
 
 
 def plan_grids(

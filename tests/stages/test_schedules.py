@@ -10,6 +10,7 @@ import pytest
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.runs.ablation.spec import Sampling
+from ctgrid.stages.orders import usual_control_rows
 from ctgrid.stages.schedules import (
     HELPER,
     Between,
@@ -18,7 +19,6 @@ from ctgrid.stages.schedules import (
     hierarchical,
     mending,
     plan_grids,
-    usual_control_rows,
 )
 
 SLICES = [1, 2, 3, 5, 15, 16, 17, 50, 128, 201, 226, 227, 256, 1024]

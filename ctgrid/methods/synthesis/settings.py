@@ -11,7 +11,7 @@ from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import BatchSize
 from ctgrid.stages.diffusion.samplers import SAMPLERS, find_sampler
 from ctgrid.stages.diffusion.spacing import Spacing
-from ctgrid.stages.schedules import Between, usual_control_rows
+from ctgrid.stages.orders import Between, usual_control_rows
 
 if TYPE_CHECKING:
     from ctgrid.stages.models.bundle import Bundle
@@ -46,7 +46,7 @@ class Settings(Checked):
         schedule: ``auto`` takes ``autoregressive`` (Algorithm 1) where one of its settings is given or the model has no
             absolute z, and ``hierarchical`` otherwise.
         control_rows: rows carried over (``autoregressive``); None is the paper's, see
-            :func:`ctgrid.stages.schedules.usual_control_rows`.
+            :func:`ctgrid.stages.orders.usual_control_rows`.
         interpolate: make slices far apart and fill in between (``autoregressive``, Algorithm 2).
         between: how much of a grid ``interpolate`` fills in, see :func:`ctgrid.stages.schedules.autoregressive`;
             None is ``half``.

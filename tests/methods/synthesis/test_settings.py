@@ -12,15 +12,15 @@ import pytest
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.synthesis.settings import REFINE_NOISE_MM, Settings
 from ctgrid.stages.diffusion.samplers import SAMPLERS
+from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.orders import usual_control_rows
 from ctgrid.stages.schedules import plan_grids
 
 
-def model(absolute: bool = True, sampler: str | None = None, steps: int | None = None, content: str = "ct") -> Any:
+def model(absolute: bool = True, sampler: str | None = None, steps: int | None = None, content: Any = "ct") -> Any:
     """Return what of a model its settings depend on."""
-    facts1 = SimpleNamespace(sampler=sampler, steps=steps, content=content)
-    return SimpleNamespace(
-        name="toy", stage1=SimpleNamespace(absolute_z=absolute), facts1=facts1, facts2=SimpleNamespace(size=64)
-    )
+    facts = StageFacts(size=64, k=4, sampler=sampler, steps=steps, content=content)
+    return SimpleNamespace(name="toy", stage1=SimpleNamespace(absolute_z=absolute), facts1=facts, facts2=facts)
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -40,7 +40,7 @@ def test_what_is_resolved_leaves_nothing_open_and_resolves_to_itself(absolute: b
 def test_settings_of_algorithm_1_choose_its_schedule(asked: dict[str, Any]) -> None:
     """Also in a model that could do without."""
     settings = Settings(slices=40, **asked).resolved(model())
-    rows = asked.get("control_rows", 1)
+    rows = asked.get("control_rows", usual_control_rows(4))
     wanted = plan_grids("autoregressive", 40, 4, control_rows=rows, interpolate="interpolate" in asked)
     assert (
         settings.schedule == "autoregressive"
