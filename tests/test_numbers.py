@@ -53,5 +53,5 @@ def test_no_number_without_a_name(number: int) -> None:
 def test_steps_and_limits_of_hu_are_said_once() -> None:
     """So that a schedule, or a window, can be changed at one place."""
     named_so = [(path, name) for path, tree in trees().items() for name, value in named(tree) if lines_of(value, 1000)]
-    assert [path for path, name in named_so if "STEP" in name] == ["ctgrid/stages/diffusion/schedule.py"]
+    assert [path for path, name in named_so if "STEP" in name] == ["ctgrid/stages/diffusion/spacing.py"]
     assert {path for path, name in named_so if name.endswith("_HU")} == {f"ctgrid/{path}" for path in HU_AT_HOME}

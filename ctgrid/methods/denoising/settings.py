@@ -11,6 +11,7 @@ from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import BatchSize, Seed, finite
 from ctgrid.methods.loading import ModelLoading
 from ctgrid.stages.diffusion.samplers import SAMPLERS
+from ctgrid.stages.diffusion.spacing import STEPS
 
 Strength = float | Literal["auto"]
 """The noise's standard deviation in HU, or "auto" to estimate it."""
@@ -95,7 +96,7 @@ class LetterSettings(Checked):
 
     t0: Annotated[
         int | None,
-        Setting("grid-paper: timestep to diffuse the scan to; by the noise if not given.", least=1, most=999),
+        Setting("grid-paper: timestep to diffuse the scan to; by the noise if not given.", least=1, most=STEPS - 1),
     ] = None
     sampler: Annotated[str, Setting("grid-paper: how the noise is removed.", names=SAMPLERS)] = "dpm++"
 

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.stages.diffusion.spacing import STEPS
 from ctgrid.stages.diffusion.spacing import Spacing as Spacing
 
 CLEAN = -1
 Prediction = Literal["epsilon", "v", "x0"]
-STEPS = 1000
-"""Of the schedule that the networks are trained on."""
 
 RHO = 7.0
 """How strongly Karras' levels crowd towards the clean end (Karras et al. 2022, Eq. 5)."""
