@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _REACH_S = 15
 _GONE = "the Dask scheduler is gone; run the same command again to go on where it stopped"
 _LEAST_WINDOW = 16
 _PER_THREAD = 2
+_ADDRESS = re.compile(r"(?:[a-z]+://)?(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[\w.-]+):[0-9]{1,5}")
+"""Dask itself takes other texts as names of hosts, and looks for them for long."""
 _CONFIG = {"distributed.comm.timeouts.connect": f"{_REACH_S}s"}
 
 
@@ -151,6 +154,8 @@ def _client(scheduler: str, access: Access) -> Iterator[Client]:
             f"the Dask scheduler {scheduler} has no TLS: whoever reaches it runs code as you; start it with TLS "
             f"(docs/prepare.md shows how) and give its tls:// address, or pass --insecure"
         )
+    if not _ADDRESS.fullmatch(scheduler):
+        raise CtgridError(f"cannot reach the Dask scheduler {one_line(scheduler)}: expected tls://HOST:PORT")
     with ExitStack() as stack:
         stack.enter_context(settings.set(_CONFIG))
         stack.enter_context(_quiet())

@@ -45,7 +45,15 @@ def test_one_worker_works_in_this_process_and_only_as_asked(jobs: Callable[..., 
 
 def test_no_scheduler_is_said(jobs: Callable[..., Iterator[StoreJob]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctgrid.data.store.cluster._REACH_S", 0.2)
-    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+    for address in (
+        "tcp://127.0.0.1:1",
+        "nonsense://127.0.0.1:1",
+        "nonsense://x",
+        "null",
+        "",
+        "tls://a b:3",
+        "tls://h:٣é",
+    ):
         with pytest.raises(CtgridError, match="cannot reach the Dask scheduler"):
             list(run_jobs(jobs("a"), scheduler=address, access=Access(insecure=True)))
 
