@@ -104,7 +104,7 @@ _COMMANDS: tuple[tuple[str, str, Any, str], ...] = (
     (PREPARE, "latents", latents, "ctgrid latents store"),
     (PREPARE, "grids", grids, "ctgrid grids store --out pictures"),
     (TRAIN, "train", train, "ctgrid train stage1 --config embedded-stage1 --data scans --out runs/stage1"),
-    (TRAIN, "plan", plan, "ctgrid plan stage1 --config ct-rate-stage1"),
+    (TRAIN, "plan", plan, "ctgrid plan --config ct-rate-stage1"),
     (TOOLS, "preview", preview, "ctgrid preview chest.nii.gz"),
     (TOOLS, "convert", convert, "ctgrid convert series chest.nii.gz"),
     (TOOLS, "info", info, "ctgrid info chest.nii.gz"),

@@ -8,19 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
+from ctgrid.runs.doctor import DoctorSettings
+
+from .adapter import with_options
 from .errors import FAILURE, tell
 from .progress import progress_bar
 
 
+@with_options
 def command(
-    no_self_test: Annotated[bool, typer.Option("--no-self-test", help="Look only, try nothing.")] = False,
+    *,
+    settings: DoctorSettings,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Look, try, print; exit 1 where something stands in the way."""
     from ctgrid.runs.doctor import examine
 
     with progress_bar() as progress:
-        found = examine(not no_self_test, progress)
+        found = examine(settings.self_test, progress)
     if as_json:
         tell(json.dumps(found))
     else:

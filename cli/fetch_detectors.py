@@ -3,54 +3,32 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated
 
-import typer
+from ctgrid.runs.evaluation.settings import DetectorSettings
 
-from ctgrid.base.errors import CtgridError
-
+from .adapter import with_options
 from .errors import tell
-from .options import JsonOption, OfflineOption
+from .options import JsonOption
 from .progress import progress_bar
 
-PinOption = Annotated[
-    list[str] | None,
-    typer.Option("--pin-detector", metavar="NAME=SHA256", help="Refuse a detector file of another hash; repeatable."),
-]
 
-
-def command(
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="FILE", help="Only this detector file; repeatable.")
-    ] = None,
-    address: Annotated[
-        list[str] | None, typer.Option("--url", metavar="FILE=URL", help="Fetch a file from here instead; repeatable.")
-    ] = None,
-    pin: PinOption = None,
-    folder: Annotated[
-        Path | None, typer.Option("--detectors", metavar="DIR", help="Where to; CTGRID_HOME/detectors if left out.")
-    ] = None,
-    offline: OfflineOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@with_options
+def command(*, settings: DetectorSettings, as_json: JsonOption = False) -> None:
     """Download the TorchScript detectors of FVD and FID, from where StyleGAN-V's and NVIDIA's code names them.
 
     Their licences are their owners'. The hash of what came is printed for you to pin; ctgrid knows no published one.
     """
-    from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
-    from ctgrid.runs.evaluation.fidelity.fetch import ADDRESSES, fetch_detectors
+    from ctgrid.runs.evaluation.fidelity.fetch import fetch_detectors
 
-    addresses = {}
-    for text in address or []:
-        name, found, url = text.partition("=")
-        if not found or not url.startswith(("http://", "https://")):
-            raise CtgridError(f"--url {text!r}: write FILE=https://…")
-        addresses[name] = url
-    names = tuple(only or {**ADDRESSES, **addresses})
-    pins = parse_pins(list(pin or []))
     with progress_bar() as bar:
-        fetched = fetch_detectors(names, folder=folder, addresses=addresses, pins=pins, offline=offline, progress=bar)
+        fetched = fetch_detectors(
+            settings.names(),
+            folder=settings.folder,
+            addresses=settings.addresses(),
+            pins=settings.pins(),
+            offline=settings.offline,
+            progress=bar,
+        )
     if as_json:
         tell(json.dumps({"detectors": fetched}))
         return

@@ -7,21 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
+from ctgrid.runs.models.settings import ModelInfoSettings
+
+from .adapter import with_options
 from .errors import tell
-from .model_convert import HeadsOption
 
 
+@with_options
 def command(
     name: Annotated[
         str, typer.Argument(metavar="embedded|PATH", help="embedded, a file, a folder or hub:owner/name[@revision].")
     ],
-    heads: HeadsOption = None,
+    *,
+    settings: ModelInfoSettings,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Read, print; nothing is written."""
     from ctgrid.stages.models.info import model_info
 
-    info = model_info(name, heads=heads)
+    info = model_info(name, heads=settings.heads)
     if as_json:
         tell(json.dumps(info))
         return

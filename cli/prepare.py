@@ -8,110 +8,34 @@ from typing import Annotated, Any
 
 import typer
 
-from ctgrid.scan.protocols.protocols import PROTOCOLS
+from ctgrid.runs.stores.settings import PrepareSettings
 
-from .options import HuOption, JsonOption, MetadataOption, choice
+from .adapter import with_options
+from .options import JsonOption
 from .output import cost, finish, warn
 from .progress import progress_bar
 
 _LISTED = 10
 
 
+@with_options
 def command(
     ctx: typer.Context,
     sources: Annotated[
         list[Path],
         typer.Argument(metavar="IN...", help="Scans (NIfTI, NRRD, MetaImage, zip, DICOM) and folders to be searched."),
     ],
+    *,
     out: Annotated[Path, typer.Option("--out", help="The store to write or to go on with, such as X.zarr.")],
-    metadata: MetadataOption = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes on this machine.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="tls://...", help="A running Dask scheduler, instead.")
-    ] = None,
-    tls: Annotated[
-        Path | None, typer.Option("--tls", metavar="DIR", help="Its certificates, if not in ~/.ctgrid/tls.")
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Take a scheduler without TLS, which runs anyone's code as you.")
-    ] = False,
-    protocol: Annotated[str, choice("--protocol", PROTOCOLS, "How scans are brought to one form.")] = "generatect",
-    size: Annotated[int, typer.Option("--size", min=1, help="Rows and columns of the slices.")] = 512,
-    k: Annotated[int, typer.Option("--k", min=1, help="Cells per side of a grid image; coarse is size / k.")] = 4,
-    slices: Annotated[int, typer.Option("--slices", min=1, help="Slices of a volume.")] = 201,
-    fov_mm: Annotated[
-        float | None, typer.Option("--fov-mm", help="Side of the field of view (canonical); default: all.")
-    ] = None,
-    hu: HuOption = "auto",
-    parity: Annotated[bool, typer.Option("--parity", help="Truncate slope and intercept as GenerateCT does.")] = False,
-    all_series: Annotated[
-        bool, typer.Option("--all-series", help="Take every CT series of a DICOM folder, not the largest axial one.")
-    ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first scan that fails.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only so many scans, the first by path.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace volumes whose input has changed.")] = False,
+    settings: PrepareSettings,
     as_json: JsonOption = False,
 ) -> None:
     """Find, read, bring to one form, store, report; run it again to go on where it was stopped."""
-    from ctgrid.base.record import RunRecord, recorded
-    from ctgrid.base.record_place import record_beside
-    from ctgrid.data.store.cluster import Access
-    from ctgrid.data.store.prepare import prepare
-    from ctgrid.data.store.report import Row, report_path, tally
-    from ctgrid.data.store.store import StoreSettings
+    from ctgrid.runs.stores.prepare import prepare_scans
 
-    if workers is not None and scheduler is not None:
-        raise typer.BadParameter("give --workers or --scheduler, not both", param_hint="--scheduler")
-    if scheduler is None and (tls is not None or insecure):
-        raise typer.BadParameter("belongs to --scheduler", param_hint="--tls" if tls is not None else "--insecure")
-    settings = StoreSettings.checked(
-        {
-            "protocol": protocol,
-            "size": size,
-            "k": k,
-            "slices": slices,
-            "fov_mm": fov_mm,
-            "hu": hu,
-            "parity": parity,
-        }
-    )
-    record = RunRecord("prepare", record_beside(out), ctx.obj)
-    record.settings = {
-        "inputs": [str(source) for source in sources],
-        "metadata": metadata,
-        "workers": workers or 1,
-        "scheduler": scheduler,
-        "strict": strict,
-        "limit": limit,
-        "all_series": all_series,
-        "overwrite": overwrite,
-        **settings.model_dump(),
-    }
-    rows: list[Row] = []
-
-    def note(row: Row) -> None:
-        rows.append(row)
-        record.worth_keeping = record.worth_keeping or row["status"] == "ok"
-        record.results = tally(rows)
-
-    with recorded(record), progress_bar() as progress:
-        with record.timed("prepare"):
-            prepare(
-                sources,
-                out,
-                settings,
-                metadata,
-                workers=workers or 1,
-                scheduler=scheduler,
-                access=Access(tls, insecure),
-                overwrite=overwrite,
-                strict=strict,
-                limit=limit,
-                all_series=all_series,
-                on_row=note,
-                progress=progress,
-            )
-        record.outputs += [{"path": str(out)}, {"path": str(report_path(out))}]
+    rows: list[dict[str, Any]] = []
+    with progress_bar() as progress:
+        record = prepare_scans(sources, out, settings, argv=ctx.obj, on_row=rows.append, progress=progress)
     for name, warning in _warnings(rows):
         warn(name, [warning])
     finish(record, as_json, [*_summary(out, rows, record.results), cost(record)])

@@ -85,6 +85,7 @@ def read_memory(text: str) -> str:
 
 Seed = Annotated[int, Setting("The same seed gives the same bytes.", least=0, most=2**32 - 1)]
 BatchSize = Annotated[int, Setting("Slices or grids at once; less needs less memory.", least=1, panel=WHERE)]
+Offline = Annotated[bool, Setting("Use no network; only ctgrid model fetch ever does.")]
 Overwrite = Annotated[bool, Setting("Replace outputs that exist.", panel=OUTPUT)]
 Device = Annotated[
     str,

@@ -1,3 +1,4 @@
+from .ablation.recorded import compare_variants as compare_variants
 from .ablation.run import run_ablation as run_ablation
 from .denoising.cases import denoise_cases as denoise_cases
 from .denoising.run import denoise_scans as denoise_scans
@@ -13,6 +14,11 @@ from .evaluation.run import compare_upscaling as compare_upscaling
 from .evaluation.run import compare_volumes as compare_volumes
 from .evaluation.super_resolution import Comparison as Comparison
 from .evaluation.super_resolution import evaluate_super_resolution as evaluate_super_resolution
+from .models.ceiling import measure_ceiling as measure_ceiling
+from .models.run import convert_model as convert_model
+from .models.run import pack_model as pack_model
+from .models.sources import fetch_model as fetch_model
+from .models.sources import verify_model as verify_model
 from .report.html.report import write_report as write_report
 from .report.preview import save_preview as save_preview
 from .report.run import make_report as make_report
@@ -21,7 +27,13 @@ from .scans.convert import convert_scan as convert_scan
 from .scans.dose import lower_dose as lower_dose
 from .scans.info import describe_source as describe_source
 from .scans.phantoms import make_phantoms as make_phantoms
+from .stores.grids import store_grids as store_grids
+from .stores.latents import store_latents as store_latents
+from .stores.prepare import prepare_scans as prepare_scans
+from .stores.split import split_volumes as split_volumes
 from .synthesis.run import synthesize_movies as synthesize_movies
 from .synthesis.run import synthesize_volumes as synthesize_volumes
 from .synthesis.series import Series as Series
 from .synthesis.series import Target as Target
+from .training.run import plan_training as plan_training
+from .training.run import train_model as train_model

@@ -7,21 +7,30 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.base.extras import EXTRAS
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import versions
+from ctgrid.base.settings import Checked, Setting
 
 SLICES, SIZE = 4, 128
 """Of the volume that is tried."""
 
 LOW_DISK_GB = 2.0
 """Free space below which a series or a training soon stops."""
+
+
+@dataclass(frozen=True)
+class DoctorSettings(Checked):
+    """What the computer is looked over for; ``self_test``: also try what matters."""
+
+    self_test: Annotated[bool, Setting("Look only, try nothing.", flag="--no-self-test")] = True
 
 
 def examine(self_test: bool = True, progress: Progress = silent) -> dict[str, Any]:

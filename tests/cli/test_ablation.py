@@ -41,7 +41,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         progress("a, seed 0: training", 1, 2)
         return results
 
-    monkeypatch.setattr("ctgrid.runs.ablation.run.run_ablation", run_ablation)
+    monkeypatch.setattr("ctgrid.runs.ablation.recorded.run_ablation", run_ablation)
     return calls
 
 

@@ -18,14 +18,30 @@ from ctgrid.base.usual import Seed
 from ctgrid_cli import app
 from ctgrid_cli.adapter import option_name, with_options
 
+NO_SETTINGS = {
+    "out",
+    "as_json",
+    "help",
+    "offline",  # where there is no network to leave alone
+    *("data", "clean", "real", "fake"),  # inputs with a name
+    "capabilities",  # of info: what is described
+    "preview",  # of denoise: the output in place of --out
+    "kind",  # of synthesize: which of two dataclasses' calls
+}
+"""Parameters of options that say what goes in and out, not how."""
 
-def commands(where: Any = app, path: str = "") -> Iterator[tuple[str, type]]:
-    """Yield every command that takes a dataclass of settings."""
+
+def every_command(where: Any = app, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command's name and function."""
     for info in where.registered_commands:
-        if hasattr(info.callback, "settings"):
-            yield f"{path}{info.name}", info.callback.settings
+        yield f"{path}{info.name}", info.callback
     for group in where.registered_groups:
-        yield from commands(group.typer_instance, f"{path}{group.name} ")
+        yield from every_command(group.typer_instance, f"{path}{group.name} ")
+
+
+def commands() -> Iterator[tuple[str, type]]:
+    """Yield every command that takes a dataclass of settings."""
+    return ((name, call.settings) for name, call in every_command() if hasattr(call, "settings"))
 
 
 def parser_of(name: str) -> Any:
@@ -59,6 +75,20 @@ def test_options_are_the_settings(name: str, settings: type) -> None:
         assert (found or None) == (wanted or None), known.name
         if known.kind in (int, float) and wanted is not None:
             assert type(wanted) is known.kind or isinstance(wanted, int)
+
+
+def test_every_option_is_a_setting() -> None:
+    """But for a short list, and one command that only lists what there is."""
+    found = dict(every_command())
+    assert len(found) >= 28 and [name for name, call in found.items() if not hasattr(call, "settings")] == [
+        "model list"
+    ]
+    for name, call in found.items():
+        known = all_settings(call.settings) if hasattr(call, "settings") else {}
+        former = {each.said.was for each in known.values()}
+        for option in parser_of(name).params:
+            if option.param_type_name == "option":
+                assert option.name in {*known, *former, *NO_SETTINGS}, f"{name} {option.name}"
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def test_options_reach_the_library(ctgrid: Callable[..., Any], fake: Any, tmp_pa
             "max_steps": 7,
             "seed": 4,
             "overrides": {"a.b": 2, "c": [1, "x"], "d": None, "stage1.start": "DiT.pt"},
-            "metadata": [Path("a.csv"), Path("b.csv")],
+            "metadata": (Path("a.csv"), Path("b.csv")),
         }
     ]
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))

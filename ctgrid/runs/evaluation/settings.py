@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Device, Overwrite, Seed
+from ctgrid.base.usual import Device, Offline, Overwrite, Seed
 from ctgrid.methods.denoising.settings import Loading, Strength, read_strength
 from ctgrid.methods.loading import ModelLoading
 from ctgrid.scan.reading import Hu, Metadata
@@ -288,3 +288,59 @@ class FidelityRequest(Checked):
             batch_size=self.batch_size,
             cache=cache_folder() if self.cached else None,
         )
+
+
+@dataclass(frozen=True)
+class DetectorSettings(Checked):
+    """Which detectors are fetched; see :func:`ctgrid.runs.evaluation.fidelity.fetch.fetch_detectors`.
+
+    Attributes:
+        only: these files; none are all that are known.
+        address: ``file=url``, in place of the known one.
+        pin: ``name=sha256``.
+        folder: where to; None is ``CTGRID_HOME/detectors``.
+        offline: use no network.
+    """
+
+    only: Annotated[tuple[str, ...], Setting("Only this detector file; repeatable.", metavar="FILE")] = ()
+    address: Annotated[
+        tuple[str, ...], Setting("Fetch a file from here instead; repeatable.", metavar="FILE=URL", flag="--url")
+    ] = ()
+    pin: Annotated[
+        tuple[str, ...],
+        Setting("Refuse a detector file of another hash; repeatable.", metavar="NAME=SHA256", flag="--pin-detector"),
+    ] = ()
+    folder: Annotated[
+        Path | None, Setting("Where to; CTGRID_HOME/detectors if left out.", metavar="DIR", flag="--detectors")
+    ] = None
+    offline: Offline = False
+
+    def addresses(self) -> dict[str, str]:
+        """Return the addresses by file.
+
+        Raises:
+            CtgridError: where one is none.
+        """
+        found = {}
+        for text in self.address:
+            name, equals, url = text.partition("=")
+            if not equals or not url.startswith(("http://", "https://")):
+                raise CtgridError(f"--url {text!r}: write FILE=https://…")
+            found[name] = url
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """Return the files to fetch."""
+        from ctgrid.runs.evaluation.fidelity.fetch import ADDRESSES
+
+        return self.only or tuple({**ADDRESSES, **self.addresses()})
+
+    def pins(self) -> dict[str, str]:
+        """Return the hashes by name.
+
+        Raises:
+            CtgridError: where one is none.
+        """
+        from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
+
+        return parse_pins(list(self.pin))

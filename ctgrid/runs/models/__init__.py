@@ -1,0 +1,1 @@
+"""Models put together, converted, fetched, verified, and the ceiling that a codec sets."""

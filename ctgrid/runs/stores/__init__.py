@@ -1,0 +1,1 @@
+"""Training stores: made of scans, divided, encoded ahead, exported."""
