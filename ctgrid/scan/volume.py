@@ -193,8 +193,7 @@ class Volume:
         Args:
             path: A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file, a folder or ``.zip`` with
                 DICOM series, or one DICOM file.
-            hu: "auto" decides by evidence; "stored", "header" or "sidecar" names the reading to be used
-                (see :mod:`ctgrid.scan.hu.decide`).
+            hu: How stored values become HU, see :data:`ctgrid.scan.hu.modes.HuMode`.
             metadata: A table with slope and intercept of many scans, such as CT-RATE's.
             series: Which DICOM series: its number in ``ctgrid info``, its UID, or the UID's unique ending. None
                 takes the largest axial CT.

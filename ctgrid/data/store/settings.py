@@ -22,7 +22,7 @@ class StoreSettings(BaseModel):
         slices: Slices of a volume.
         parity: Truncate slope and intercept to integers as GenerateCT does (protocol generatect).
         fov_mm: Side of the square field of view (protocol canonical); None for the protocol's own choice.
-        hu: How stored values become HU: auto, stored, header or sidecar.
+        hu: How stored values become HU, see :data:`ctgrid.scan.hu.modes.HuMode`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,6 +10,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import BatchSize, Seed, finite
 from ctgrid.methods.loading import ModelLoading
+from ctgrid.methods.synthesis.settings import REFINE_STEPS
 from ctgrid.stages.diffusion.samplers import SAMPLERS
 from ctgrid.stages.diffusion.spacing import STEPS
 
@@ -107,7 +108,7 @@ class PaperSettings(LetterSettings):
 
     seed: Seed = 0
     steps: Annotated[int, Setting("Stage 1: steps of a whole way back.", least=1)] = 20
-    refine_steps: Annotated[int, Setting("Steps of stage 2.", least=1)] = 2
+    refine_steps: Annotated[int, Setting("Steps of stage 2.", least=1)] = REFINE_STEPS
     batch_size: BatchSize = 8
 
 

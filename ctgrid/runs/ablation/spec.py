@@ -12,7 +12,8 @@ from ctgrid.base.causes import reading
 from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.training.config import GridRecipe, TrainConfig, load_config
-from ctgrid.stages.schedules import Order, SamplingPlan, plan_grids
+from ctgrid.stages.orders import Order
+from ctgrid.stages.schedules import SamplingPlan, plan_grids
 
 
 class _Frozen(BaseModel):

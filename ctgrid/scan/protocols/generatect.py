@@ -180,7 +180,7 @@ def generatect_pass(
         k: Factor by which the coarse slices are smaller; ``size`` is a multiple of it.
         parity: Truncate slope and intercept to integers; the record says where that makes a difference.
         metadata: The collection's table, used like the JSON beside the scan.
-        hu: "auto" decides by evidence; "stored", "header" or "sidecar" names the reading to be used.
+        hu: How stored values become HU, see :data:`ctgrid.scan.hu.modes.HuMode`.
         scan: What ``path`` holds, where it was read already.
 
     Returns:
