@@ -12,7 +12,7 @@ import torch
 
 from ctgrid.base.draws import generator_for, integer
 from ctgrid.base.errors import CtgridError
-from ctgrid.data.degrade import degrade, draw_degradation, enlarge
+from ctgrid.data.degrade import Way, degrade, draw_degradation, enlarge, shrink
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.splits import Split
@@ -109,9 +109,10 @@ def test_what_needs_whole_scans_is_refused_of_a_store(store: Store, tiny_model: 
         grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
 
 
-def test_stage_2_degrades_a_batch_as_one_by_one(store: Store, codec: Codec, tiny_model: Path) -> None:
+@pytest.mark.parametrize("way", ["ctgrid", "published"])
+def test_stage_2_degrades_a_batch_as_one_by_one(way: Way, store: Store, codec: Codec, tiny_model: Path) -> None:
     """Conditions are the codec's latents of the enlarged, degraded coarse slice of the same slice."""
-    recipe = RefineRecipe(codec=str(tiny_model / "codec"), **SIZES)
+    recipe = RefineRecipe(codec=str(tiny_model / "codec"), degradation=way, **SIZES)
     task = refine_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
     batch = [task.example(generator_for(2, i)) for i in range(4)]
     stacked = {key: torch.stack([example[key] for example in batch]) for key in batch[0]}
@@ -122,7 +123,8 @@ def test_stage_2_degrades_a_batch_as_one_by_one(store: Store, codec: Codec, tiny
         image = torch.from_numpy(volume.read_slices(row)).float() / 1000
         assert torch.equal(example["slice"], image)
         small = torch.from_numpy(volume.read_coarse(row)).float() / 1000
-        condition = degrade(enlarge(small[None].clamp(-1, 1), 4)[0], draw_degradation(generator))
+        coarse = small[None].clamp(-1, 1) if way == "ctgrid" else shrink(image[None], 4, way)
+        condition = degrade(enlarge(coarse, 4)[0], draw_degradation(generator), way)
         assert torch.allclose(task.condition(stacked)[i], codec.encode(condition[None])[0], atol=1e-3)
         assert torch.allclose(task.latent(stacked)[i], codec.encode(image[None])[0], atol=1e-5)
 
