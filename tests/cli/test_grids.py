@@ -73,6 +73,17 @@ def test_latents_are_made_once_and_can_be_cleared(
     assert json.loads(ctgrid("info", store.path, "--json").stdout)["latents"] == []
 
 
+def test_latents_of_a_part(
+    ctgrid: Callable[..., Any], fails: Callable[..., str], store: Store, tiny_model: Path
+) -> None:
+    """Of the volumes that training by that part reads, and no others."""
+    common = "latents", store.path, "--codec", tiny_model / "codec", "--of", "coarse"
+    assert "1 volumes made" in ctgrid(*common, "--split", "ct-rate:valid").stdout
+    assert "2 volumes made" in ctgrid(*common, "--split", "ct-rate:train").stdout
+    assert "not both" in fails(*common, "--split", "ct-rate:train", "--clear", code=2)
+    assert "nowhere.txt" in fails(*common, "--split", "nowhere.txt")
+
+
 def test_latents_that_a_recipe_reads(
     ctgrid: Callable[..., Any], fails: Callable[..., str], store: Store, tiny_model: Path, tmp_path: Path
 ) -> None:

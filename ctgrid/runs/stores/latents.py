@@ -10,6 +10,7 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.settings import gather, spelled_out
 from ctgrid.data.store import Store
+from ctgrid.data.store.splits import select_volumes
 from ctgrid.runs.stores.settings import LatentsSettings
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def store_latents(
         :meth:`ctgrid.stages.latents.stored.Made.as_dict`. None where the recipe reads no latents from a store.
 
     Raises:
-        CtgridError: where store, recipe or codec cannot be read, or the store is in use.
+        CtgridError: where store, recipe, split or codec cannot be read, or the store is in use.
     """
     asked, path = gather(LatentsSettings, changes, settings or LatentsSettings()), Path(store)
     opened = Store.open(path)
@@ -51,6 +52,7 @@ def store_latents(
         codec, which = latents_wanted(asked.config, opened)
         if not which:
             return None
+    names = select_volumes(opened.names(), asked.split)
     folder = path.resolve()
     record = RunRecord("latents", folder.with_name(f"{folder.name}.latents.run.json"), list(argv))
     record.settings = {"store": path, **asked.as_dict(), "codec": codec, "of": which}
@@ -76,7 +78,7 @@ def store_latents(
             compute = choose_dtype("float32" if asked.dtype == "auto" else asked.dtype, device)
             with record.timed("encode"):
                 network = load_codec(codec).to(device)
-                made = write_latents(opened, network, which, keep=asked.keep, compute=compute, progress=told)
+                made = write_latents(opened, network, which, names, keep=asked.keep, compute=compute, progress=told)
             record.settings |= {"device": str(device), "dtype": str(compute).removeprefix("torch.")}
             record.results = made.as_dict()
         record.outputs.append({"path": str(path)})

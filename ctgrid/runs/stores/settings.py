@@ -72,6 +72,7 @@ class LatentsSettings(Checked):
         config: a recipe: make what training by it reads.
         codec: as in a recipe's key; None is the embedded one.
         of: which slices; None is both.
+        split: only volumes of a part.
         keep: number format of what is kept.
         clear: remove latents instead.
         device: where the codec computes.
@@ -85,16 +86,21 @@ class LatentsSettings(Checked):
         str | None, Setting("The codec, as in a recipe's key codec; else embedded.", metavar="embedded|DIR")
     ] = None
     of: Annotated[Literal["slices", "coarse", "both"] | None, Setting("Which slices; both if not given.")] = None
+    split: Annotated[str | None, Setting("Only these volumes; also FILE.txt, ct-rate:train.", metavar="FILE:PART")] = (
+        None
+    )
     keep: Annotated[Literal["float16", "float32"], Setting("Number format of what is kept.")] = "float16"
     clear: Annotated[bool, Setting("Remove latents instead: those of this codec; with --codec all, every.")] = False
     device: Device = "auto"
     dtype: Annotated[DtypeName, Setting("Number format of the codec; auto is float32.")] = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse a recipe together with what it says."""
+        """Refuse a recipe together with what it says, and part of the volumes where latents are removed."""
         super().__post_init__()
         if self.config is not None and (self.codec is not None or self.of is not None or self.clear):
             raise CtgridError("give --config, or --codec, --of and --clear")
+        if self.clear and self.split is not None:
+            raise CtgridError("give --split or --clear, not both: latents are removed from all volumes")
 
 
 @dataclass(frozen=True)
