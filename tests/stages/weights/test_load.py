@@ -262,7 +262,7 @@ def test_folders_that_hold_no_model(tmp_path: Path) -> None:
     refused(r"no config.json in this folder; give one of its files \(0400000.pt\)")
     config = tmp_path / "config.json"
     for text, message in (
-        ("{", "config.json: not readable as JSON"),
+        ("{", "config.json is not JSON"),
         ("[]", "holds a list, expected a JSON object"),
         ("{}", "its _class_name is 'none', expected DiT or"),
         ('{"_class_name": "DiT"}', "no weights in this folder"),

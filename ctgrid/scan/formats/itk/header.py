@@ -61,6 +61,7 @@ def check_nrrd(path: Path) -> dict[str, str]:
     end = re.search(rb"\r?\n\r?\n", head)
     every = _lines(head[: end.start() if end else len(head)])
     lines = [line for line in every if line[:1] != "#"]
+    _check_lengths(path, every)
     own = [line.partition(":=") for line in lines if ":=" in line]
     pairs = [line.partition(": ") for line in lines if ":=" not in line]
     fields = {key.strip().lower(): _short(value) for key, sep, value in pairs if sep}
@@ -83,6 +84,15 @@ def check_nrrd(path: Path) -> dict[str, str]:
     _check_room(path, math.prod(sizes) * each, held * gain)
     _check_space(path, fields)
     return fields
+
+
+def _check_lengths(path: Path, lines: list[str]) -> None:
+    """Refuse long lines, which overflow the buffers of ITK's error messages; texts and names of files may be long."""
+    for line in lines:
+        if re.match(r"\s*data\s*file\s*:", line, re.I):
+            return  # what follows are names of files
+        if len(line) > _LONGEST_VALUE and ":=" not in line and not re.match(r"#|\s*content\s*:", line, re.I):
+            raise CtgridError(f"{path}: its line {_short(line)[:40]!r}... is {len(line)} long; the header is damaged")
 
 
 def _check_space(path: Path, fields: dict[str, str]) -> None:
