@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.stored import CoarseVolumes, StoreSlices, in_parallel
 from ctgrid.data.volumes import SliceSource, VolumeSlices
@@ -206,10 +207,25 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         return {"coarse": rearrange(cells, "(v z) c h w -> v z c h w", z=recipe.slices)}
 
     tensors = inputs.kept(recipe, codec, make)
-    reach = recipe.window_spacing_mm
-    thick = [number for number, scan in enumerate(data.volumes) if reach is not None and scan.spacing_mm[0] > reach]
+    thick = thick_scans(data.volumes, recipe.window_spacing_mm)
     poses = [number * recipe.variants + pose for number in thick for pose in range(recipe.variants)]
     return GridTask(recipe, tensors["coarse"], codec, known, poses)
+
+
+def thick_scans(scans: Sequence[SliceSource], reach_mm: float | None) -> list[int]:
+    """Return the numbers of scans whose slices lie too far apart to draw windows from; none where all do, said once."""
+    if reach_mm is None:
+        return []
+    thick = [number for number, scan in enumerate(scans) if scan.spacing_mm[0] > reach_mm]
+    if len(thick) < len(scans):
+        return thick
+    warnings.warn(
+        f"slices of all scans lie over {reach_mm:g} mm apart (stage1.window_spacing_mm): what is learnt between "
+        "keyframes will be smooth along z",
+        CtgridWarning,
+        stacklevel=2,
+    )
+    return []
 
 
 def refine_task(recipe: RefineRecipe, inputs: Inputs) -> RefineTask:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.base.draws import integer, normal
-from ctgrid.base.errors import CtgridError
 from ctgrid.data.grids import draw_plan
 from ctgrid.methods.training.config import GridRecipe
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
@@ -46,19 +45,12 @@ class GridTask:
                 volumes that read the slices they are indexed with.
             codec: encodes grids where ``coarse`` holds images.
             facts: saved beside the weights.
-            thick: numbers of volumes that no window is drawn from: what lies between their slices was interpolated.
-
-        Raises:
-            CtgridError: if windows are asked for and all volumes are thick.
+            thick: numbers of volumes, not all, that no window is drawn from: what lies between their slices was
+                interpolated.
         """
         self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
         self.thick = frozenset(thick)
         self.fine = [number for number in range(len(coarse)) if number not in self.thick]
-        if recipe.window_share and not self.fine:
-            raise CtgridError(
-                f"slices of all volumes lie further apart than window_spacing_mm {recipe.window_spacing_mm:g}: raise "
-                "it, or set window_share to 0"
-            )
 
     def build(self) -> nn.Module:
         """Return an untrained :class:`DiT` that fits the recipe's codec, grid and size."""

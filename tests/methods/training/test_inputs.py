@@ -11,15 +11,23 @@ import pytest
 import torch
 
 from ctgrid.base.draws import generator_for, integer
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.data.degrade import Way, degrade, draw_degradation, enlarge, shrink
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.splits import Split
 from ctgrid.data.stored import stored_volumes
+from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.training.config import CodecRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.data import Selection, TrainingData, open_data
-from ctgrid.methods.training.inputs import CellLatents, Inputs, common_orientation, grid_task, refine_task
+from ctgrid.methods.training.inputs import (
+    CellLatents,
+    Inputs,
+    common_orientation,
+    grid_task,
+    refine_task,
+    thick_scans,
+)
 from ctgrid.methods.training.run import train
 from ctgrid.scan.geometry import centred_affine
 from ctgrid.scan.grid import from_grid
@@ -99,6 +107,19 @@ def test_grids_are_encoded_as_the_recipe_says(cell_encoding: Any, store: Store, 
         assert torch.equal(latent, codec.encode(batch))
     else:
         assert torch.allclose(from_grid(latent, 4), codec.encode(from_grid(batch, 4)), atol=1e-5)
+
+
+def test_thick_scans_are_told_apart() -> None:
+    """By number; where all are thick none is left out, and that is said."""
+
+    def scan(distance_mm: float) -> VolumeSlices:
+        return VolumeSlices("scan", torch.zeros(1, 4, 4, dtype=torch.int16), (distance_mm, 1.0, 1.0))
+
+    scans = [scan(1.0), scan(5.0), scan(3.5), scan(3.6)]
+    assert thick_scans(scans, 3.5) == [1, 3]
+    assert thick_scans(scans, None) == []
+    with pytest.warns(CtgridWarning, match=r"slices of all scans lie over 3\.5 mm apart"):
+        assert thick_scans([scans[1], scans[3]], 3.5) == []
 
 
 @pytest.mark.parametrize("key", ["deformation_mm", "window_spacing_mm"])
