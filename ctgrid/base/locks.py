@@ -47,6 +47,8 @@ def _refusing(folder: Path, path: Path) -> Iterator[None]:
     except OSError as error:
         if error.filename is None or Path(os.fsdecode(error.filename)) != path:
             raise
+        if isinstance(error, FileNotFoundError):
+            raise CtgridError(f"cannot write {folder}: folder {path.parent} does not exist; create it first") from error
         raise CtgridError(f"cannot write {folder}: {error.strerror or error} in {path.parent}") from error
 
 

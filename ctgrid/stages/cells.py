@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,9 +60,9 @@ def sample_cells(
     *,
     seeds: Sequence[int],
     steps: int,
-    fill_steps: int | None = None,
     sampler: str = "dpm++",
     spacing: Spacing | None = None,
+    filling: Mapping[str, Any] | None = None,
     batch_size: int = 8,
     progress: Progress = silent,
 ) -> tuple[Tensor, int]:
@@ -74,9 +75,9 @@ def sample_cells(
         seeds: of V volumes; every grid has its own stream of noise, so a volume depends neither on the batch size
             nor on the other volumes.
         steps: network calls per grid.
-        fill_steps: network calls per grid of the passes after the first; None takes ``steps``.
         sampler: see :func:`ctgrid.stages.diffusion.sample`.
         spacing: likewise.
+        filling: steps, sampler and spacing of the passes after the first; None takes those of the first.
         batch_size: grids at once.
         progress: called after every step.
 
@@ -90,14 +91,17 @@ def sample_cells(
     made_slices = max(slices, *(int(window.target.max()) + 1 for windows in plan for window in windows))
     cells = torch.zeros(len(seeds), made_slices, channels, side, side)
     device = next(model.parameters()).device
-    calls = [steps] + [steps if fill_steps is None else fill_steps] * (len(plan) - 1)
-    total = sum(n * -(-len(windows) * len(seeds) // batch_size) for n, windows in zip(calls, plan, strict=True))
+    first: Mapping[str, Any] = {"steps": steps, "sampler": sampler, "spacing": spacing}
+    ways: list[Mapping[str, Any]] = [first] + [filling or first] * (len(plan) - 1)
+    total = sum(
+        way["steps"] * -(-len(windows) * len(seeds) // batch_size) for way, windows in zip(ways, plan, strict=True)
+    )
     done = spent = 0
 
     def tick(step: int, of: int) -> None:
         progress("stage 1", done + step, total)
 
-    for number, (n, windows) in enumerate(zip(calls, plan, strict=True)):
+    for number, (way, windows) in enumerate(zip(ways, plan, strict=True)):
         before = cells.clone()  # windows of a pass do not see each other, or batches would matter
         jobs = [(volume, i) for volume in range(len(seeds)) for i in range(len(windows))]
         for part in batches(len(jobs), batch_size):
@@ -110,20 +114,18 @@ def sample_cells(
             grids = sample(
                 network,
                 noise.to(device),
-                steps=n,
-                sampler=sampler,
-                spacing=spacing,
                 generator=streams,
                 known=_known(bundle, batch, [before[v] for v in owners]),
                 z_index=z_index.to(device) if model.absolute_z else None,
                 prediction=facts.prediction,
                 progress=tick,
+                **way,
             ).cpu()
             for v, window, made in zip(owners, batch, from_grid(grids, facts.k).split(facts.k**2), strict=True):
                 new = (window.target != HELPER) & ~window.known
                 cells[v, torch.from_numpy(window.target[new])] = made[torch.from_numpy(new)]
-            done += n
-            spent += n * len(batch) * tokens(model)
+            done += way["steps"]
+            spent += way["steps"] * len(batch) * tokens(model)
     return cells[:, :slices], spent
 
 

@@ -127,7 +127,7 @@ def test_a_split_is_written_for_train(ctgrid: Callable[..., Any], store: Store, 
     [
         (["grids", "nowhere.zarr", "--out", "out"], "nowhere.zarr does not exist", 1),
         (["grids", "folder", "--out", "out"], "folder is not a ctgrid store", 1),
-        (["grids", "x.zarr", "--out", "no/out"], "folder no does not exist", 1),
+        (["grids", "x.zarr", "--out", "no/out"], "no does not exist; create it first", 1),
         (["grids", "x.zarr", "--out", "file"], "file: it is a file", 1),
         (["grids", "x.zarr", "--out", "x.zarr/out"], "lies inside the input folder", 1),
         (["train", "codec", "--data", "x.zarr", "--out", "x.zarr/run"], "lies inside the input folder", 1),

@@ -71,7 +71,7 @@ def test_published_checkpoints_make_a_volume(
         volumes[sampler, seed] = Volume.read(out, hu="stored").hu
     assert all(hu.shape == (18, 32, 32) and hu.std() > 1 for hu in volumes.values())
     assert (volumes["ddpm", 1] != volumes["dpm++", 1]).any()
-    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "ddpm1.run.json").read_text(encoding="utf-8"))
     assert record["settings"]["schedule"] == "autoregressive"
 
 

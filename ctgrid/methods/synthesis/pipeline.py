@@ -144,7 +144,7 @@ class SynthesisPipeline(ModelPipeline):
                     plan,
                     slices,
                     seeds=members,
-                    fill_steps=settings.fill_steps,
+                    filling=settings.filling,
                     batch_size=batch,
                     progress=title,
                     **settings.sampling,

@@ -30,6 +30,9 @@ REFINE_STEPS = 2
 REFINE_NOISE_MM = 2.5
 """How far along z slices of a CT share stage 2's noise: one noise for all prints streaks, one for each flickers."""
 
+FILLING = ("fill_steps", "fill_sampler", "fill_spacing")
+"""Settings of gaps between keyframes."""
+
 FILL_STEPS = 1
 """Network calls that fill a gap: one is the mean of all fillings, which is smooth along z; more add grain."""
 
@@ -54,6 +57,8 @@ class Settings(Checked):
         refine_steps: network calls per slice in stage 2.
         fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical``); None is what the
             model asks for, or one.
+        fill_sampler: of those grids; None is ``sampler`` where that is given, else ``dpm++``.
+        fill_spacing: likewise.
         sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; None is what the model asks for in
             stage 1, else ``dpm++``.
         spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
@@ -74,7 +79,13 @@ class Settings(Checked):
         int | None, Setting("Sampler steps of stage 1 (coarse); the model's own unless given.", least=1)
     ] = None
     refine_steps: Annotated[int, Setting("Sampler steps of stage 2 (full size).", least=1)] = REFINE_STEPS
-    fill_steps: Annotated[int | None, Setting("hierarchical: steps that fill a gap (1 unless given).", least=1)] = None
+    fill_steps: Annotated[int | None, Setting("hierarchical: steps that fill a gap; the model's, or 1.", least=1)] = (
+        None
+    )
+    fill_sampler: Annotated[
+        str | None, Setting("hierarchical: how gaps are sampled; as --sampler says, else dpm++.", names=SAMPLERS)
+    ] = None
+    fill_spacing: Annotated[Spacing | None, Setting("Likewise where the steps lie.")] = None
     size: Annotated[int | None, Setting("Pixels of a slice's side; the model's own if not given.", least=1)] = None
     batch_size: BatchSize = 8
     sampler: Annotated[
@@ -122,8 +133,9 @@ class Settings(Checked):
             raise CtgridError(f"{rolling} belongs to schedule 'autoregressive' and says nothing to 'hierarchical'")
         if self.between is not None and not self.interpolate:
             raise CtgridError("between says what interpolate fills in: set interpolate as well")
-        if self.fill_steps is not None and (rolling or self.schedule == "autoregressive"):
-            raise CtgridError("fill_steps belongs to schedule 'hierarchical' and says nothing to 'autoregressive'")
+        filling = next((name for name in FILLING if getattr(self, name) is not None), None)
+        if filling and (rolling or self.schedule == "autoregressive"):
+            raise CtgridError(f"{filling} belongs to schedule 'hierarchical' and says nothing to 'autoregressive'")
 
     def resolved(self, bundle: Bundle) -> Settings:
         """Return the settings with every choice made that they left to the model.
@@ -143,11 +155,13 @@ class Settings(Checked):
                 )
             rows, fill = None, self.fill_steps or bundle.facts1.fill_steps or FILL_STEPS
         else:
-            if self.fill_steps is not None:
-                raise CtgridError(f"model {bundle.name} knows no absolute z and fills no gaps: leave fill_steps out")
+            filling = next((name for name in FILLING if getattr(self, name) is not None), None)
+            if filling:
+                raise CtgridError(f"model {bundle.name} knows no absolute z and fills no gaps: leave {filling} out")
             rows, fill = self.control_rows or usual_control_rows(bundle.facts1.k), None
         sampler = self.sampler or bundle.facts1.sampler or SAMPLER
         refine_sampler = self.refine_sampler or self.sampler or SAMPLER
+        fill_sampler = None if fill is None else self.fill_sampler or self.sampler or SAMPLER
         noise = self.refine_noise_mm
         if noise is None:
             noise = REFINE_NOISE_MM if bundle.facts1.content == "ct" else math.inf
@@ -157,6 +171,8 @@ class Settings(Checked):
             control_rows=rows,
             between=(self.between or "half") if self.interpolate and bundle.facts1.k != 4 else self.between,
             fill_steps=fill,
+            fill_sampler=fill_sampler,
+            fill_spacing=None if fill_sampler is None else _spacing(self.fill_spacing or self.spacing, fill_sampler),
             steps=self.steps or bundle.facts1.steps or STEPS,
             sampler=sampler,
             spacing=_spacing(self.spacing, sampler),
@@ -182,6 +198,13 @@ class Settings(Checked):
     def sampling(self) -> dict[str, Any]:
         """How stage 1 samples a grid, of resolved settings: steps, sampler and spacing."""
         return {"steps": self.steps, "sampler": self.sampler, "spacing": self.spacing}
+
+    @property
+    def filling(self) -> dict[str, Any] | None:
+        """How it fills gaps, likewise; None where the schedule has none."""
+        if self.fill_steps is None:
+            return None
+        return {"steps": self.fill_steps, "sampler": self.fill_sampler, "spacing": self.fill_spacing}
 
     @property
     def refining(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ctgrid.stages.diffusion.schedule import LINEAR
 from ctgrid.stages.schedules import hierarchical
 
 QUICK: dict[str, Any] = {"steps": 2, "refine_steps": 1, "size": 64}
+ONE: dict[str, Any] = {"steps": 1, "sampler": "dpm++"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_grids_of_a_pass_do_not_see_each_other(pipeline: SynthesisPipeline, slic
     """Whatever a batch holds, known cells are those of earlier passes."""
     plan = Settings(slices).resolved(pipeline.bundle).plan(4)
     single, together = (
-        sample_cells(pipeline.bundle, plan, slices, seeds=[0], steps=2, fill_steps=1, batch_size=n)[0][0]
+        sample_cells(pipeline.bundle, plan, slices, seeds=[0], steps=2, filling=ONE, batch_size=n)[0][0]
         for n in (1, 64)
     )
     assert torch.allclose(single, together, atol=1e-5)
@@ -142,6 +143,22 @@ def test_what_the_model_asks_for_gives_way_to_the_user(pipeline: SynthesisPipeli
     own = Settings(steps=5, fill_steps=2).resolved(asking)
     assert (own.steps, own.fill_steps) == (5, 2)
     assert Settings().resolved(pipeline.bundle).fill_steps == FILL_STEPS
+
+
+def test_gaps_are_sampled_their_own_way(pipeline: SynthesisPipeline) -> None:
+    """By dpm++ unless the user says otherwise, of gaps or of all; a recorded way gives itself again."""
+    asking = replace(pipeline.bundle, facts1=replace(pipeline.bundle.facts1, sampler="ddpm"))
+    free = Settings().resolved(asking)
+    assert (free.sampler, free.fill_sampler) == ("ddpm", "dpm++") and free.spacing != free.fill_spacing
+    assert Settings(sampler="ddim").resolved(asking).fill_sampler == "ddim"
+    assert Settings(fill_sampler="ddpm").resolved(asking).filling["sampler"] == "ddpm"
+    assert free.resolved(asking) == free
+    made = [
+        pipeline.generate(20, seed=0, fill_sampler=name, fill_steps=2, **QUICK).volume.hu for name in ("ddpm", "ddim")
+    ]
+    assert (made[0] != made[1]).any()
+    with pytest.raises(CtgridError, match="fill_sampler belongs to schedule 'hierarchical'"):
+        Settings(schedule="autoregressive", fill_sampler="ddim")
 
 
 @pytest.mark.parametrize(("slices", "size"), [(1, 64), (20, 64), (12, 40)])

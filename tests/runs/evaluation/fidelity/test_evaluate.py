@@ -152,7 +152,7 @@ def test_bad_input_is_said(
     both = evaluate_volumes(real, real, plan, tmp_path)
     assert both["warnings"] == ["2 volumes are in both sets, such as p00: distances are too small"]
     assert values(both)["FID", None] == pytest.approx(0, abs=1e-9)
-    with pytest.raises(CtgridError, match="measure 'lpips' is unknown"):
+    with pytest.raises(CtgridError, match="unknown measure 'lpips'"):
         FidelityPlan(protocol(), measures=("lpips",))
     with pytest.raises(CtgridError, match="2 to 10000 frames"):
         FidelityPlan(protocol(), frames=(1,))
