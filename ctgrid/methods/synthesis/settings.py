@@ -36,6 +36,9 @@ FILLING = ("fill_steps", "fill_sampler", "fill_spacing")
 FILL_STEPS = 1
 """Network calls that fill a gap: one is the mean of all fillings, which is smooth along z; more add grain."""
 
+FILL_SPACING: Spacing = "even"
+"""Of those few calls; even in log SNR, as dpm++ has them else, neighbouring slices differ more than those of scans."""
+
 ScheduleName = Literal["auto", "hierarchical", "autoregressive"]
 
 
@@ -58,7 +61,7 @@ class Settings(Checked):
         fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical``); None is what the
             model asks for, or one.
         fill_sampler: of those grids; None is ``sampler`` where that is given, else ``dpm++``.
-        fill_spacing: likewise.
+        fill_spacing: likewise; None is ``spacing`` where that is given, else ``even``.
         sampler: one of :data:`ctgrid.stages.diffusion.samplers.SAMPLERS`; None is what the model asks for in
             stage 1, else ``dpm++``.
         spacing: of the steps, see :meth:`ctgrid.stages.diffusion.Schedule.respace`; None is the sampler's own.
@@ -172,7 +175,9 @@ class Settings(Checked):
             between=(self.between or "half") if self.interpolate and bundle.facts1.k != 4 else self.between,
             fill_steps=fill,
             fill_sampler=fill_sampler,
-            fill_spacing=None if fill_sampler is None else _spacing(self.fill_spacing or self.spacing, fill_sampler),
+            fill_spacing=None
+            if fill_sampler is None
+            else _spacing(self.fill_spacing or self.spacing or FILL_SPACING, fill_sampler),
             steps=self.steps or bundle.facts1.steps or STEPS,
             sampler=sampler,
             spacing=_spacing(self.spacing, sampler),

@@ -149,7 +149,8 @@ def test_gaps_are_sampled_their_own_way(pipeline: SynthesisPipeline) -> None:
     """By dpm++ unless the user says otherwise, of gaps or of all; a recorded way gives itself again."""
     asking = replace(pipeline.bundle, facts1=replace(pipeline.bundle.facts1, sampler="ddpm"))
     free = Settings().resolved(asking)
-    assert (free.sampler, free.fill_sampler) == ("ddpm", "dpm++") and free.spacing != free.fill_spacing
+    assert (free.sampler, free.fill_sampler, free.fill_spacing) == ("ddpm", "dpm++", "even")
+    assert Settings(spacing="karras").resolved(asking).fill_spacing == "karras"
     assert Settings(sampler="ddim").resolved(asking).fill_sampler == "ddim"
     assert Settings(fill_sampler="ddpm").resolved(asking).filling["sampler"] == "ddpm"
     assert free.resolved(asking) == free
