@@ -59,7 +59,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     given = parser.parse_args()
     drawn = beside([*planes(given.real, "real"), *planes(given.synthetic, "synthetic")])
-    drawn.save(given.out / "real-and-synthetic.png", optimize=True)
+    drawn.save(given.out / "demo.png", optimize=True)
 
     before, after = (Volume.read(path).reoriented("LPS") for path in (given.noisy, given.denoised))
     middle, (_, y, x) = len(before.hu) // 2, before.spacing_mm
