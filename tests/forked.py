@@ -28,6 +28,7 @@ def run(job):
     os.environ.update(job["environment"])
     os.chdir(job["folder"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup leaves ignored
     sys.argv = ["-c", *job["arguments"]]
     code = 0
     try:

@@ -115,7 +115,7 @@ for number in range(6):
 odd(
     ".nii.gz with a flipped bit",
     content("scan.nii.gz", lambda: (b := raw("scan.nii.gz"))[:700] + bytes([b[700] ^ 255]) + b[701:]),
-    BROKEN,
+    f"{BROKEN}|{UNREADABLE}",
 )
 odd(".nii.gz without its checksum", content("scan.nii.gz", lambda: raw("scan.nii.gz")[:-8]), BROKEN)
 odd(".nii.gz, trailing garbage", content("scan.nii.gz", lambda: raw("scan.nii.gz") + b"garbage at the end"), BROKEN)

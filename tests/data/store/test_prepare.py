@@ -56,10 +56,10 @@ def test_what_is_done_is_not_done_again(
     worked: list[str] = []
     run = module.run_jobs
 
-    def watched(jobs: Any, *rest: Any) -> Any:
+    def watched(jobs: Any, *rest: Any, **more: Any) -> Any:
         jobs = list(jobs)
         worked.extend(job.case.name for job in jobs)
-        return run(jobs, *rest)
+        return run(jobs, *rest, **more)
 
     monkeypatch.setattr(module, "run_jobs", watched)
     prepare([scans("c")], out, small)

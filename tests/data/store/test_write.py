@@ -12,7 +12,7 @@ from ctgrid import CtgridError
 from ctgrid.data.store import Store, StoreSettings
 from ctgrid.data.store.write import CannotWrite, remove_stale, workspace, write_volume
 
-RECORD = {"inverse": {}}
+RECORD = {"source": {}, "hu": {}, "inverse": {}, "geometry": {"stored_spacing_mm": [1.0, 1.0, 1.0]}}
 
 
 @pytest.fixture

@@ -63,6 +63,9 @@ def test_every_setting_of_a_method_can_be_written() -> None:
     for method in METHODS.values():
         for name, known in method.known.items():
             value = getattr(method.settings, name)
+            if value is None:  # left to the noise: there is no word for it
+                assert known.optional
+                continue
             text = str(Choice(method.name, {name: value}))
             assert Choice.parse(text).settings == {name: value}, text
             assert type(value) is (str if known.choices else known.kind)

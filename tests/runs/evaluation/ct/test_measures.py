@@ -59,7 +59,10 @@ def figure(result: dict[str, Any], name: str) -> float:
 
 
 def test_other_patients_are_as_far_as_real_ones(
-    real: list[Sample], patient: Callable[..., np.ndarray], sample: Callable[..., Sample]
+    real: list[Sample],
+    real_profiles: list[Profile],
+    patient: Callable[..., np.ndarray],
+    sample: Callable[..., Sample],
 ) -> None:
     """No further than three times the mean distance of real volumes, in order along z, without a warning."""
     fake = [sample(f"fake{i}", patient(seed, n=36)) for i, seed in enumerate((50, 51))]
