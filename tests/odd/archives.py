@@ -74,7 +74,11 @@ odd(
 odd("zip, cut", content("scan.zip", lambda: archive(slices)()[:-300]), "not a readable zip archive")
 odd("zip, encrypted", content("scan.zip", lambda: _encrypted(archive(slices)())), "is encrypted; unpack")
 odd("zip, member damaged", content("scan.zip", lambda: _flipped(archive(slices)())), "unpack|readable zip|damaged")
-odd("zip, members claim 4 GiB each", content("scan.zip", lambda: _claims(archive(slices)(), 0xFFFFFFF0)), "unpacks to 4 GiB")
+odd(
+    "zip, members claim 4 GiB each",
+    content("scan.zip", lambda: _claims(archive(slices)(), 0xFFFFFFF0)),
+    "unpacks to 4 GiB",
+)
 odd(
     "zip bomb, 40 MB of zeros behind a DICOM header",
     content("scan.zip", archive(lambda: {"a.dcm": slices()["001.dcm"] + bytes(40 << 20)})),
