@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
+import threading
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core already; set before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +28,14 @@ SPEC = importlib.util.spec_from_file_location("forked", Path(__file__).parent / 
 assert SPEC is not None and SPEC.loader is not None
 sys.modules["forked"] = forked_module = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(forked_module)
+
+
+def pytest_configure() -> None:
+    """Hear the signals that a shell's background job or ``nohup`` has ignored: tests send them."""
+    if threading.current_thread() is threading.main_thread():
+        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, usual)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
