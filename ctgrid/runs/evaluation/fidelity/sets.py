@@ -83,17 +83,26 @@ def _frames_of_clips(
     chosen = _chosen(protocol, frames, seed, clips.per_volume, {"real": clips.real_offset, "fake": clips.fake_offset})
     called = {**_input(protocol), **_called(detector, protocol)}
 
-    def compute(view: View, role: Role) -> np.ndarray:
-        indices = clip_indices(len(view.grey), digest=view.digest, **chosen[role])
-        if not len(indices):
-            return np.empty((0, 0), dtype=np.float32)
+    def described(view: View, indices: np.ndarray) -> np.ndarray:
         slices, at = np.unique(indices, return_inverse=True)  # looped ones are described once
-        described = frame_features(detector, view.grey[slices], protocol.channels, batch_size)
-        return described[at.ravel()]
+        return frame_features(detector, view.grey[slices], protocol.channels, batch_size)[at.ravel()]
 
     caps: dict[Role, int | None] = {"real": protocol.frames.max_real, "fake": protocol.frames.max_fake}
     settings: dict[Role, Mapping[str, Any]] = {role: {**called, "of": "clips", **chosen[role]} for role in chosen}
+    compute = _of_clips(chosen, described)
     return FeatureSet("FID", "KID", frames, clips.stride, detector.record(), caps, settings, compute)
+
+
+def _of_clips(
+    chosen: Mapping[Role, Mapping[str, Any]], described: Callable[[View, np.ndarray], np.ndarray]
+) -> Callable[[View, Role], np.ndarray]:
+    """Return what computes the features of a volume's chosen clips; none where it is too short for one."""
+
+    def compute(view: View, role: Role) -> np.ndarray:
+        indices = clip_indices(len(view.grey), digest=view.digest, **chosen[role])
+        return described(view, indices) if len(indices) else np.empty((0, 0), dtype=np.float32)
+
+    return compute
 
 
 def image_set(protocol: Protocol, detector: Detector, batch_size: int | None = None) -> FeatureSet:
@@ -115,15 +124,14 @@ def video_set(
     chosen = _chosen(protocol, frames, seed, clips.per_volume, {"real": clips.real_offset, "fake": clips.fake_offset})
     called = {**_input(protocol), **_called(detector, protocol)}
 
-    def compute(view: View, role: Role) -> np.ndarray:
-        indices = clip_indices(len(view.grey), digest=view.digest, **chosen[role])
-        if not len(indices):
-            return np.empty((0, 0), dtype=np.float32)
+    def described(view: View, indices: np.ndarray) -> np.ndarray:
         return clip_features(detector, view.grey, indices, protocol.channels, batch_size)
 
     caps: dict[Role, int | None] = {"real": clips.max_real, "fake": clips.max_fake}
     settings: dict[Role, Mapping[str, Any]] = {role: {**called, **chosen[role]} for role in chosen}
-    return FeatureSet("FVD", "KVD", frames, clips.stride, detector.record(), caps, settings, compute)
+    return FeatureSet(
+        "FVD", "KVD", frames, clips.stride, detector.record(), caps, settings, _of_clips(chosen, described)
+    )
 
 
 def embedded_sets(protocol: Protocol, features: EmbeddedFeatures, frames: Sequence[int], seed: int) -> list[FeatureSet]:
