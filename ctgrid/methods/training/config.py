@@ -177,10 +177,15 @@ class GridRecipe(DiffusionRecipe):
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
     mending_share: float = Field(0.0, ge=0, le=1, description="windows whose both ends are known, but for the middle")
+    timestep_shift: float = Field(
+        1.0,
+        gt=0,
+        description="s of all other grids' timesteps, drawn as s u / (1 + (s - 1) u), u uniform: above 1 more noise",
+    )
     window_shift: float = Field(
         1.0,
         gt=0,
-        description="s of windows' timesteps, drawn as s u / (1 + (s - 1) u), u uniform: above 1 more noise",
+        description="s of windows' timesteps, likewise",
     )
     window_spacing_mm: float | None = Field(
         None, gt=0, description="draw windows only from scans whose slices lie no further apart (folders of scans)"

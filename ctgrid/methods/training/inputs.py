@@ -59,6 +59,7 @@ DRAWING_KEYS = {
     "window_share",
     "unknown_share",
     "mending_share",
+    "timestep_shift",
     "window_shift",
     "window_spacing_mm",
 }

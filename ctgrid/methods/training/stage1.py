@@ -81,7 +81,7 @@ class GridTask:
             "grid": to_grid(volume[plan.index], recipe.k)[0].float(),
             "z_index": plan.index.float(),
             "known": plan.known,
-            "timestep": draw_timestep(generator, recipe.window_shift if plan.window else 1.0),
+            "timestep": draw_timestep(generator, recipe.window_shift if plan.window else recipe.timestep_shift),
             "noise": normal((self.codec.latent_channels, side, side), generator),
         }
 
