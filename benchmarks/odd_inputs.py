@@ -2,7 +2,7 @@
 
     python benchmarks/odd_inputs.py > docs/odd-inputs.md
 
-The inputs are made by `tests/odd`; `tests/cli/test_odd_inputs.py` checks them. Exits with 1 where something
+The inputs are made by `tests/odd`; `tests/cli/across/test_odd_inputs.py` checks them. Exits with 1 where something
 is not as it must be: a traceback, more than one line, a hang, a file left behind, a changed input, another answer.
 """
 
@@ -70,8 +70,8 @@ def _safe(text: str) -> str:
 
 HEAD = """# Bad and odd inputs: what each got
 
-Made by `python benchmarks/odd_inputs.py`; `tests/cli/test_odd_inputs.py` checks every row on every change. Each of
-{cases} inputs goes through `ctgrid info`, `ctgrid convert` and `ctgrid prepare --protocol canonical`. `convert` read
+Made by `python benchmarks/odd_inputs.py`; `tests/cli/across/test_odd_inputs.py` checks every row on every change. Each
+of {cases} inputs goes through `ctgrid info`, `ctgrid convert` and `ctgrid prepare --protocol canonical`. `convert` read
 {read} of them and refused {refused}. Every call ends in success or in one line with the reason and exit code 1, with no
 output or temporary file left and the input untouched; exceptions among the {calls} calls of this page: {bad}. None took
 longer than {slowest} s (small volumes, two shared cores).

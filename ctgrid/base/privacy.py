@@ -22,6 +22,7 @@ NO_PATHS, STRIP = "CTGRID_NO_PATHS", "CTGRID_STRIP"
 
 _OFF = ("", "0", "no", "false")
 _DIGITS = 12
+_KEY_BYTES = 32
 _NAMED = ("path", "source", "file", "name", "input", "inputs", "out", "volume", "argv", "working_folder", "metadata")
 _SHORTEST, _LONGEST = 3, 9  # characters of a name, of a suffix
 _ALIAS = r"file-[0-9a-f]{12}"
@@ -121,11 +122,28 @@ def _key() -> bytes:
     try:
         if not path.exists():
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(secrets.token_bytes(32))
-        return path.read_bytes()
-    except FileExistsError:  # another process was quicker
-        return path.read_bytes()
+            _make_key(path)
+        key = path.read_bytes()
     except OSError as error:
         raise CtgridError(f"cannot use the key {path} of --no-paths: {error.strerror or error}") from error
+    if len(key) < _KEY_BYTES:
+        raise CtgridError(
+            f"the key {path} of --no-paths is damaged; remove it for a new one, under which names get other aliases"
+        )
+    return key
+
+
+def _make_key(path: Path) -> None:
+    """Make a key that is whole when it has its name; where another process was quicker, its key stays."""
+    new = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(secrets.token_bytes(_KEY_BYTES))
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,13 +1,18 @@
-"""A lock is held once, and dies with its process."""
+"""A lock is held once, and dies with its process; a folder belongs to one command at a time."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
 
-from ctgrid.base.locks import held, lock
+import pytest
+
+from ctgrid.base.errors import CtgridError
+from ctgrid.base.locks import held, lock, owned
 
 
 def test_a_lock_is_held_once_and_dies_with_its_process(tmp_path: Path) -> None:
@@ -48,3 +53,44 @@ def test_an_open_file_is_locked_until_it_is_closed(tmp_path: Path) -> None:
         order.append("closed")
     waiting.join(10)
     assert order == ["closed", "waited"]
+
+
+HOLDER = """
+import sys, time; from pathlib import Path; from ctgrid.base.locks import owned
+with owned(Path(sys.argv[1]), "train"):
+    print("held", flush=True); time.sleep(60)
+"""
+
+
+def test_the_second_is_told_who_holds_the_folder_and_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        with pytest.raises(CtgridError, match=rf"ctgrid train \(process {process.pid} on {os.uname().nodename}\)"):
+            owned(folder, "train").__enter__()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with owned(folder, "train"):
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_whose_file_says_nothing_is_still_a_lock(tmp_path: Path) -> None:
+    with owned(tmp_path / "run", "train"):
+        (tmp_path / ".run.lock").write_bytes(b"\xff{")
+        with pytest.raises(CtgridError, match="another ctgrid is at work"):
+            owned(tmp_path / "run", "train").__enter__()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_where_the_parent_cannot_be_written_the_lock_lies_inside(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    tmp_path.chmod(0o555)
+    try:
+        with owned(folder, "train"):
+            assert (folder / ".ctgrid.lock").exists()
+    finally:
+        tmp_path.chmod(0o755)

@@ -19,11 +19,10 @@ from typer.testing import CliRunner, Result
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
 from ctgrid.base.journal import Journal
-from ctgrid.base.locks import lock
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.runs.report.picture import contact_sheet
-from ctgrid.scan.formats.nifti.stream import NiftiStream, remove_stale
+from ctgrid.scan.formats.nifti.stream import NiftiStream
 from ctgrid.scan.volume import Volume
 from ctgrid_cli import app
 
@@ -229,47 +228,6 @@ def test_a_full_disk(suffix: str, synthesize: Callable[..., Result], tmp_path: P
     assert synthesize("--out", out, "--no-picture").exit_code == 0
 
 
-def test_a_disk_that_fills_up_while_listing(tmp_path: Path) -> None:
-    """The list keeps whole lines only."""
-    manifest = Journal(tmp_path / "manifest.jsonl")
-    manifest.append({"file": "a", "seed": 1})
-    size = manifest.path.stat().st_size
-    with small_files(size + 5), pytest.raises(CtgridError, match=r"cannot write .*manifest"):
-        manifest.append({"file": "b", "seed": 2})
-    assert manifest.path.stat().st_size == size
-    assert list(manifest.entries()) == ["a"]
-
-
-def test_leftovers_are_removed_and_files_in_work_are_not(tmp_path: Path) -> None:
-    """A lock tells one from the other; names that only look alike stay."""
-    pytest.importorskip("fcntl")
-    path = tmp_path / "v[0].nii.gz"
-    dead, alive, other = (tmp_path / name for name in (".v[0]-0123456789ab.nii.gz", ".v[0]-ba9876543210.nii.gz", ".v"))
-    for each in (dead, alive, other):
-        each.write_bytes(b"x")
-    with alive.open("rb") as stream:
-        assert lock(stream)
-        remove_stale(path)
-    assert sorted(tmp_path.iterdir()) == sorted([alive, other])
-
-
-def test_a_failing_writer_stops_the_run(pipeline: SynthesisPipeline) -> None:
-    """What fails in the thread is raised by the run."""
-    from ctgrid.base.background import Background
-
-    done: list[int] = []
-
-    def job(number: int) -> None:
-        if number == 2:
-            raise CtgridError("two is too much")
-        done.append(number)
-
-    with pytest.raises(CtgridError, match="two is too much"), Background(depth=1) as thread:
-        for number in range(50):
-            thread.put(lambda number=number: job(number))
-    assert done == [0, 1]
-
-
 def test_memory_decides_on_the_batch(
     pipeline: SynthesisPipeline, synthesize: Callable[..., Result], tmp_path: Path
 ) -> None:
@@ -288,7 +246,6 @@ def test_memory_decides_on_the_batch(
 
 def test_live_bytes_are_counted() -> None:
     """Two tensors at once, then one: the peak is two."""
-    from ctgrid.base.usual import parse_memory
     from ctgrid.methods.synthesis.memory import peak_of
 
     def work() -> None:
@@ -298,9 +255,6 @@ def test_live_bytes_are_counted() -> None:
         (b * 2).view(10, 100)
 
     assert peak_of(work, torch.device("cpu")) == 8000
-    assert [parse_memory(t) for t in ("4GB", "3.5 GiB", "800m", "1024")] == [4 * 10**9, 3758096384, 8 * 10**8, 1024]
-    with pytest.raises(CtgridError, match="write it like 4GB"):
-        parse_memory("0GB")
 
 
 KILLED = """

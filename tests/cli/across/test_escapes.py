@@ -14,7 +14,7 @@ from ctgrid.base.errors import printable
 from ctgrid.runs.report.html.markup import element
 from ctgrid.runs.results.markdown import plain
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EVIL = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\x7f"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError, Volume
-from ctgrid.base.limits import DEFAULT_BYTES, VARIABLE, check_bytes, max_bytes, parse_bytes
+from ctgrid.base.limits import VARIABLE
 
 MIB = 1 << 20
 
@@ -179,19 +179,3 @@ def test_dicom_elements_of_any_length(tmp_path: Path, slice_file: Callable[..., 
         stream.write(content[at:])
     with pytest.raises(CtgridError):
         Volume.read(path)
-
-
-def test_the_limit_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [parse_bytes(text) for text in ("12", "3K", "1.5M", "6G", "2 GiB")] == [
-        *(12, 3072, 3 * MIB // 2, 6 << 30, 2 << 30)
-    ]
-    for text in ("", "0", "-1", "lots", "1e9", "9" * 40):
-        with pytest.raises(CtgridError):
-            parse_bytes(text)
-    monkeypatch.setenv(VARIABLE, "much")
-    with pytest.raises(CtgridError, match=f"{VARIABLE}: 'much'"):
-        max_bytes()
-    monkeypatch.delenv(VARIABLE)
-    check_bytes(DEFAULT_BYTES, "x holds")
-    with pytest.raises(CtgridError, match=r"x holds 3 GiB, more than the limit of 2 GiB.*--max-bytes 3G"):
-        check_bytes(3 << 30, "x holds")

@@ -13,7 +13,7 @@ import pytest
 from pydicom import dcmread
 
 from ctgrid import Volume
-from ctgrid.base.privacy import NO_PATHS, STRIP, alias, without_paths
+from ctgrid.base.privacy import NO_PATHS, STRIP
 
 WHO = "Mueller^Anna 1950"
 
@@ -93,18 +93,3 @@ def test_strip_leaves_the_study(ctgrid: Callable[..., Any], chest_volume: Volume
         one = dcmread(next(out.iterdir()))
         assert (one.PatientName == "Anna", one.StudyInstanceUID == study) == (kept, kept)
         os.environ.pop(STRIP, None)
-
-
-def test_an_alias_is_of_no_use_without_the_key(tmp_path: Path) -> None:
-    one = alias("/data/Anna.nii.gz")
-    key = tmp_path / "home" / ".ctgrid" / "alias.key"
-    assert one == alias("/data/Anna.nii.gz") != alias("/data/Berta.nii.gz") and one.endswith(".nii.gz")
-    assert key.stat().st_mode & 0o77 == 0 and "Anna" not in one
-    key.unlink()
-    assert alias("/data/Anna.nii.gz") != one
-
-
-def test_names_in_messages_go_too() -> None:
-    record = {"inputs": [{"path": "/d/Anna M.nii"}], "error": "/d/Anna M.nii: damaged; see /x/y.json", "status": "d"}
-    made = without_paths(record)
-    assert "Anna" not in str(made) and "/x" not in str(made) and made["status"] == "d" and "damaged" in made["error"]

@@ -14,7 +14,7 @@ from ctgrid import Volume
 from ctgrid.data.simulate import phantom
 from ctgrid_cli import app
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
 FEW_STEPS = ["optimisation.steps=1", "optimisation.batch_size=2", "optimisation.decay_steps=0", "stage1.variants=1"]
 """What makes the training of README's recipe, which takes most of an hour, one of seconds."""
 

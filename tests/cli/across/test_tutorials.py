@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ctgrid import Volume
 from ctgrid_cli import app
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs/tutorials"
+FOLDER = Path(__file__).resolve().parents[3] / "docs/tutorials"
 
 
 def commands(page: str) -> list[list[str]]:

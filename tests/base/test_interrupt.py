@@ -1,14 +1,17 @@
-"""Ctrl-C and SIGTERM in the middle of writing: one line, the right code, an empty folder."""
+"""Signals that stop a command: one line, the right code, an empty folder; the first may be asked to wait."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ctgrid.base.interrupt import Stopped, StopSignals, signals_stop
 
 SCRIPT = """
 import sys, time
@@ -55,3 +58,42 @@ def test_signal_while_writing(number: signal.Signals, code: int, line: str, tmp_
     end = process.wait(30)
     assert (end.returncode, end.stderr) == (code, line)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_signal_is_kept_and_the_second_interrupts() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignals() as stop:
+        assert not stop.received and stop.stopped().code == 143  # as for another process's
+        signal.raise_signal(signal.SIGINT)
+        assert stop.received and (stop.stopped().code, stop.stopped().word) == (130, "interrupted")
+        with pytest.raises(Stopped) as caught:
+            signal.raise_signal(signal.SIGTERM)
+        assert (caught.value.code, caught.value.word) == (143, "terminated")
+        assert stop.number == signal.SIGINT
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_each_signal_unwinds_and_what_is_ignored_stays_so() -> None:
+    """As ``nohup`` has it; afterwards all is as it was."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pytest.raises(Stopped) as caught, signals_stop():
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGTERM)
+        assert caught.value.number == signal.SIGTERM
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_outside_the_main_thread_signals_are_left_alone() -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def work() -> None:
+        with StopSignals(), signals_stop():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from odd import archives, dicom, itk, nifti, places, stated
 from odd.case import ANY, CASES, READ, Odd

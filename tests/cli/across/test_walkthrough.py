@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from ctgrid.data.store import Store
 from ctgrid_cli import app
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/walkthrough-ct-rate.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs/walkthrough-ct-rate.md"
 
 
 def commands() -> list[list[str]]:
