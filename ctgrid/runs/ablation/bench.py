@@ -18,6 +18,7 @@ from ctgrid.base.documents import plain
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress
 from ctgrid.methods.training.config import TrainConfig
+from ctgrid.methods.training.data import TrainingData
 from ctgrid.methods.training.inputs import facts
 from ctgrid.methods.training.run import Opened, make_task, train
 from ctgrid.methods.training.settled import settled
@@ -84,6 +85,10 @@ class VariantBench:
         save_sample(out, "held-out", held_out[0])
         return cls(ablation, volumes, reference, features.name, out, max_steps, progress, device)
 
+    def taken(self, variant: Variant, seed: int) -> TrainingData:
+        """Return what a variant is trained on under a seed."""
+        return self.volumes.taken(variant.fraction, seed if self.ablation.patients_by_seed else 0)
+
     def case(self, variant: Variant, recipe: TrainConfig, seed: int) -> str:
         """Return a hash of all that a row depends on."""
         content = {
@@ -98,6 +103,8 @@ class VariantBench:
             "training": sorted(v.name for v in self.volumes.training),
             "volumes": self.volumes.digests,
         }
+        if self.ablation.patients_by_seed:
+            content["taken"] = self.taken(variant, seed).names
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     def row(self, variant: Variant, recipe: TrainConfig, seed: int, case: str) -> dict[str, Any]:
@@ -133,7 +140,8 @@ class VariantBench:
                     "parameters": sum(p.numel() for p in bundle.stage1.parameters()),
                     "tokens": (bundle.stage1.latent_size // bundle.stage1.patch_size) ** 2,
                     "passes": len(sampling.plan(facts1.slices, facts1.k)),
-                    "training_patients": len(self.volumes.taken(variant.fraction).names),
+                    "training_patients": len(self.taken(variant, seed).names),
+                    "trained_on": self.taken(variant, seed).names,
                     "steps": log_of(run)[-1]["step"],
                     "train_seconds": round(sum(s["seconds"] for s in log_of(run)), 1) if trained_here else None,
                     "sample_seconds": round(sample_seconds, 1),
@@ -147,7 +155,7 @@ class VariantBench:
         run = self.out / "runs" / f"{owner}-seed{seed}"
         if owner != variant.name and (run / "model").is_dir():
             return run, False
-        opened = Opened(self.volumes.taken(variant.fraction), None, self.out / "cache", recipe.seed)
+        opened = Opened(self.taken(variant, seed), None, self.out / "cache", recipe.seed)
         config = self.out / "runs" / f"{owner}-seed{seed}.yaml"
         config.write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")  # JSON is YAML
         train(

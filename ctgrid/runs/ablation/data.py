@@ -40,10 +40,13 @@ class Volumes:
     digests: dict[str, str]
     split: str | None
 
-    def taken(self, fraction: float | None) -> TrainingData:
-        """Return the training volumes, or those of a share of the patients (smaller shares lie in larger ones)."""
+    def taken(self, fraction: float | None, seed: int = 0) -> TrainingData:
+        """Return the training volumes, or those of a share of the patients (smaller shares lie in larger ones).
+
+        Another seed takes other patients.
+        """
         names = [volume.name for volume in self.training]
-        chosen = set(names if fraction is None else take_fraction(names, fraction))
+        chosen = set(names if fraction is None else take_fraction(names, fraction, seed))
         return self._data([v for v in self.training if v.name in chosen], fraction)
 
     def kept_back(self) -> TrainingData:

@@ -78,6 +78,8 @@ class Ablation(_Frozen):
         sampling: of all variants.
         measuring: likewise.
         seeds: trainings of each variant.
+        patients_by_seed: shares of the patients are others under every seed, so that the spread over seeds holds the
+            spread over who is in them; smaller shares lie inside larger ones of the same seed.
         variants: at least two.
     """
 
@@ -89,6 +91,7 @@ class Ablation(_Frozen):
     sampling: Sampling = Field(default_factory=lambda: Sampling.model_validate({}))
     measuring: Measuring = Field(default_factory=lambda: Measuring.model_validate({}))
     seeds: int = Field(2, gt=0)
+    patients_by_seed: bool = False
     variants: tuple[Variant, ...] = Field(min_length=2)
 
     @model_validator(mode="after")

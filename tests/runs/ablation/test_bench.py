@@ -57,13 +57,29 @@ def test_a_row_is_known_by_all_that_it_depends_on(ablation: Ablation, bench: Mad
     assert bench(out=Path("elsewhere")).case(renamed, recipe, 0) == case
 
 
+def test_the_seed_may_name_the_patients_too(ablation: Ablation, bench: Made) -> None:
+    """Where an ablation says so; a row depends on who they are, and not where it does not say so."""
+    half = ablation.variants[0].model_copy(update={"fraction": 50.0})
+    recipe, asked = ablation.recipe(half), list[int]()
+
+    def taken(fraction: float, seed: int) -> SimpleNamespace:
+        asked.append(seed)
+        return SimpleNamespace(names=[f"patient {seed}"])
+
+    volumes = SimpleNamespace(training=[], held_out=[], digests={}, taken=taken)
+    fixed = bench(volumes=volumes)
+    by_seed = bench(volumes=volumes, ablation=ablation.model_copy(update={"patients_by_seed": True}))
+    assert fixed.taken(half, 3).names == ["patient 0"] and by_seed.taken(half, 3).names == ["patient 3"]
+    assert asked == [0, 3] and fixed.case(half, recipe, 3) != by_seed.case(half, recipe, 3)
+
+
 def test_a_model_is_trained_once_for_all_that_share_it(
     ablation: Ablation, bench: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the first of them; the others take the run as it lies there, also one that has still to be trained."""
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr("ctgrid.runs.ablation.bench.train", lambda *args, **options: calls.append(options))
-    volumes = SimpleNamespace(taken=lambda fraction: None, path=tmp_path)
+    volumes = SimpleNamespace(taken=lambda fraction, seed: None, path=tmp_path)
     (tmp_path / "runs").mkdir()
     one, three, absolute = ablation.variants
     shared = bench(volumes=volumes)

@@ -38,6 +38,7 @@ def test_shares_of_the_patients_are_nested(scans: Path, recipe: TrainConfig) -> 
     assert [len(share) for share in shares] == [1, 2, 4]
     assert shares[0] < shares[1] < shares[2]
     assert set(volumes.taken(25).digests) == shares[0]
+    assert {tuple(volumes.taken(25, seed).names) for seed in range(8)} == {(name,) for name in shares[2]}
 
 
 def test_a_split_says_who_is_held_out(tmp_path: Path, scans: Path, recipe: TrainConfig) -> None:
