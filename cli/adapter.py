@@ -7,14 +7,17 @@ import types
 from collections.abc import Callable
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from ctgrid.base.errors import CtgridError, MisuseError
 from ctgrid.base.settings import Known, all_settings, gather
+from ctgrid.base.settings_file import read_settings, taken_from
 
 _LETTERS = {int: "N", float: "X"}
+_FILE = "settings_file"
 _WIDE = 18
 """Letters of a list of values that leave room for the help beside them, at 80 columns."""
 
@@ -22,7 +25,7 @@ _WIDE = 18
 def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a command whose parameter of a dataclass of settings is taken as that dataclass's options.
 
-    What the settings refuse is wrong usage: nothing was opened yet.
+    What the settings refuse is wrong usage: nothing was opened yet. ``--settings`` names a file of defaults.
     """
     hints = get_type_hints(function, include_extras=True)
     name, cls = next((name, hint) for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint))
@@ -31,14 +34,14 @@ def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
     order: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name == name:
-            order += options
+            order += [*options, _file_of(cls)]
         else:
             annotation = hints[parameter.name]
             order.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation))
 
     @wraps(function)
     def command(**values: Any) -> Any:
-        given: dict[str, Any] = {}
+        file, given = values.pop(_FILE), {}
         for known in settings.values():
             value = values.pop(known.name)
             former = values.pop(known.said.was, None) if known.said.was else None
@@ -51,7 +54,8 @@ def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
         except CtgridError as error:
             raise typer.BadParameter(str(error)) from error
         try:
-            return function(**values, **{name: asked})
+            with taken_from(file):
+                return function(**values, **{name: asked})
         except MisuseError as error:
             raise typer.BadParameter(str(error)) from error
 
@@ -59,6 +63,32 @@ def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
     command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
     return command
+
+
+def _file_of(cls: type) -> inspect.Parameter:
+    """Return the option that takes settings from a file; what is typed counts more."""
+
+    def take(ctx: typer.Context, path: Path | None) -> Path | None:
+        if path is not None:
+            command = ctx.command_path.removeprefix(ctx.find_root().command_path).strip()
+            settings = all_settings(cls)
+            found = {
+                name: not value if _turns_off(settings[name]) else value
+                for name, value in read_settings(path, cls, command).items()
+            }
+            ctx.default_map = {**(ctx.default_map or {}), **found}
+        return path
+
+    option = typer.Option(
+        "--settings",
+        metavar="FILE",
+        help="YAML of settings by name, or the run.json of an earlier run; what is typed counts more.",
+        is_eager=True,
+        callback=take,
+    )
+    return inspect.Parameter(
+        _FILE, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, option]
+    )
 
 
 def option_name(known: Known) -> str:

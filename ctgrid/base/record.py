@@ -24,6 +24,7 @@ from ctgrid.base.locks import owned
 from ctgrid.base.present import Present
 from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.record_place import record_beside, renamed
+from ctgrid.base.settings_file import settings_file
 
 PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
 
@@ -46,6 +47,7 @@ class RunRecord:
         written: whether the record lies on the disk.
         parts: of a run that makes several volumes, what the record of each says that differs, by the volume's path;
             they are written beside the volumes, after the run's own.
+        settings_file: path and SHA-256 of the file that settings were read from, if one was.
     """
 
     command: str
@@ -64,6 +66,7 @@ class RunRecord:
     worth_keeping: bool = False
     written: bool = False
     parts: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    settings_file: dict[str, str] | None = field(default_factory=settings_file)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     _clock: float = field(default_factory=time.perf_counter, repr=False)
@@ -121,6 +124,7 @@ class RunRecord:
                 "phases": {name: round(s, 3) for name, s in self.phases.items()},
                 "peak_memory_mib": self._peak or peak_memory_mib(),
                 "settings": self.settings,
+                **({} if self.settings_file is None else {"settings_file": self.settings_file}),
                 "decisions": self.decisions,
                 "dit_token_passes": self.dit_token_passes,
                 "results": self.results,

@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.base.record import RunRecord
 from ctgrid.base.settings import Checked, Known, Setting, all_settings, gather, recorded_settings, spelled_out
 from ctgrid.base.usual import Seed
@@ -22,6 +23,7 @@ NO_SETTINGS = {
     "out",
     "as_json",
     "help",
+    "settings_file",  # where settings come from
     "offline",  # where there is no network to leave alone
     *("data", "clean", "real", "fake"),  # inputs with a name
     "capabilities",  # of info: what is described
@@ -155,6 +157,24 @@ def test_a_new_setting_is_one_field() -> None:
     shown = CliRunner(env={"COLUMNS": "80"}).invoke(toy_app(More), ["--help"]).stdout
     assert "--drops" in shown and "Of brandy." in shown and "[default: 4]" in shown
     assert "--part" not in shown, "a former name is not shown"
+
+
+def test_a_file_stands_below_what_is_typed(tmp_path: Path) -> None:
+    """And above the defaults; switches that turn off, former names and required settings among its own."""
+    needed = Annotated[str, Setting("To whom.")]
+    More = make_dataclass("More", [("to", needed, field(kw_only=True))], bases=(Toy,), frozen=True)
+    path = tmp_path / "toy.yaml"
+    path.write_text("to: you\ntimes: 3\nhat: false\npart: 0.25\nothers: [a, b]\nbow: false\n", encoding="utf-8")
+    line = ["--settings", str(path)]
+    found = told(More, *line)
+    assert found == {**told(Toy), **{"to": "you", "times": 3, "hat": False, "part": 0.25, "bow": False}} | {
+        "others": ["a", "b"]
+    }
+    typed = told(More, *line, "--times", "1", "--part", "0.5", "--to", "me", "--bow", "--others", "c")
+    assert typed == {**found, "times": 1, "part": 0.5, "to": "me", "bow": True, "others": ["c"]}
+    path.write_text("tmes: 3\n", encoding="utf-8")
+    refused = CliRunner().invoke(toy_app(Toy), line)
+    assert isinstance(refused.exception, CtgridError) and "did you mean times?" in str(refused.exception)
 
 
 def test_every_setting_is_described() -> None:
