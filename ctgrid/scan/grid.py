@@ -19,6 +19,34 @@ if TYPE_CHECKING:
     Array = TypeVar("Array", torch.Tensor, np.ndarray)
 
 
+class Tiled:
+    """Sizes that follow from ``size`` (S, pixels of a slice's side), ``k`` (K) and ``scale`` (None is K).
+
+    A cell is a slice shrunk ``factor`` times, so that a grid image has K · S / factor pixels a side: S as usual, and
+    twice as much where the paper tiles frames of 256 pixels into grids of 4 x 4 cells of 128.
+    """
+
+    if TYPE_CHECKING:
+        size: int
+        k: int
+        scale: int | None
+
+    @property
+    def factor(self) -> int:
+        """How many times a slice is shrunk to a cell, and stage 2 enlarges it."""
+        return self.k if self.scale is None else self.scale
+
+    @property
+    def cell_size(self) -> int:
+        """Pixels of a cell's side."""
+        return self.size // self.factor
+
+    @property
+    def grid_size(self) -> int:
+        """Pixels of a grid image's side."""
+        return self.k * self.cell_size
+
+
 def to_grid(slices: Array, k: int = 4) -> Array:
     """Tile every k * k consecutive slices into one grid image.
 

@@ -86,7 +86,7 @@ def sample_cells(
     """
     model, facts = bundle.stage1, bundle.facts1
     network = on_grids(model, facts.layout, facts.k)
-    channels, latent_size = bundle.codec.latent_channels, facts.size // bundle.codec.downsample
+    channels, latent_size = bundle.codec.latent_channels, facts.grid_size // bundle.codec.downsample
     side = latent_size // facts.k
     made_slices = max(slices, *(int(window.target.max()) + 1 for windows in plan for window in windows))
     cells = torch.zeros(len(seeds), made_slices, channels, side, side)
@@ -134,7 +134,7 @@ def _known(bundle: Bundle, windows: list[PlannedGrid], cells: list[Tensor]) -> K
     mask = torch.from_numpy(np.stack([window.known for window in windows]))
     if not mask.any():
         return None
-    k, side = bundle.facts1.k, bundle.facts1.size // bundle.codec.downsample
+    k, side = bundle.facts1.k, bundle.facts1.grid_size // bundle.codec.downsample
     targets = [torch.from_numpy(np.maximum(window.target, 0)) for window in windows]
     values = torch.cat([of[target] for of, target in zip(cells, targets, strict=True)])
     return Known(cells_mask(mask, k, side), to_grid(values, k), bundle.facts1.conditioning, k)
@@ -149,7 +149,7 @@ def coarse_slices(bundle: Bundle, cells: Tensor, batch_size: int) -> Iterator[tu
         batch_size: slices to hand out, and to decode, at once.
 
     Yields:
-        The number of the first slice, counted through all volumes, and coarse slices (B, 1, S/K, S/K) in [-1, 1]
+        The number of the first slice, counted through all volumes, and coarse slices (B, C, s, s) in [-1, 1]
         on the CPU, B being ``batch_size`` but for the last.
     """
     group = bundle.facts1.k**2
@@ -167,7 +167,7 @@ def coarse_slices(bundle: Bundle, cells: Tensor, batch_size: int) -> Iterator[tu
 
 
 def decode_cells(bundle: Bundle, cells: Tensor, batch_size: int) -> Tensor:
-    """Decode the cells (N, c, s, s) of a volume to coarse slices (N, 1, S/K, S/K) in [-1, 1], on the CPU.
+    """Decode the cells (N, c, s, s) of a volume to coarse slices (N, 1, s, s) in [-1, 1], on the CPU.
 
     Where the model's grids were encoded whole, cells are decoded in grids too, the last one filled up.
 
@@ -188,7 +188,7 @@ def decode_cells(bundle: Bundle, cells: Tensor, batch_size: int) -> Tensor:
 
 
 def encode_cells(bundle: Bundle, coarse: Tensor) -> Tensor:
-    """Encode coarse slices (n, 1, S/K, S/K), n a multiple of K², to cells (n, c, s, s), on the CPU."""
+    """Encode coarse slices (n, C, s, s), n a multiple of K², to cells (n, c, s, s), on the CPU."""
     device, k = bundle.codec.device, bundle.facts1.k
     if bundle.facts1.cell_encoding == "cell":
         return bundle.codec.encode(coarse.to(device)).cpu()
@@ -216,7 +216,7 @@ def refine(
 
     Args:
         bundle: the model.
-        coarse: (B, 1, S/K, S/K) in [-1, 1].
+        coarse: (B, 1, s, s) in [-1, 1].
         seed: of the noise, or one for every slice.
         steps: network calls per slice.
         z_mm: places of the slices, where noise is to change along z.
@@ -270,13 +270,13 @@ def condition_of(bundle: Bundle, coarse: Tensor) -> Tensor:
 
     Args:
         bundle: the model; a codec that has an encoder for coarse slices uses that.
-        coarse: (B, 1, S/K, S/K) in [-1, 1], where the codec is.
+        coarse: (B, 1, s, s) in [-1, 1], where the codec is.
 
     Returns:
         (B, c, S/8, S/8).
     """
-    codec, k = bundle.codec, bundle.facts2.k
-    return codec.encode_coarse(coarse) if codec.reads_coarse(k) else codec.encode(enlarge(coarse, k))
+    codec, factor = bundle.codec, bundle.facts2.factor
+    return codec.encode_coarse(coarse) if codec.reads_coarse(factor) else codec.encode(enlarge(coarse, factor))
 
 
 def _untimed(phase: str) -> AbstractContextManager[None]:

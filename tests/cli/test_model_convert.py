@@ -19,16 +19,16 @@ from ctgrid.stages.networks.dit import DiT
 CHECKPOINT = "0400000.pt"
 
 
-def checkpoint(path: Path, condition: int = 0) -> Path:
-    """Save a tiny GriDiT training checkpoint: noise and variance of 4 channels, slices of 128 x 128."""
+def checkpoint(path: Path, condition: int = 0, latent: int = 16, cells: int = 4, **arguments: int) -> Path:
+    """Save a tiny GriDiT training checkpoint: noise and variance of 4 channels, images of 128 x 128."""
     generator = torch.Generator().manual_seed(condition)
-    positions = "2d" if condition else "depth_major"
-    model = DiT(16, 4, condition, width=48, depth=1, heads=3, cells_per_side=1 if condition else 4, positions=positions)
+    form = ("2d", 1) if condition else ("depth_major", cells)
+    model = DiT(latent, 4, condition, width=48, depth=1, heads=3, positions=form[0], cells_per_side=form[1])
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1, generator=generator)
     state = model.state_dict()
     zeros = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
-    args = argparse.Namespace(model="DiT-XL/2", image_size=128, num_heads=3)
+    args = argparse.Namespace(model="DiT-XL/2", image_size=128, num_heads=3, **arguments)
     torch.save({"model": zeros, "ema": state, "opt": {"param_groups": []}, "args": args}, path)
     return path
 
@@ -73,6 +73,24 @@ def test_published_checkpoints_make_a_volume(
     assert (volumes["ddpm", 1] != volumes["dpm++", 1]).any()
     record = json.loads((tmp_path / "ddpm1.run.json").read_text(encoding="utf-8"))
     assert record["settings"]["schedule"] == "autoregressive"
+
+
+def test_published_checkpoints_of_video_make_a_movie(ctgrid: Callable[..., Any], sd_vae: Path, tmp_path: Path) -> None:
+    """Minecraft's: K = 8, four rows carried over, frames twice their cells, in colour; other data sets do not fit."""
+    sources = checkpoint(tmp_path / "1.pt", cells=8), checkpoint(tmp_path / "2.pt", 4, latent=4, sr_scale=2)
+    for source, out, dataset in ((0, "s1", "minecraft"), (1, "s2", "minecraft"), (1, "ct", "ct-rate")):
+        result = ctgrid("model", "convert", sources[source], "--out", tmp_path / out, "--dataset", dataset)
+        assert (result.exit_code, result.stderr) == (0, ""), result.output
+    parts = ("--codec", sd_vae, "--stage1", tmp_path / "s1", "--out", tmp_path / "model")
+    wrong = ctgrid("model", "pack", *parts, "--stage2", tmp_path / "ct")
+    assert wrong.exit_code == 1 and "k of both stages differ, 8 and 2" in wrong.stderr
+    assert ctgrid("model", "pack", *parts, "--stage2", tmp_path / "s2").exit_code == 0
+    quick = ("--frames", 66, "--steps", 1, "--refine-steps", 1, "--device", "cpu", "--batch-size", 32)
+    made = ctgrid("synthesize", "--as", "video", "--model", tmp_path / "model", *quick, "--out", tmp_path / "m.gif")
+    assert (made.exit_code, made.stderr) == (0, ""), made.output
+    record = json.loads((tmp_path / "m.run.json").read_text(encoding="utf-8"))
+    assert record["settings"]["control_rows"] == 4 and record["settings"]["size"] == 32
+    assert (record["results"]["frames"], record["results"]["height"]) == (66, 32)
 
 
 def test_the_record_says_what_was_decided(ctgrid: Callable[..., Any], tmp_path: Path) -> None:

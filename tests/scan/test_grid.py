@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctgrid import CtgridError
-from ctgrid.scan.grid import downsample, from_grid, gray_to_rgb, to_grid
+from ctgrid.scan.grid import Tiled, downsample, from_grid, gray_to_rgb, to_grid
 
 SIZES = st.tuples(*[st.integers(1, 4)] * 5)
 
@@ -60,3 +60,14 @@ def test_downsampling_removes_what_the_small_grid_cannot_hold() -> None:
 def test_gray_is_repeated() -> None:
     gray = torch.randn(2, 1, 3, 4)
     assert torch.equal(gray_to_rgb(gray), gray.expand(2, 3, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("size", "k", "scale", "factor", "cell", "grid"),
+    [(512, 4, None, 4, 128, 512), (256, 4, 2, 2, 128, 512), (128, 8, 2, 2, 64, 512), (256, 2, 1, 1, 256, 512)],
+)
+def test_sizes_of_grids(size: int, k: int, scale: int | None, factor: int, cell: int, grid: int) -> None:
+    """The paper's: 512 pixels a side for CT, SkyTimelapse, Minecraft, and Taichi-HD with K = 2."""
+    sizes = Tiled()
+    sizes.size, sizes.k, sizes.scale = size, k, scale
+    assert (sizes.factor, sizes.cell_size, sizes.grid_size) == (factor, cell, grid)

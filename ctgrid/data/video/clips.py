@@ -15,21 +15,22 @@ from torch.nn.functional import interpolate
 from ctgrid.data.stored import row_numbers
 from ctgrid.data.video.read import FrameReader
 from ctgrid.data.volumes import shrink
-from ctgrid.scan.grid import downsample
+from ctgrid.scan.grid import Tiled, downsample
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
-class Clip:
+class Clip(Tiled):
     """Frames of a clip, read when they are asked for; a gray one is a ``SliceSource``.
 
     Attributes:
         name: of the clip.
         reader: gives the frames as they are on disk.
         size: S, pixels of a frame's side.
-        k: the coarse side is S/k.
+        k: cells along the side of a grid of its frames.
+        scale: how many times frames are shrunk to cells; None is k.
         gray: one channel of luma instead of red, green and blue.
         frame_stride: every how many frames of the file one counts.
         first: first frame, counted in strides.
@@ -41,6 +42,7 @@ class Clip:
     reader: FrameReader
     size: int
     k: int = 4
+    scale: int | None = None
     gray: bool = False
     frame_stride: int = 1
     first: int = 0
@@ -69,8 +71,8 @@ class Clip:
         return images.flip(-1) if self.mirrored else images
 
     def coarse(self, index: Tensor | slice | int) -> Tensor:
-        """Return coarse frames (m, C, S/k, S/k), float32 in [-1, 1]: antialiased bicubic of :meth:`images`."""
-        return downsample(self.images(index), self.k).clamp(-1, 1)
+        """Return coarse frames (m, C, s, s), float32 in [-1, 1], s = S/factor: :meth:`images`, antialiased bicubic."""
+        return downsample(self.images(index), self.factor).clamp(-1, 1)
 
     def unit(self, index: Tensor | slice | int) -> Tensor:
         """Return frames without the axis of a single channel: (m, S, S), or (S, S) for a number; colour keeps it."""
@@ -85,7 +87,8 @@ class Clip:
 
     def digest(self) -> str:
         """Return a hash of the clip's files and of what is taken from them."""
-        taken = (self.size, self.k, self.gray, self.frame_stride, self.first, self.count)
+        taken: tuple[int, ...] = (self.size, self.k, self.gray, self.frame_stride, self.first, self.count)
+        taken += () if self.scale is None else (self.scale,)  # as it was before there was a choice
         return f"{self.reader.digest()[:24]}-{'-'.join(str(int(value)) for value in taken)}"
 
     def pieces(self, count: int) -> list[Clip]:

@@ -38,6 +38,7 @@ class VideoFolder(Sequence[Clip]):
         *,
         size: int | None = None,
         k: int = 4,
+        scale: int | None = None,
         gray: bool = False,
         frame_stride: int = 1,
         min_frames: int | None = None,
@@ -50,6 +51,7 @@ class VideoFolder(Sequence[Clip]):
             part: ``train`` or ``test``.
             size: pixels of a frame's side; None takes the published ones.
             k: cells along a grid's side.
+            scale: how many times frames are shrunk to cells; None is k.
             gray: luma instead of colour.
             frame_stride: every how many frames one counts.
             min_frames: frames that a clip must have after the stride; None takes those of a grid, k².
@@ -59,13 +61,14 @@ class VideoFolder(Sequence[Clip]):
             CtgridError: where nothing usable is found, or a number does not fit.
         """
         size = self.layout.size if size is None else size
-        if k < 1 or size < k or size % k or frame_stride < 1:
+        factor = k if scale is None else scale
+        if min(k, factor) < 1 or size < factor or size % factor or frame_stride < 1:
             raise CtgridError(
-                f"size must be a multiple of k and frame_stride at least 1, got size {size}, k {k}, "
-                f"frame_stride {frame_stride}"
+                f"size must be a multiple of {'k' if scale is None else 'scale'} and frame_stride at least 1, got size "
+                f"{size}, k {k}, scale {factor}, frame_stride {frame_stride}"
             )
         found = find_clips(root, self.layout, part)
-        taken = {"size": size, "k": k, "gray": gray, "frame_stride": frame_stride}
+        taken = {"size": size, "k": k, "scale": scale, "gray": gray, "frame_stride": frame_stride}
         self.clips, self.skipped = open_clips(found, min_frames or k * k, taken, progress)
         if not self.clips:
             name, reason = next(iter(self.skipped.items()))
@@ -169,7 +172,7 @@ class VideoGrids(Dataset[dict[str, Any]]):
         return len(self.views) * self.per_clip
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return ``grid`` (C, S, S) float32 in [-1, 1], ``z_index`` (K²,) frame numbers, ``name`` and ``mirrored``."""
+        """Return ``grid`` (C, K s, K s) float32 in [-1, 1], ``z_index`` (K²,) of frames, ``name``, ``mirrored``."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         clip = self.views.clip(index % len(self.views))

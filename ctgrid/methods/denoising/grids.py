@@ -60,7 +60,7 @@ def denoise_cells(
 
     Args:
         bundle: the model.
-        images: (N, 1, s, s) slices shrunk K times, in [-1, 1]; see :func:`shrunk`.
+        images: (N, 1, s, s) slices shrunk to cells, in [-1, 1]; see :func:`shrunk`.
         timestep: t0 of the forward process.
         steps: network calls from there.
         seed: of the added noise.

@@ -111,7 +111,7 @@ class DenoisePipeline(TwoStages):
         progress: Progress,
     ) -> tuple[Volume, dict[str, Any], int]:
         """Return the diffusion result on the scan's grid, what was found on the way, and token-passes."""
-        bundle, k = self.bundle, self.bundle.facts1.k
+        bundle, factor = self.bundle, self.bundle.facts1.factor
         scan = self.on_grid(volume, watch)
         with autocast(self.device, self.dtype), watch("starts"):
             found = self._latent_noise(scan.images, noise_hu, how.seed)
@@ -133,7 +133,7 @@ class DenoisePipeline(TwoStages):
 
         def refine(index: Tensor, images: Tensor, coarse: Tensor) -> tuple[Tensor, int]:
             if not how.refine:
-                return enlarge(coarse, k).clamp(-1, 1), 0
+                return enlarge(coarse, factor).clamp(-1, 1), 0
             return run_stage2(
                 bundle,
                 coarse,
@@ -163,7 +163,7 @@ class DenoisePipeline(TwoStages):
         group = self.bundle.facts1.k**2
 
         def encode_coarse(slices: Tensor) -> Tensor:
-            return encode_cells(self.bundle, shrunk(slices, self.bundle.facts1.k))
+            return encode_cells(self.bundle, shrunk(slices, self.bundle.facts1.factor))
 
         coarse, fine = (images[spread(len(images), count)] for count in (group, FINE_PROBES))
         return latent_noise(encode_coarse, coarse, noise_hu, seed), latent_noise(self._encode, fine, noise_hu, seed)

@@ -50,7 +50,7 @@ class TwoStages(ModelPipeline):
         facts = self.bundle.facts1
         with watch("preprocess"):
             unit, way = to_oriented(volume, facts.size, facts.orientation)
-            return OnGrid(unit, shrunk(torch.from_numpy(unit)[:, None], facts.k), way)
+            return OnGrid(unit, shrunk(torch.from_numpy(unit)[:, None], facts.factor), way)
 
     def finish(
         self,

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from ctgrid.base.causes import reading
 from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
+from ctgrid.scan.grid import Tiled
 from ctgrid.stages.diffusion.samplers import find_sampler
 
 Kind = Literal["codec", "stage1", "stage2", "detail"]
@@ -143,7 +144,7 @@ class CodecRecipe(_Frozen):
         return self
 
 
-class DiffusionRecipe(_Frozen):
+class DiffusionRecipe(Tiled, _Frozen):
     """What the two diffusion stages share."""
 
     network: dict[str, Any] = Field(default_factory=dict)
@@ -153,9 +154,19 @@ class DiffusionRecipe(_Frozen):
     min_snr_gamma: float | None = Field(None, gt=0)
     size: int = Field(512, gt=0, multiple_of=8)
     k: int = Field(4, ge=2, description="a grid has k x k cells")
+    scale: PositiveInt | None = Field(
+        None, description="how many times slices are shrunk to cells; null for k, grids then being as large as a slice"
+    )
     slices: int = Field(201, gt=1, description="slices a volume is resampled to, the range of z")
     fov_mm: float = Field(340.0, gt=0, description="side of the body-centred field of view")
     video: VideoRecipe | None = Field(None, description="clips instead of CT volumes")
+
+    @model_validator(mode="after")
+    def _cells_fit(self) -> DiffusionRecipe:
+        if self.size % self.factor:
+            name = "k" if self.scale is None else "scale"
+            raise ValueError(f"size {self.size} is no multiple of {name} {self.factor}; cells have whole pixels")
+        return self
 
 
 class GridRecipe(DiffusionRecipe):

@@ -164,7 +164,7 @@ def check_settings(store: Store, recipe: Recipe) -> None:
     settings, kind = store.settings, KINDS[type(recipe)]
     wanted = {"size": settings.size}
     if isinstance(recipe, DiffusionRecipe):
-        wanted["k"] = settings.k
+        wanted["k" if recipe.scale is None else "scale"] = settings.k
     if isinstance(recipe, GridRecipe):
         wanted["slices"] = settings.slices
     for key, value in wanted.items():

@@ -42,14 +42,14 @@ def empty_task(config: TrainConfig) -> Task:
         air = torch.full((1, recipe.size, recipe.size), AIR_HU, dtype=torch.int16)
         return DetailTask(recipe, [NoisyPair("empty", air, air, air, 50.0)])
     codec = codec_or_stand_in(recipe)
-    side = recipe.size // codec.downsample
     if isinstance(recipe, GridRecipe):
-        cell = side // recipe.k
+        cell = recipe.cell_size // codec.downsample
         shape = (codec.latent_channels, cell, cell)
         if recipe.cell_encoding == "grid":
-            shape = (1, recipe.size // recipe.k, recipe.size // recipe.k)
+            shape = (1, recipe.cell_size, recipe.cell_size)
         coarse = torch.zeros(()).expand(1, recipe.slices, *shape)
         return GridTask(recipe, coarse, codec, StageFacts())
+    side = recipe.size // codec.downsample
     latents = torch.zeros(()).expand(1, codec.latent_channels, side, side)
     return RefineTask(recipe, latents, latents[None], codec, StageFacts())
 

@@ -75,8 +75,9 @@ def identity(
     its latents. It is left out for bfloat16, in which all latents were made before there was a choice.
     """
     settings = recipe.model_dump(mode="json", exclude=MODEL_KEYS | DRAWING_KEYS)
-    if settings.get("degradation") == "ctgrid":
-        del settings["degradation"]  # latents of before there was a choice are these
+    for key, usual in (("degradation", "ctgrid"), ("scale", None)):
+        if settings.get(key) == usual:
+            settings.pop(key, None)  # latents of before there was a choice are these
     content = {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}
     return content if compute == torch.bfloat16 else {**content, "compute": str(compute).removeprefix("torch.")}
 
@@ -100,6 +101,7 @@ def facts(recipe: DiffusionRecipe, data: TrainingData, **more: Any) -> StageFact
         prediction=recipe.prediction,
         size=recipe.size,
         k=recipe.k,
+        scale=recipe.scale,
         slices=recipe.slices,
         fov_mm=fov_mm,
         extent_mm=round(median(len(v) * spacing[0] for v, spacing in zip(some, spacings, strict=True)), 2),
@@ -192,7 +194,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         coarse = coarse_volumes(
             scans,
             size=recipe.size,
-            k=recipe.k,
+            k=recipe.factor,
             slices=recipe.slices,
             variants=recipe.variants,
             fov_mm=recipe.fov_mm,
@@ -254,7 +256,7 @@ def refine_task(recipe: RefineRecipe, inputs: Inputs) -> RefineTask:
             scans,
             codec,
             size=recipe.size,
-            k=recipe.k,
+            k=recipe.factor,
             degradations=recipe.degradations,
             codec_share=recipe.codec_share,
             noise_levels=recipe.noise_levels,

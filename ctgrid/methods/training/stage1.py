@@ -55,7 +55,7 @@ class GridTask:
     def build(self) -> nn.Module:
         """Return an untrained :class:`DiT` that fits the recipe's codec, grid and size."""
         recipe, codec = self.recipe, self.codec
-        sizes = network_sizes(recipe.layout, recipe.k, recipe.size // codec.downsample, codec.latent_channels)
+        sizes = network_sizes(recipe.layout, recipe.k, recipe.grid_size // codec.downsample, codec.latent_channels)
         return DiT(**sizes, **recipe.network)
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
@@ -76,7 +76,7 @@ class GridTask:
         )
         if plan.window and number in self.thick:
             volume = self.coarse[self.fine[integer(0, len(self.fine), generator)]]
-        side = recipe.size // self.codec.downsample
+        side = recipe.grid_size // self.codec.downsample
         return {
             "grid": to_grid(volume[plan.index], recipe.k)[0].float(),
             "z_index": plan.index.float(),
@@ -102,7 +102,7 @@ class GridTask:
 
     def encoded(self, grids: Tensor) -> Tensor:
         """Return grids (B, c, S/8, S/8) as they are, and images of grids (B, 1, S, S) encoded."""
-        if grids.shape[-1] != self.recipe.size:
+        if grids.shape[-1] != self.recipe.grid_size:
             return grids
         codec, k = self.codec.to(grids.device), self.recipe.k
         if self.recipe.cell_encoding == "grid":

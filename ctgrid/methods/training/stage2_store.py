@@ -54,7 +54,7 @@ class StoredRefineTask(RefineTask):
         side = recipe.size // self.codec.downsample
         coarse = volume.coarse(row)[None]
         if recipe.degradation == "published":  # the store's are antialiased
-            coarse = shrink(volume.unit(row)[None, None], recipe.k, "published")[0]
+            coarse = shrink(volume.unit(row)[None, None], recipe.factor, "published")[0]
         example = {
             "coarse": coarse,
             "through_codec": torch.tensor(uniform(generator) < recipe.codec_share),
@@ -84,6 +84,6 @@ class StoredRefineTask(RefineTask):
         if self.recipe.codec_share > 0:
             again = codec.decode(codec.encode(coarse))
             coarse = torch.where(batch["through_codec"].view(-1, 1, 1, 1), again, coarse)
-        large = enlarge(coarse, self.recipe.k)
+        large = enlarge(coarse, self.recipe.factor)
         degraded = degrade_batch(large, batch["grain"], batch["sigma"], batch["kernel"], self.recipe.degradation)
         return self.conditions.encode(degraded)

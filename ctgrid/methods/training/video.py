@@ -90,7 +90,7 @@ def open_videos(recipe: Recipe, path: Path, *, progress: Progress = silent, **se
     taken: dict[str, Any] = {"size": recipe.size, "gray": video.gray, "frame_stride": video.frame_stride, "k": 1}
     least = 1
     if isinstance(recipe, DiffusionRecipe):
-        taken["k"] = recipe.k
+        taken |= {"k": recipe.k, "scale": recipe.scale}
         least = recipe.slices if recipe.network.get("absolute_z") else recipe.k**2
     clips, skipped = open_clips(found, least, taken, progress)
     if not clips:
@@ -124,6 +124,7 @@ def video_facts(recipe: DiffusionRecipe, **more: Any) -> StageFacts:
         prediction=recipe.prediction,
         size=recipe.size,
         k=recipe.k,
+        scale=recipe.scale,
         slices=recipe.slices,
         content="video",
         channels=1 if recipe.video is not None and recipe.video.gray else 3,
@@ -166,7 +167,7 @@ class VideoRefineTask(RefineTask):
         grain = normal((clip.channels, recipe.size, recipe.size), torch.Generator().manual_seed(drawn.seed))
         return {
             "image": image,
-            "coarse": shrink(image[None], recipe.k, recipe.degradation)[0],
+            "coarse": shrink(image[None], recipe.factor, recipe.degradation)[0],
             "through_codec": torch.tensor(uniform(generator) < recipe.codec_share),
             "grain": grain,
             "sigma": degradation.sigma,
@@ -186,7 +187,7 @@ class VideoRefineTask(RefineTask):
         if self.recipe.codec_share > 0:
             again = codec.decode(codec.encode(coarse))
             coarse = torch.where(batch["through_codec"].view(-1, 1, 1, 1), again, coarse)
-        large, way = enlarge(coarse, self.recipe.k), self.recipe.degradation
+        large, way = enlarge(coarse, self.recipe.factor), self.recipe.degradation
         return codec.encode(degrade_batch(large, batch["grain"], batch["sigma"], batch["kernel"], way))
 
 

@@ -76,7 +76,7 @@ def through_codec(bundle: Bundle, volumes: Sequence[VolumeSlices], side_px: int)
     coarse = coarse_volumes(
         list(volumes),
         size=facts.size,
-        k=facts.k,
+        k=facts.factor,
         slices=facts.slices,
         variants=1,
         fov_mm=facts.fov_mm,

@@ -88,10 +88,10 @@ class Comparison:
             from ctgrid.stages.models.bundle import StageFacts, model_folder
 
             facts = StageFacts.read(model_folder(self.loading.model) / "stage2")
-            size, k = size or facts.size, k or facts.k
-            if set(self.methods) & set(REFINED) and (size, k) != (facts.size, facts.k):
+            size, k = size or facts.size, k or facts.factor
+            if set(self.methods) & set(REFINED) and (size, k) != (facts.size, facts.factor):
                 raise CtgridError(
-                    f"model {self.loading.model} refines slices of {facts.size // facts.k} to {facts.size} pixels; "
+                    f"model {self.loading.model} refines slices of {facts.cell_size} to {facts.size} pixels; "
                     f"leave size and k out, or method stage2"
                 )
         if k < 2 or size % k:

@@ -76,6 +76,7 @@ class ConversionSettings(Checked):
         positions: another table than the checkpoint's own.
         heads: of attention.
         k: cells along a grid's side.
+        dataset: of the paper, that it was trained on; None tells by what is recorded.
         half: store weights in 16 bits.
         overwrite: replace what is there.
     """
@@ -92,6 +93,10 @@ class ConversionSettings(Checked):
     ] = None
     heads: Heads = None
     k: Annotated[int | None, Setting("Cells along a grid's side, where nothing tells.", least=1)] = None
+    dataset: Annotated[
+        Literal["ct-rate", "sky", "taichi", "minecraft"] | None,
+        Setting("What a published checkpoint was trained on; ct-rate where nothing tells another."),
+    ] = None
     half: Half = False
     overwrite: Overwrite = False
 

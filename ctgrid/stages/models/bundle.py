@@ -17,6 +17,7 @@ from ctgrid.base.causes import reading
 from ctgrid.base.documents import json_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_folder
+from ctgrid.scan.grid import Tiled
 from ctgrid.scan.protocols.oriented import check_orientation
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.diffusion.samplers import find_sampler
@@ -54,13 +55,14 @@ STAGE_FILE = "stage.json"
 
 
 @dataclass(frozen=True)
-class StageFacts:
+class StageFacts(Tiled):
     """What sampling must know of a stage besides its network.
 
     Attributes:
         prediction: ``epsilon`` or ``v``.
         size: S, pixels of a slice's side.
         k: cells along a grid's side.
+        scale: how many times a slice is shrunk to a cell; None is k, so that a grid image is as large as a slice.
         slices: the range of absolute z is [0, slices).
         cell_encoding: whether a grid's cells were encoded one by one or the grid as a whole.
         conditioning: ``clean`` where known cells were trained at their own clean timestep, else ``replace``.
@@ -89,6 +91,7 @@ class StageFacts:
     content: Literal["ct", "video"] = "ct"
     channels: Literal[1, 3] = 1
     layout: Layout = "grid"
+    scale: int | None = None
     protocol: str = "canonical"
     orientation: str = "LPS"
     stride: float = 1.0
@@ -118,7 +121,7 @@ class StageFacts:
             check_orientation(facts.orientation, str(path))
             if facts.sampler is not None:
                 find_sampler(facts.sampler)
-            for name in ("steps", "fill_steps"):
+            for name in ("steps", "fill_steps", "scale"):
                 calls = getattr(facts, name)
                 if calls is not None and (type(calls) is not int or calls < 1):
                     raise CtgridError(f"{path}: {name} must be a whole number above 0, got {calls!r}")
@@ -237,10 +240,11 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
     """
     network, models = load_codec(codec), (load_stage(stage1), load_stage(stage2))
     facts1, facts2 = (StageFacts.read(folder) for folder in (stage1, stage2))
-    sizes = network_sizes(facts1.layout, facts1.k, facts1.size // network.downsample, network.latent_channels)
+    sizes = network_sizes(facts1.layout, facts1.k, facts1.grid_size // network.downsample, network.latent_channels)
     wanted = {
         "the sizes of slices of both stages": (facts1.size, facts2.size),
         "k of both stages": (facts1.k, facts2.k),
+        "the scale of both stages": (facts1.factor, facts2.factor),
         "the content of both stages": (facts1.content, facts2.content),
         "the image channels of both stages": (facts1.channels, facts2.channels),
         "the orientation of both stages' slices": (facts1.orientation, facts2.orientation),
@@ -248,7 +252,7 @@ def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT
         "stage 1's latent channels and the codec's": (models[0].in_channels, sizes["in_channels"]),
         "stage 2's latent channels and the codec's": (models[1].in_channels, network.latent_channels),
         "stage 2's condition channels and the codec's": (models[1].condition_channels, network.latent_channels),
-        "stage 1's latent size and its slices'": tuple(
+        "stage 1's latent size and its grids'": tuple(
             n * network.downsample for n in (models[0].latent_size, sizes["latent_size"])
         ),
         "stage 2's latent size and its slices'": (models[1].latent_size * network.downsample, facts2.size),

@@ -17,14 +17,13 @@ from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
 from ctgrid.stages.networks.positions import Positions
 from ctgrid.stages.weights.adapt import Stage, for_stage, with_table
 from ctgrid.stages.weights.checkpoints import CONFIG_FILE, OWN_KINDS, Checkpoint, read_checkpoint
+from ctgrid.stages.weights.datasets import DataSet, find_dataset, usual_k
 from ctgrid.stages.weights.load import build
 from ctgrid.stages.weights.published import VAE_DOWNSAMPLE
 from ctgrid.stages.weights.weights import STEM, WeightsName
 
-PUBLISHED_FACTS = (
-    "as published: noise prediction, known cells replaced, SD VAE latents scaled by 0.18215; slices of CT-RATE by "
-    f"protocol generatect, orientation {CT_RATE_ORIENTATION}"
-)
+PUBLISHED_FACTS = "as published: noise prediction, known cells replaced, SD VAE latents scaled by 0.18215; "
+CT_RATE_SLICES = f"slices of CT-RATE by protocol generatect, orientation {CT_RATE_ORIENTATION}"
 
 OWN_FACTS = f"no {STAGE_FILE} beside the source: the published models', of slices in display orientation"
 
@@ -63,6 +62,7 @@ def convert(
     positions: Positions | None = None,
     heads: int | None = None,
     k: int | None = None,
+    dataset: str | None = None,
     half: bool = False,
     overwrite: bool = False,
 ) -> Converted:
@@ -77,6 +77,8 @@ def convert(
         positions: replaces the checkpoint's own position table.
         heads: attention heads, where nothing tells.
         k: cells along the side of a grid, where neither the position table nor the arguments tell.
+        dataset: that a published checkpoint was trained on, one of
+            :data:`ctgrid.stages.weights.datasets.DATASETS`; None tells by what is recorded.
         half: store weights as float16; else in the checkpoint's own format.
         overwrite: replace a model folder that ``out`` is.
 
@@ -86,13 +88,18 @@ def convert(
     path, out = Path(path), Path(out).resolve()
     check_target(path, out, overwrite)
     read = read_checkpoint(path, heads=heads, weights=weights)
-    if k is not None and (stage or read.stage) == 1 and k != read.config["cells_per_side"]:
+    if dataset is not None and read.kind in OWN_KINDS and (read.files[0].parent / STAGE_FILE).is_file():
+        raise CtgridError(f"{path}: its {STAGE_FILE} says what it was trained on, so leave --dataset {dataset} out")
+    first = (stage or read.stage) == 1
+    if k is None and first and read.positions == "2d" and read.kind not in OWN_KINDS:
+        k = dataset_of(read, 1, dataset)[0].k
+    if k is not None and first and k != read.config["cells_per_side"]:
         if read.positions != "2d" or read.kind in OWN_KINDS:
             own = read.config["cells_per_side"]
             raise CtgridError(f"{path}: was trained on grids of {own} x {own} cells, so leave --k {k} out")
         read = read_checkpoint(path, heads=heads, weights=weights, cells_per_side=k)
     checkpoint = with_table(for_stage(read, stage), latent_size, positions)
-    facts, source = facts_of(checkpoint, read, k)
+    facts, source = facts_of(checkpoint, read, k, dataset)
     checkpoint = checkpoint.deciding("facts", source)
     network = build(checkpoint)
     dtype = torch.float16 if half else checkpoint.dtype
@@ -128,17 +135,28 @@ def check_target(path: Path, out: Path, overwrite: bool) -> None:
     check_apart(out, [path], replaces=True)
 
 
-def facts_of(checkpoint: Checkpoint, source: Checkpoint, k: int | None = None) -> tuple[StageFacts, str]:
+def dataset_of(source: Checkpoint, stage: int, name: str | None) -> tuple[DataSet, str]:
+    """Return the data set of a published checkpoint as it was read, and what told it; see :func:`find_dataset`."""
+    return find_dataset(name, stage, source.config["latent_size"], source.metadata, source.path)
+
+
+def facts_of(
+    checkpoint: Checkpoint, source: Checkpoint, k: int | None = None, dataset: str | None = None
+) -> tuple[StageFacts, str]:
     """Return the facts of a stage, and where they come from: beside the source, else from the published models.
 
-    The published models predict ε at all levels alike, for slices eight times the latent's side, with grids
-    encoded whole and known cells replaced. Their slices are those of GenerateCT's loader: CT-RATE's files in their own
-    order, rows along x.
+    The published models predict ε at all levels alike, for images eight times the latent's side, with grids
+    encoded whole and known cells replaced. Slices of CT are those of GenerateCT's loader: CT-RATE's files in their own
+    order, rows along x. What differs by data set is in :mod:`ctgrid.stages.weights.datasets`.
 
     Args:
         checkpoint: as it will be written.
         source: as it was read; its size and the arguments of its training script count.
         k: cells along a grid's side, where given.
+        dataset: it was trained on, where given.
+
+    Raises:
+        CtgridError: for an unknown data set, or a K that its grids cannot have.
     """
     folder = source.files[0].parent
     size, old = checkpoint.config["latent_size"], source.config["latent_size"]
@@ -146,12 +164,14 @@ def facts_of(checkpoint: Checkpoint, source: Checkpoint, k: int | None = None) -
     if source.kind in OWN_KINDS and (folder / STAGE_FILE).is_file():
         facts = StageFacts.read(folder)
         return replace(facts, size=facts.size * size // old, k=k or facts.k), f"{STAGE_FILE} of the source"
-    trained = source.metadata.get("sr_scale")  # GriDiT's stage 2 records its enlargement, which is K
-    scale = trained if isinstance(trained, int) and trained > 0 else 4
-    facts = StageFacts(size=size * VAE_DOWNSAMPLE, k=k or (scale if checkpoint.stage == 2 else cells))
-    if source.kind in OWN_KINDS:
-        return facts, OWN_FACTS
-    return replace(facts, protocol="generatect", orientation=CT_RATE_ORIENTATION), PUBLISHED_FACTS
+    found, how = dataset_of(source, checkpoint.stage, dataset)
+    k = k or (usual_k(found, source.metadata) if checkpoint.stage == 2 else cells)
+    if source.kind in OWN_KINDS and dataset is None:
+        return StageFacts(size=size * VAE_DOWNSAMPLE, k=k), OWN_FACTS
+    facts = found.facts(checkpoint.stage, size, k)
+    of = CT_RATE_SLICES if facts.content == "ct" else f"frames of {found.title}, {facts.size} pixels in colour"
+    grids = f"{k} x {k} cells of {facts.cell_size} pixels"
+    return facts, f"{PUBLISHED_FACTS}{of}, {grids} ({found.title}: {how})"
 
 
 def summary(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def trained(ctgrid: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     """Train both stages on two clips, a few steps each, and a codec where none is named; pack them."""
     monkeypatch.setattr("ctgrid.methods.training.codec.STATISTICS_EXAMPLES", 4)
 
-    def train(*options: str, codec: object = None) -> Path:
+    def train(*options: str, codec: object = None, scale: int | None = None) -> Path:
         for i in range(2):
             encode(tmp_path / "taichi" / "train" / f"id{i}#0-20.mp4", 20, i)
         for kind, part in PARTS.items():
@@ -69,7 +69,10 @@ def trained(ctgrid: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
             recipe.write_text(yaml.safe_dump(content))
             through = () if kind == "codec" else ("--set", f"{kind}.codec={codec or tmp_path / 'codec'}")
             where = ("--data", tmp_path / "taichi", "--out", tmp_path / kind)
-            result = ctgrid("train", kind, "--config", recipe, *where, *through, *options)
+            grids = (
+                () if kind == "codec" or not scale else ("--set", f"{kind}.scale={scale}", "--set", f"{kind}.size=32")
+            )
+            result = ctgrid("train", kind, "--config", recipe, *where, *through, *grids, *options)
             assert (result.exit_code, result.stderr) == (0, "")
         runs = (
             "--codec",
@@ -89,17 +92,20 @@ def trained(ctgrid: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
 def test_from_clips_to_a_movie(gray: bool, trained: Callable[..., Path], ctgrid: Cli, tmp_path: Path) -> None:
     """Number of frames, size and flicker are what was asked for and written; a seed stands for its bytes.
 
-    In colour through a codec trained on the clips, in gray through the one inside the package.
+    In colour through a codec trained on the clips and in grids twice as large as the frames, as the paper has them; in
+    gray through the codec inside the package.
     """
-    model = trained("--gray", codec="embedded") if gray else trained()
+    model = trained("--gray", codec="embedded") if gray else trained(scale=2)
+    side = 64 if gray else 32
     facts = json.loads((model / "stage1" / "stage.json").read_text(encoding="utf-8"))
     assert (facts["content"], facts["channels"]) == ("video", 1 if gray else 3)
+    assert (facts["size"], facts["k"], facts["scale"]) == (side, 4, None if gray else 2)
     asked = ("--as", "video", "--frames", 37, "--model", model, "--steps", 2)
     (tmp_path / "movies").mkdir()
     result = ctgrid("synthesize", *asked, "--out", tmp_path / "movies" / "out.mp4", "--fps", 12, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     frames = frames_of(tmp_path / "movies" / "out.mp4")
-    assert len(frames) == 37 and {frame.shape for frame in frames} == {(64, 64, 3)}
+    assert len(frames) == 37 and {frame.shape for frame in frames} == {(side, side, 3)}
     assert gray == all(np.ptp(frame.astype(int), axis=2).max() <= 3 for frame in frames)
     record = json.loads((tmp_path / "movies" / "out.run.json").read_text(encoding="utf-8"))
     assert json.loads(result.stdout)["results"] == record["results"]
@@ -107,7 +113,7 @@ def test_from_clips_to_a_movie(gray: bool, trained: Callable[..., Path], ctgrid:
     assert record["results"]["flicker"] == pytest.approx(flicker(frames), abs=2.0)  # encoding smooths a little
     assert record["outputs"][0]["frames"] == 37 and record["dit_token_passes"] > 0 and record["phases"]["stage 1"] > 0
     again = ctgrid("synthesize", *asked, "--out", tmp_path / "again.mp4", "--fps", 12)
-    assert again.exit_code == 0 and "37 frames of 64 x 64 at 12 a second" in again.stdout
+    assert again.exit_code == 0 and f"37 frames of {side} x {side} at 12 a second" in again.stdout
     assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "movies" / "out.mp4").read_bytes()
 
 

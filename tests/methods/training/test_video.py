@@ -24,6 +24,7 @@ from ctgrid.methods.training.run import make_task, train
 from ctgrid.scan.grid import from_grid
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.codecs.unshuffle_codec import UnshuffleCodec
+from ctgrid.stages.orders import usual_control_rows
 
 NETWORK = {"patch_size": 2, "width": 32, "depth": 1, "heads": 2, "learned_variance": False}
 STAGE = {"network": NETWORK, "prediction": "v", "size": 64, "k": 4, "slices": 18}
@@ -105,6 +106,25 @@ def test_stage_1_draws_consecutive_frames_of_a_clip(
     assert latents.shape == (2, 4, 8, 8)
     facts = task.facts
     assert (facts.content, facts.channels, facts.conditioning, facts.fov_mm) == ("video", 3, "replace", None)
+
+
+def test_grids_larger_than_frames(clips: Path, recipe: Callable[..., Path], colour_codec: Path) -> None:
+    """With ``scale`` cells are frames shrunk so often, whatever K: 2 with 4 x 4 cells gives grids twice the frames."""
+    grids = {"stage1.codec": str(colour_codec), "stage1.size": 32, "stage1.scale": 2}
+    task, part = task_of(recipe("stage1", mirror=False), clips, grids)
+    example = task.example(generator_for(0, 1))
+    assert (part.grid_size, part.cell_size, part.factor) == (64, 16, 2)
+    assert example["grid"].shape == (3, 64, 64) and example["noise"].shape == (4, 8, 8)
+    red = (from_grid(example["grid"][None], 4)[:, 0, -1, -1] + 1) * 127.5
+    assert torch.allclose(red / 10, example["z_index"], atol=0.1)
+    assert task.build().latent_size == 8 and (task.facts.k, task.facts.scale) == (4, 2)
+    frames = {"stage2.codec": str(colour_codec), "stage2.size": 32, "stage2.scale": 2, "stage2.codec_share": 0.0}
+    task, _ = task_of(recipe("stage2"), clips, frames)
+    example = task.example(generator_for(0, 1))
+    assert example["image"].shape == (3, 32, 32) and example["coarse"].shape == (3, 16, 16)
+    assert task.condition({name: value[None] for name, value in example.items()}).shape == (1, 4, 4, 4)
+    with pytest.raises(CtgridError, match=r"stage1: size 32 is no multiple of scale 5"):
+        load_config(recipe("stage1"), None, {"stage1.size": 32, "stage1.scale": 5})
 
 
 def test_stage_2_draws_frames_with_coarse_ones(clips: Path, recipe: Callable[..., Path], colour_codec: Path) -> None:
@@ -213,11 +233,19 @@ def test_a_store_is_no_video(recipe: Callable[..., Path], make_store: Callable[.
 
 @pytest.mark.parametrize("data", ["sky", "taichi", "minecraft"])
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_shipped_recipes(data: str, stage: str) -> None:
-    """Published resolutions, K = 4, relative positions, colour; mirrored only where nothing reads left to right."""
-    config = load_config(f"video-{data}-{stage}", stage)  # type: ignore[arg-type]
+@pytest.mark.parametrize("tiny", [False, True])
+def test_shipped_recipes(data: str, stage: str, tiny: bool) -> None:
+    """The paper's grids, relative positions, colour; mirrored only where nothing reads left to right.
+
+    Grids of 512 pixels whatever the frames', which stage 2 enlarges twice; the tiny ones have the same shape.
+    """
+    config = load_config(f"{'tiny-' if tiny else ''}video-{data}-{stage}", stage)  # type: ignore[arg-type]
     part: Any = config.recipe
-    assert (part.size, part.k) == (128 if data == "minecraft" else 256, 4)
+    size, k, cell = (128, 8, 64) if data == "minecraft" else (256, 4, 128)
+    shrunk = 4 if tiny else 1
+    assert (part.size, part.k, part.factor) == (size // shrunk, k, 2)
+    assert (part.cell_size, part.grid_size) == (cell // shrunk, 512 // shrunk)
+    assert usual_control_rows(part.k) == (4 if data == "minecraft" else 3)
     assert part.video.layout == data and part.video.part == "train" and not part.video.gray
     assert part.video.mirror is (data != "minecraft")
     assert not part.network.get("absolute_z")

@@ -106,6 +106,48 @@ def test_the_facts_are_those_of_the_published_models(tmp_path: Path) -> None:
         convert(tmp_path / "1.pt", tmp_path / "s5", k=4)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "cells", "positions", "latent", "scale", "expected"),
+    [
+        ("sky", 4, "depth_major", 16, 2, (64, 4, 2)),
+        ("taichi", 4, "grid", 16, 2, (64, 4, 2)),
+        ("taichi", 8, "depth_major", 16, 4, (64, 8, 4)),
+        ("taichi", 2, "depth_major", 16, 1, (64, 2, 1)),
+        ("minecraft", 8, "2d", 32, 2, (64, 8, 2)),
+    ],
+)
+def test_published_models_of_video(
+    tmp_path: Path, dataset: str, cells: int, positions: str, latent: int, scale: int, expected: tuple[int, int, int]
+) -> None:
+    """Grids of the paper's sizes over frames of half or a quarter of it, in colour; both stages agree."""
+    grids = network(cells_per_side=cells, positions=positions, latent_size=latent)
+    first = convert(published(tmp_path / "1.pt", grids), tmp_path / "s1", dataset=dataset)
+    frames = published(tmp_path / "2.pt", network(2, latent_size=expected[0] // 8), sr_scale=scale)
+    second = convert(frames, tmp_path / "s2", dataset=dataset)
+    size, k, factor = expected
+    assert first.facts == second.facts == StageFacts.read(tmp_path / "s1")
+    assert first.facts == StageFacts(size=size, k=k, scale=factor, content="video", channels=3)
+    assert first.facts.grid_size == latent * 8 and first.checkpoint.config["cells_per_side"] == k
+    assert f"{k} x {k} cells of {size // factor} pixels" in first.checkpoint.decisions["facts"]
+
+
+def test_the_data_set_is_told_by_what_is_recorded(tmp_path: Path) -> None:
+    """By the folder of training, by frames that no other model has; said in the decisions, and else CT-RATE."""
+    trained = convert(published(tmp_path / "1.pt", network(), data_path="/data/taichi_grids"), tmp_path / "s1")
+    assert (trained.facts.content, trained.facts.size) == ("video", 64)
+    assert "(Taichi-HD: told by the folder it was trained on)" in trained.checkpoint.decisions["facts"]
+    frames = convert(published(tmp_path / "2.pt", network(2, latent_size=32), sr_scale=2), tmp_path / "s2")
+    assert (frames.facts.size, frames.facts.k, frames.facts.scale, frames.facts.channels) == (256, 4, 2, 3)
+    nothing = convert(published(tmp_path / "3.pt", network()), tmp_path / "s3")
+    assert nothing.facts.content == "ct" and "the video models need --dataset" in nothing.checkpoint.decisions["facts"]
+    with pytest.raises(CtgridError, match="4 times as large as its frames, so K is a multiple of 4, not 2"):
+        convert(published(tmp_path / "4.pt", network(cells_per_side=2)), tmp_path / "s4", dataset="minecraft")
+    with pytest.raises(CtgridError, match="so leave --dataset sky out"):
+        convert(tmp_path / "s1", tmp_path / "s5", dataset="sky")
+    with pytest.raises(CtgridError, match="unknown published data set 'skyy'"):
+        convert(tmp_path / "1.pt", tmp_path / "s5", dataset="skyy")
+
+
 def test_ema_or_model(tmp_path: Path) -> None:
     """The averaged weights unless the others are asked for; which were taken is on record."""
     model, ema = network(seed=0), network(seed=1)
