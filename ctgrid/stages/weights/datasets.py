@@ -96,9 +96,8 @@ def find_dataset(
         if len(named) == 1:
             return named[0], f"told by {what}"
     if stage == 2 and latent_size * VAE_DOWNSAMPLE == FRAMES_OF_VIDEO and metadata.get("sr_scale") == 2:
-        return DATASETS[
-            "sky"
-        ], f"told by its frames of {FRAMES_OF_VIDEO} pixels and enlargement of 2; Taichi-HD's are alike"
+        told = f"told by its frames of {FRAMES_OF_VIDEO} pixels and enlargement of 2; Taichi-HD's are alike"
+        return DATASETS["sky"], told
     return DATASETS["ct-rate"], "as nothing tells another; the video models need --dataset"
 
 
