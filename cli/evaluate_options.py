@@ -24,9 +24,11 @@ def report(done: Evaluated, as_json: bool) -> None:
     from ctgrid.runs.results.kinds import describe
     from ctgrid.runs.results.markdown import description_markdown
 
-    rows = done.content if isinstance(done.content, list) else done.content["rows"]
+    content = {"rows": done.content} if isinstance(done.content, list) else done.content
+    rows = content["rows"]
     if as_json:
-        tell(json.dumps({**done.record.as_dict(), "results": rows}))
+        together = {key: value for key, value in content.items() if key not in {"kind", "rows"}}
+        tell(json.dumps({**done.record.as_dict(), "results": rows, **together}))
         return
     text = description_markdown(describe(done.content))
     for line in (text, "", f"{done.path}: {len(rows)} cases", cost(done.record), wrote(done.record)):

@@ -34,7 +34,7 @@ def command(
     from ctgrid.runs.evaluation.run import compare_upscaling
 
     try:
-        request.plan()
+        request.chosen()
     except CtgridError as error:
         raise typer.BadParameter(str(error), param_hint="--methods") from error
     with progress_bar() as progress:

@@ -53,6 +53,7 @@ class Results:
     ) -> None:
         """Take rows as they are; see :meth:`open`."""
         self.path, self.rows, self.identity, self.kind = path, rows, identity, kind
+        self.together: dict[str, Any] = {}
 
     @classmethod
     def open(
@@ -84,7 +85,7 @@ class Results:
     @property
     def content(self) -> Any:
         """What the file holds."""
-        return self.rows if self.kind is None else {"kind": self.kind, "rows": self.rows}
+        return self.rows if self.kind is None else {"kind": self.kind, "rows": self.rows, **self.together}
 
     def find(self, *identity_and_case: Any) -> dict[str, Any] | None:
         """Return a row that needs no computing, or None.
@@ -130,6 +131,14 @@ class Results:
             self.rows[same[0]] = row
         else:
             self.rows.append(row)
+        self._write()
+
+    def put_together(self, name: str, value: Any) -> None:
+        """Add what all rows say together, under a name beside them, and write; for results of a kind."""
+        self.together[name] = plain(value)
+        self._write()
+
+    def _write(self) -> None:
         with atomic_output(self.path, overwrite=True) as temporary:
             temporary.write_text(as_json(self.content, 1) + "\n", encoding="utf-8")
 

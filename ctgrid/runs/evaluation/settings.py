@@ -139,6 +139,15 @@ class DenoisingRequest(TrialRequest):
         return replace(super().plan(), results=self.results, inputs_out=self.inputs_out)
 
 
+Detectors = Annotated[
+    Path | None, Setting("Folder of TorchScript detectors; else CTGRID_HOME/detectors.", metavar="DIR")
+]
+Pins = Annotated[
+    tuple[str, ...],
+    Setting("Refuse a detector file of another hash; repeatable.", metavar="NAME=SHA256", flag="--pin-detector"),
+]
+
+
 @dataclass(frozen=True)
 class UpscalingRequest(Checked):
     """How methods of super-resolution are compared, see :class:`ctgrid.runs.evaluation.super_resolution.Comparison`.
@@ -166,18 +175,23 @@ class UpscalingRequest(Checked):
     )
     seed: Seed = 0
     batch_size: Annotated[int, Setting("Slices at once.", least=1)] = 4
+    frames: Annotated[
+        int, Setting("Slices of a clip of FVD, or of its stand-in where no detector is; 0 measures none.", least=0)
+    ] = 16
+    detectors: Detectors = None
+    pin: Pins = ()
     results: OtherTools = ()
     inputs_out: InputsOut = None
     loading: ModelLoading = field(default_factory=ModelLoading)
     overwrite: Overwrite = False
 
-    def plan(self) -> Comparison:
-        """Return what is compared.
+    def chosen(self) -> tuple[str, ...]:
+        """Return the methods.
 
         Raises:
             CtgridError: where there is no such method, or it lacks what it is fitted on.
         """
-        from ctgrid.runs.evaluation.super_resolution import QUICK_METHODS, Comparison, check_methods
+        from ctgrid.runs.evaluation.super_resolution import QUICK_METHODS, check_methods
         from ctgrid.runs.evaluation.upscalers import FITTED
 
         named = [name for text in self.methods for name in read_names(text)]
@@ -185,8 +199,20 @@ class UpscalingRequest(Checked):
             raise CtgridError("names none")
         methods = tuple(dict.fromkeys(named)) or ((*QUICK_METHODS, FITTED) if self.train else QUICK_METHODS)
         check_methods(methods, bool(self.train))
+        return methods
+
+    def plan(self) -> Comparison:
+        """Return what is compared.
+
+        Raises:
+            CtgridError: as :meth:`chosen`, or for a hash that is none.
+        """
+        from ctgrid.runs.evaluation.clip_distance import ClipMeasure
+        from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
+        from ctgrid.runs.evaluation.super_resolution import Comparison
+
         return Comparison(
-            methods=methods,
+            methods=self.chosen(),
             slices=self.slices,
             seed=self.seed,
             refine_steps=self.refine_steps,
@@ -197,6 +223,7 @@ class UpscalingRequest(Checked):
             loading=Loading(**self.loading.as_dict()),
             results=self.results,
             inputs_out=self.inputs_out,
+            clips=ClipMeasure(self.frames, self.detectors, parse_pins(list(self.pin)), self.loading.device),
         )
 
 
@@ -231,13 +258,8 @@ class FidelityRequest(Checked):
             read=read_names,
         ),
     ] = None
-    detectors: Annotated[
-        Path | None, Setting("Folder of TorchScript detectors; else CTGRID_HOME/detectors.", metavar="DIR")
-    ] = None
-    pin: Annotated[
-        tuple[str, ...],
-        Setting("Refuse a detector file of another hash; repeatable.", metavar="NAME=SHA256", flag="--pin-detector"),
-    ] = ()
+    detectors: Detectors = None
+    pin: Pins = ()
     seed: Seed = 0
     metadata: Metadata = ()
     device: Device = "auto"

@@ -18,6 +18,7 @@ from ctgrid.base.families import unknown
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint, version_of
 from ctgrid.methods.denoising.methods import Loading
+from ctgrid.runs.evaluation.clip_distance import ClipMeasure, clips_of, distance_of, keep_clips, kept_clips
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice
 from ctgrid.runs.evaluation.outside import case_name, check_folders, read_result, result_of, write_input
@@ -25,7 +26,8 @@ from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash
 from ctgrid.runs.evaluation.samples import Sample, Slices
 from ctgrid.runs.evaluation.slices import parse_slices
 from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscaler, Upscalers
-from ctgrid.runs.results.super_resolution import SETTING
+from ctgrid.runs.results.rows import grouped, methods_of
+from ctgrid.runs.results.super_resolution import CLIPS, SETTING
 from ctgrid.scan.grid import downsample
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.volume import Volume
@@ -58,6 +60,7 @@ class Comparison:
         loading: of the model.
         results: folders of what other tools made of the same shrunk slices; each is a method called as its folder.
         inputs_out: folder that gets the shrunk slices, for other tools.
+        clips: how far clips of slices are from the originals', see :mod:`ctgrid.runs.evaluation.clip_distance`.
     """
 
     methods: tuple[str, ...] = QUICK_METHODS
@@ -71,6 +74,7 @@ class Comparison:
     loading: Loading = field(default_factory=Loading)
     results: tuple[Path, ...] = ()
     inputs_out: Path | None = None
+    clips: ClipMeasure = field(default_factory=ClipMeasure)
 
     @property
     def outside(self) -> dict[str, Path]:
@@ -144,8 +148,9 @@ def evaluate_super_resolution(
         progress: called after every case.
 
     Returns:
-        The results; each row holds ``volume``, ``method``, ``psnr``, ``ssim``, ``ms_ssim``, ``seconds``, the other
-        measures of :func:`ctgrid.runs.evaluation.measures.measure_slice`, and the window and data range of the first.
+        The results, with the distances of clips under ``clips``; each row holds ``volume``, ``method``, ``psnr``,
+        ``ssim``, ``ms_ssim``, ``seconds``, the other measures of
+        :func:`ctgrid.runs.evaluation.measures.measure_slice`, and the window and data range of the first.
 
     Raises:
         CtgridError: for a bad volume, method or setting, or volumes that were trained on.
@@ -187,6 +192,8 @@ def evaluate_super_resolution(
 
     total = len(real) * (len(plan.methods) + len(made))
     results.complete(map(cases_of, real), total, "reading", progress)
+    if found := distances_of_clips(results.rows, out, plan.clips.protocol.statistics.ddof):
+        results.put_together(CLIPS, found)
     return results
 
 
@@ -207,6 +214,8 @@ def run_cases(
     full = volume.hu[indices]
     condition = condition_of(upscalers.k, plan.through_codec)
     keep_case(out, sample.name, condition, TRUTH, indices, full)
+    clips = clips_of(indices, plan.clips.frames)
+    truth = plan.clips.of(full, clips) if len(clips) else None
     for method, case in missing.items():
         seconds: float | None = None
         if method in outside:
@@ -217,7 +226,7 @@ def run_cases(
         means = mean_of(measure_slice(a, b) for a, b in zip(found, full, strict=True))
         keep_case(out, sample.name, condition, method, indices, found)
         low, high = FULL_WINDOW_HU
-        yield {
+        row = {
             "volume": sample.name,
             "method": method,
             "psnr": means.pop("psnr"),
@@ -234,6 +243,31 @@ def run_cases(
             "slices_measured": len(indices),
             "case": case,
         }
+        if truth is not None:
+            row["clip_measure"] = plan.clips.name
+            keep_clips(out, row, condition, truth, plan.clips.of(found, clips))
+        yield row
+
+
+def distances_of_clips(rows: Sequence[Row], out: Path, ddof: int) -> list[Row]:
+    """Return how far each method's clips are from the originals', of all volumes together, setting by setting.
+
+    Only methods that every volume of a setting has, and whose features were kept, are there.
+    """
+    found = []
+    for alike in grouped(rows, *SETTING):
+        volumes = {row["volume"] for row in alike}
+        for method in methods_of(alike):
+            chosen = [row for row in alike if row["method"] == method]
+            kept = [kept_clips(out, row, condition_of(row["k"], row["through_codec"])) for row in chosen]
+            parts = [part for part in kept if part is not None]
+            names = {row.get("clip_measure") for row in chosen}
+            if {row["volume"] for row in chosen} != volumes or len(parts) < len(chosen) or len(names) > 1:
+                continue
+            if distances := distance_of(parts, ddof):
+                setting = {key: chosen[0][key] for key in SETTING}
+                found.append({**setting, "method": method, "clip_measure": names.pop(), **distances})
+    return found
 
 
 def upscaled(full: np.ndarray, upscale: Upscaler, plan: Comparison, upscalers: Upscalers) -> tuple[np.ndarray, float]:
@@ -280,7 +314,8 @@ def condition_of(k: int, through_codec: bool) -> str:
 
 def common_of(plan: Comparison, size: int, k: int) -> dict[str, Any]:
     """Return what determines the results of every method."""
-    return {"protocol": PROTOCOL, "slices": plan.slices, "size": size, "k": k, "through_codec": plan.through_codec}
+    asked = {"slices": plan.slices, "size": size, "k": k, "through_codec": plan.through_codec}
+    return {"protocol": PROTOCOL, **asked, "clips": plan.clips.facts}
 
 
 def facts_of(plan: Comparison, size: int, k: int, train: Sequence[Sample]) -> dict[str, dict[str, Any]]:

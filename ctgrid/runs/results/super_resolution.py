@@ -16,25 +16,56 @@ SETTING = ("size", "k", "slices", "through_codec")
 OLD = {"slices": ":", "through_codec": False}
 """Settings of rows that were written before there was a choice."""
 
+CLIPS = "clips"
+"""Where results hold how far clips of slices are from the originals', of all volumes together."""
+
 COLUMNS = (Column("method", "method"), *QUALITY, SECONDS)
 
 
 def describe(content: Mapping[str, Any]) -> Description:
     """Return a table of each volume, and of the mean over volumes where there are several, setting by setting."""
     rows: list[Row] = [{**OLD, **row} for row in content["rows"]]
+    clips = [row for row in content.get(CLIPS) or [] if isinstance(row, Mapping)]
     tables = []
     for alike in grouped(rows, *SETTING):
         volumes = grouped(alike, "volume")
+        found = [row for row in clips if all(row.get(key) == alike[0][key] for key in SETTING)]
         for those in volumes:
-            tables.append(Table(f"{those[0]['volume']}: {_title(those[0])}", present(COLUMNS, those), those))
+            title = f"{those[0]['volume']}: {_title(those[0])}"
+            tables.append(_with_clips(title, those, found if len(volumes) == 1 else []))
         if len(volumes) > 1:
-            means = means_of(alike)
-            tables.append(Table(f"mean of {len(volumes)} volumes", present(COLUMNS, means), means))
+            tables.append(_with_clips(f"mean of {len(volumes)} volumes", means_of(alike), found))
     charts = [
         Bars(f"PSNR in dB, mean of volumes{_way(those[0])}", means_by_method(those, "psnr"))
         for those in grouped(rows, "through_codec")
     ]
     return Description("Super-resolution", tables, charts, beside=SUPER_RESOLUTION.name)
+
+
+def _with_clips(title: str, rows: Sequence[Row], found: Sequence[Row]) -> Table:
+    """Return a table of rows, with the distances of their methods' clips where these were measured."""
+    names = list(dict.fromkeys(str(row.get("clip_measure")) for row in found))
+    named = {(row["method"], str(row.get("clip_measure"))): row for row in found}
+    columns = [Column(name, name, ".2f", "low") for name in names]
+    both = [{**row, **{name: _distance(named.get((row["method"], name))) for name in names}} for row in rows]
+    shown = present(COLUMNS, both)
+    place = min(3, len(shown))
+    notes = [_clips(name, [row for row in found if str(row.get("clip_measure")) == name]) for name in names]
+    return Table(title, [*shown[:place], *columns, *shown[place:]], both, notes=notes)
+
+
+def _distance(row: Row | None) -> Any:
+    return None if row is None else row.get("clip_distance")
+
+
+def _clips(name: str, rows: Sequence[Row]) -> str:
+    """Say what a distance of clips is made of, and what it is not."""
+    counts = {(row.get("clips"), row.get("clip_volumes"), row.get("clip_features")) for row in rows}
+    made = "; ".join(f"{n} clips of {v} volumes, {d} features" for n, v, d in sorted(counts, key=str))
+    few = any((n or 0) <= (d or 0) for n, _, d in counts)
+    rank = "; fewer clips than features, the covariance is singular" if few else ""
+    kind = "" if name.startswith("FVD") else "; not to be compared with a published FVD"
+    return f"{name}: Fréchet distance of the clips made to the originals ({made}{rank}){kind}."
 
 
 def means_of(rows: Sequence[Row]) -> list[dict[str, Any]]:

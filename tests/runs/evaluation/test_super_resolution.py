@@ -18,6 +18,8 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.degrade import enlarge
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.metrics import psnr, ssim
+from ctgrid.metrics.frechet import frechet_distance
+from ctgrid.runs.evaluation.clip_distance import ClipMeasure
 from ctgrid.runs.evaluation.keep import Kept, kept_case
 from ctgrid.runs.evaluation.samples import Sample, Slices
 from ctgrid.runs.evaluation.super_resolution import Comparison, evaluate_super_resolution
@@ -30,6 +32,15 @@ from ctgrid.scan.grid import downsample
 from ctgrid.scan.volume import Volume
 
 PLAN = Comparison(methods=("bicubic", "lanczos"), slices="1:8:3", size=64, k=4, batch_size=2)
+
+
+class ToyClips(ClipMeasure):
+    """Describes a clip by two numbers."""
+
+    name = "FD-2 (toy)"
+
+    def of(self, hu: np.ndarray, clips: np.ndarray) -> np.ndarray:
+        return np.stack([hu[clips].mean(axis=(1, 2, 3)), hu[clips].std(axis=(1, 2, 3))], axis=1)
 
 
 @pytest.fixture
@@ -212,3 +223,32 @@ def test_another_tools_slices_stand_in_the_same_table(make: Callable[..., Sample
     rows = evaluate_super_resolution([sample], replace(PLAN, results=(tool,)), tmp_path / "out").rows
     assert [row["method"] for row in rows] == ["bicubic", "lanczos", "tool"] and rows[:2] == first
     assert rows[2]["psnr"] == pytest.approx(rows[0]["psnr"], abs=1e-3) and rows[2]["seconds"] is None
+
+
+def test_clips_stand_beside_psnr(make: Callable[..., Sample], tmp_path: Path) -> None:
+    """One distance for each method, of all volumes together; rows that are kept need not be made again."""
+    plan = replace(PLAN, slices="1:9", clips=ToyClips(2, device="cpu"))
+    samples = [make("a", 0), make("b", 1)]
+    results = evaluate_super_resolution(samples, plan, tmp_path / "out")
+    found = results.content["clips"]
+    assert [(row["method"], row["clips"], row["clip_volumes"]) for row in found] == [
+        ("bicubic", 8, 2),
+        ("lanczos", 8, 2),
+    ]
+    clips = np.arange(8).reshape(4, 2)
+    truth, made = [], []
+    for sample in samples:
+        full = sample.load().hu[1:9]
+        unit = torch.from_numpy(full.astype(np.float32) / 1000)[:, None]
+        back = enlarge(downsample(unit, 4).clamp(-1, 1), 4)[:, 0].numpy() * 1000
+        truth.append(plan.clips.of(full, clips))
+        made.append(plan.clips.of(back, clips))
+    wanted = frechet_distance(np.concatenate(truth), np.concatenate(made), 0)
+    assert found[0]["clip_distance"] == pytest.approx(wanted, rel=1e-3)
+    assert evaluate_super_resolution(samples, plan, tmp_path / "out").content == results.content
+    text = description_markdown(describe(results.content))
+    assert text.count("FD-2 (toy)") == 2 and f"{found[0]['clip_distance']:.2f}" in text  # in the table of means alone
+    assert "(8 clips of 2 volumes, 2 features); not to be compared with a published FVD" in text
+    alone = evaluate_super_resolution(samples[:1], plan, tmp_path / "one").content
+    assert "| FD-2 (toy)" in description_markdown(describe(alone))
+    assert "clips" not in evaluate_super_resolution(samples, replace(plan, slices="1:9:2"), tmp_path / "gaps").content
