@@ -28,6 +28,7 @@ from . import (
     train,
 )
 from .errors import DEBUG, OneLineGroup, tell
+from .options import example
 
 app = typer.Typer(
     name="ctgrid",
@@ -94,25 +95,24 @@ def main(
 
 MAKE, CLEAN, MEASURE, PREPARE, TRAIN, TOOLS = "Make", "Clean", "Measure", "Prepare", "Train", "Look and convert"
 _COMMANDS: tuple[tuple[str, str, Any, str], ...] = (
-    (MAKE, "synthesize", synthesize, "ctgrid synthesize --slices 201 --seed 3"),
-    (MAKE, "attention", attention, "ctgrid attention --out attention.png --timestep 500"),
-    (CLEAN, "denoise", denoise, "ctgrid denoise chest.nii.gz --strength auto"),
-    (MEASURE, "ablation", ablation, "ctgrid ablation positions --data scans --out runs/positions"),
-    (MEASURE, "report", report, "ctgrid report runs/evaluation chest.nii.gz --out report.html"),
-    (PREPARE, "prepare", prepare, "ctgrid prepare scans --out store --protocol canonical"),
-    (PREPARE, "split", split, "ctgrid split store --valid 10"),
-    (PREPARE, "latents", latents, "ctgrid latents store"),
-    (PREPARE, "grids", grids, "ctgrid grids store --out pictures"),
-    (TRAIN, "train", train, "ctgrid train stage1 --config embedded-stage1 --data scans --out runs/stage1"),
-    (TRAIN, "plan", plan, "ctgrid plan --config ct-rate-stage1"),
-    (TOOLS, "preview", preview, "ctgrid preview chest.nii.gz"),
-    (TOOLS, "convert", convert, "ctgrid convert series chest.nii.gz"),
-    (TOOLS, "info", info, "ctgrid info chest.nii.gz"),
-    (TOOLS, "doctor", doctor, "ctgrid doctor"),
+    (MAKE, "synthesize", synthesize, "synthesize --slices 201 --seed 3"),
+    (MAKE, "attention", attention, "attention --out attention.png --timestep 500"),
+    (CLEAN, "denoise", denoise, "denoise chest.nii.gz --strength auto"),
+    (MEASURE, "ablation", ablation, "ablation positions --data scans --out runs/positions"),
+    (MEASURE, "report", report, "report runs/evaluation chest.nii.gz --out report.html"),
+    (PREPARE, "prepare", prepare, "prepare scans --out store --protocol canonical"),
+    (PREPARE, "split", split, "split store --valid 10"),
+    (PREPARE, "latents", latents, "latents store"),
+    (PREPARE, "grids", grids, "grids store --out pictures"),
+    (TRAIN, "train", train, "train stage1 --config embedded-stage1 --data scans --out runs/stage1"),
+    (TRAIN, "plan", plan, "plan --config ct-rate-stage1"),
+    (TOOLS, "preview", preview, "preview chest.nii.gz"),
+    (TOOLS, "convert", convert, "convert series chest.nii.gz"),
+    (TOOLS, "info", info, "info chest.nii.gz"),
+    (TOOLS, "doctor", doctor, "doctor"),
 )
 for _panel, _name, _module, _example in _COMMANDS:
-    _epilog = f"Example: {_example}"
-    app.command(_name, help=_module.__doc__, epilog=_epilog, rich_help_panel=_panel)(_module.command)
+    app.command(_name, help=_module.__doc__, epilog=example(_example), rich_help_panel=_panel)(_module.command)
 app.add_typer(evaluate.app, name="evaluate", rich_help_panel=MEASURE)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=MAKE)
 app.add_typer(model.app, name="model", rich_help_panel=TRAIN)

@@ -8,18 +8,22 @@ from collections.abc import Callable
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import OptionInfo, ParameterInfo
 
 from ctgrid.base.errors import CtgridError, MisuseError
-from ctgrid.base.settings import Known, all_settings, gather
+from ctgrid.base.settings import Known, Setting, all_settings, gather
 from ctgrid.base.settings_file import read_settings, taken_from
+from ctgrid.base.usual import HOW, OUTPUT, PANELS, WHAT
 
 _LETTERS = {int: "N", float: "X"}
 _FILE = "settings_file"
-_WIDE = 18
+_WIDE = 8
 """Letters of a list of values that leave room for the help beside them, at 80 columns."""
+_OUTPUTS = {"out", "preview", "as_json"}
+"""Options of commands' own that say where results go; their others say what is taken."""
 
 
 def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,8 +40,9 @@ def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
         if parameter.name == name:
             order += [*options, _file_of(cls)]
         else:
-            annotation = hints[parameter.name]
-            order.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation))
+            own = _own(parameter.name, hints[parameter.name])
+            order.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own))
+    order.sort(key=lambda parameter: _rank(parameter, {known.name for known in settings.values()}))
 
     @wraps(function)
     def command(**values: Any) -> Any:
@@ -85,6 +90,7 @@ def _file_of(cls: type) -> inspect.Parameter:
         help="YAML of settings by name, or the run.json of an earlier run; what is typed counts more.",
         is_eager=True,
         callback=take,
+        rich_help_panel=HOW,
     )
     return inspect.Parameter(
         _FILE, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, option]
@@ -94,6 +100,34 @@ def _file_of(cls: type) -> inspect.Parameter:
 def option_name(known: Known) -> str:
     """Return the long name of a setting's option."""
     return known.said.flag or f"--{known.name.replace('_', '-')}"
+
+
+def _said(annotation: Any, kind: type = ParameterInfo) -> Any:
+    """Return what an annotation says of an option or an argument; None for the context."""
+    return next((fact for fact in getattr(annotation, "__metadata__", ()) if isinstance(fact, kind)), None)
+
+
+def _own(name: str, annotation: Any) -> Any:
+    """Return a parameter that is no setting with its panel, and with the refusals that settings have."""
+    said = _said(annotation)
+    if said is None:
+        return annotation
+    kind = get_args(annotation)[0]
+    if isinstance(said, OptionInfo):
+        said.rich_help_panel = said.rich_help_panel or (OUTPUT if name in _OUTPUTS else WHAT)
+    if get_origin(kind) is Literal:
+        known = Known("it", kind, MISSING, Setting(""))
+        said.parser, said.autocompletion = _parser(known), _completion(get_args(kind))
+        said.metavar = said.metavar or "|".join(get_args(kind))
+        return Annotated[Any, said]
+    return annotation
+
+
+def _rank(parameter: inspect.Parameter, settings: set[str]) -> tuple[int, int]:
+    """Return where a parameter stands in the help: arguments, then by panel what is no setting, settings, --json."""
+    option = _said(parameter.annotation, OptionInfo)
+    last = 2 if parameter.name in ("as_json", _FILE) else int(parameter.name in settings)
+    return (-1, 0) if option is None else (PANELS.index(option.rich_help_panel), last)
 
 
 def _parameters(known: Known) -> list[inspect.Parameter]:
@@ -112,15 +146,21 @@ def _parameter(known: Known, name: str, flag: str, default: Any, **more: Any) ->
             default = None if default is None else not default
         elif default and not said.flag:
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
-    facts: dict[str, Any] = {"help": said.help, "metavar": said.metavar, "rich_help_panel": said.panel, **more}
+    facts: dict[str, Any] = {"help": said.help, "metavar": said.metavar, "rich_help_panel": said.panel or HOW, **more}
+    if known.choices:
+        facts["autocompletion"] = _completion(known.choices)
+    if kind is Path:
+        facts["metavar"] = said.metavar or "PATH"
+    if kind is str and said.read is None:
+        facts["metavar"] = said.metavar or "NAME"
     if known.choices and len("|".join(known.choices)) > _WIDE:
         facts |= {"metavar": said.metavar or "NAME", "help": f"{said.help} One of {', '.join(known.choices)}."}
     several = get_origin(kind) in (tuple, list) and said.read is None
     if several:
         kind, default = types.GenericAlias(list, get_args(kind)[:1]), default or None
-    elif said.names is not None or said.read is not None or kind in _LETTERS:
+    elif known.choices or said.read is not None or kind in _LETTERS:
         facts["parser"] = _parser(known)
-        facts["metavar"] = facts["metavar"] or _LETTERS.get(kind) or f"<{'|'.join(known.choices or ())}>"
+        facts["metavar"] = facts["metavar"] or _LETTERS.get(kind) or "|".join(known.choices or ())
         default = default if said.read is None or default in (None, MISSING) else said.write(default)
         kind = Any
     optional = default is None
@@ -156,3 +196,8 @@ def _parser(known: Known) -> Callable[[Any], Any]:
 
     parse.__name__ = known.name
     return parse
+
+
+def _completion(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Return what a shell asks for the values that begin as typed."""
+    return lambda incomplete: [choice for choice in choices if choice.startswith(incomplete)]

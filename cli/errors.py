@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from ctgrid.base.causes import DISK, out_of_memory, system_error
 from ctgrid.base.documents import legible
 from ctgrid.base.errors import CtgridError, CtgridWarning, one_line, printable
+from ctgrid.base.families import meant
 from ctgrid.base.interrupt import Stopped, signals_stop
 
 from .helptexts import without_types
@@ -56,7 +57,7 @@ class OneLineGroup(TyperGroup):
             code = super().main(args=argv, standalone_mode=False, obj=argv, **extra)
         except UsageError as error:
             path = error.ctx.command_path if error.ctx else "ctgrid"
-            say(f"{path}: {error.format_message()} (see {path} --help)")
+            say(f"{path}: {_refused(error)} (see {path} --help)")
             code = USAGE
         except typer.Abort:
             say("interrupted")
@@ -69,6 +70,13 @@ class OneLineGroup(TyperGroup):
             return super().invoke(ctx)
         with one_line_failures(ctx.invoked_subcommand), quiet_libraries(), signals_stop():
             return super().invoke(ctx)
+
+
+def _refused(error: Any) -> str:
+    """Return what the parser says of wrong usage, with the one option that was most likely meant."""
+    if getattr(error, "possibilities", None):
+        return f"no such option {error.option_name}{meant(error.option_name, error.possibilities)}"
+    return str(error.format_message())
 
 
 def say(message: str) -> None:

@@ -12,6 +12,7 @@ from ctgrid.runs.evaluation.settings import DenoisingRequest, TrialRequest
 from . import evaluate_super_resolution, evaluate_volumes, fetch_detectors
 from .adapter import with_options
 from .evaluate_options import JsonOption, OutOption, report
+from .options import example
 from .progress import progress_bar
 from .spread import SpreadCommand
 
@@ -25,16 +26,26 @@ def main(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
-app.command("volumes")(evaluate_volumes.command)
-app.command("fetch-detectors")(fetch_detectors.command)
-app.command("super-resolution", cls=SpreadCommand)(evaluate_super_resolution.command)
+app.command("volumes", epilog=example("evaluate volumes --real scans --fake chests --out measures"))(
+    evaluate_volumes.command
+)
+app.command("fetch-detectors", epilog=example("evaluate fetch-detectors --only i3d_torchscript.pt"))(
+    fetch_detectors.command
+)
+app.command(
+    "super-resolution", cls=SpreadCommand, epilog=example("evaluate super-resolution --real scans --out measures")
+)(evaluate_super_resolution.command)
 
 CleanOption = Annotated[
     list[Path], typer.Option("--clean", metavar="VOL...", help="Scans with as little noise as can be had.")
 ]
 
 
-@app.command("denoising", cls=SpreadCommand)
+@app.command(
+    "denoising",
+    cls=SpreadCommand,
+    epilog=example("evaluate denoising --clean scans --noise gaussian:50,100 --out measures"),
+)
 @with_options
 def denoising(
     ctx: typer.Context, *, clean: CleanOption, request: DenoisingRequest, out: OutOption, as_json: JsonOption = False
@@ -50,7 +61,9 @@ def denoising(
     report(done, as_json)
 
 
-@app.command("nodules", cls=SpreadCommand)
+@app.command(
+    "nodules", cls=SpreadCommand, epilog=example("evaluate nodules --clean scans --noise gaussian:50 --out measures")
+)
 @with_options
 def nodules(
     ctx: typer.Context, *, clean: CleanOption, request: TrialRequest, out: OutOption, as_json: JsonOption = False

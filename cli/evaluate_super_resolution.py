@@ -21,7 +21,7 @@ def command(
     *,
     real: Annotated[
         list[Path],
-        typer.Option("--real", metavar="VOL...|DIR|STORE", help="Volumes that the model was not trained on."),
+        typer.Option("--real", metavar="PATH...", help="Volumes that the model was not trained on."),
     ],
     request: UpscalingRequest,
     out: OutOption,

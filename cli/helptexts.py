@@ -7,6 +7,8 @@ from typing import Any
 
 from typer.core import TyperArgument
 
+from ctgrid.base.usual import OUTPUT
+
 
 def without_types(command: Any) -> None:
     """Let a command and all below it leave ``<bool>`` and the like out of their help."""
@@ -20,6 +22,8 @@ def without_types(command: Any) -> None:
                     param.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
                 elif param.is_flag and param.metavar is None:
                     param.metavar = ""
+                if param.name == "help" and not hasattr(ctx.command, "commands"):
+                    param.rich_help_panel = OUTPUT  # else in a panel of its own, before all others
             return params
 
         each.get_params = plain

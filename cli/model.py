@@ -11,7 +11,7 @@ from ctgrid.runs.models.settings import PackSettings
 
 from . import ceiling, model_convert, model_info, model_sources
 from .adapter import with_options
-from .options import JsonOption
+from .options import JsonOption, example
 from .output import finish
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
@@ -24,15 +24,22 @@ def main(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
-app.command("info", help=model_info.__doc__)(model_info.command)
-app.command("convert", help=model_convert.__doc__)(model_convert.command)
-app.command("list", help=model_sources.list_command.__doc__)(model_sources.list_command)
-app.command("fetch", help=model_sources.fetch_command.__doc__)(model_sources.fetch_command)
-app.command("verify", help=model_sources.verify_command.__doc__)(model_sources.verify_command)
-app.command("ceiling", help=ceiling.__doc__)(ceiling.command)
+for _name, _help, _command, _example in (
+    ("info", model_info.__doc__, model_info.command, "embedded"),
+    ("convert", model_convert.__doc__, model_convert.command, "DiT-XL-2-256x256.pt --out dit"),
+    ("list", model_sources.list_command.__doc__, model_sources.list_command, "--json"),
+    ("fetch", model_sources.fetch_command.__doc__, model_sources.fetch_command, "hub:stabilityai/sd-vae-ft-mse"),
+    ("verify", model_sources.verify_command.__doc__, model_sources.verify_command, "embedded"),
+    ("ceiling", ceiling.__doc__, ceiling.command, "chest.nii.gz --codec embedded"),
+):
+    app.command(_name, help=_help, epilog=example(f"model {_name} {_example}"))(_command)
 
 
-@app.command("pack", help="Put codec, stage 1 and stage 2 (training runs or model folders) into one model folder.")
+@app.command(
+    "pack",
+    help="Put codec, stage 1 and stage 2 (training runs or model folders) into one model folder.",
+    epilog=example("model pack --codec embedded --stage1 runs/stage1 --stage2 runs/stage2 --out mine"),
+)
 @with_options
 def pack(
     ctx: typer.Context,

@@ -7,9 +7,15 @@ from typing import Annotated, get_args
 
 import typer
 
-from ctgrid.base.usual import OUTPUT, Offline
+from ctgrid.base.usual import HOW, OUTPUT, Offline
 
-OfflineOption = Annotated[bool, typer.Option("--offline", help=get_args(Offline)[1].help)]
+
+def example(line: str) -> str:
+    """Return what stands below a command's help."""
+    return f"Example: ctgrid {line}"
+
+
+OfflineOption = Annotated[bool, typer.Option("--offline", help=get_args(Offline)[1].help, rich_help_panel=HOW)]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the run record as one JSON object.", rich_help_panel=OUTPUT)
 ]

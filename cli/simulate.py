@@ -11,7 +11,7 @@ import typer
 from ctgrid.runs.scans.settings import LowDoseSettings, PhantomSettings
 
 from .adapter import with_options
-from .options import InputArgument, JsonOption
+from .options import InputArgument, JsonOption, example
 from .output import cost, describe, finish, warn
 from .progress import progress_bar
 
@@ -25,7 +25,11 @@ def main(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
-@app.command("phantom", help="Make procedural chest CT phantoms: anatomy and pose drawn from the seed, HU-correct.")
+@app.command(
+    "phantom",
+    help="Make procedural chest CT phantoms: anatomy and pose drawn from the seed, HU-correct.",
+    epilog=example("simulate phantom --slices 64 --size 256 --seed 3"),
+)
 @with_options
 def phantom_command(
     ctx: typer.Context,
@@ -57,7 +61,11 @@ def phantom_command(
     finish(record, as_json, [*lines, *([f"{kept} kept that were there"] if kept else []), cost(record)])
 
 
-@app.command("low-dose", help="Make a scan noisier, as it would be at a fraction of its dose, in the projections.")
+@app.command(
+    "low-dose",
+    help="Make a scan noisier, as it would be at a fraction of its dose, in the projections.",
+    epilog=example("simulate low-dose chest.nii.gz --dose 0.25"),
+)
 @with_options
 def low_dose_command(
     ctx: typer.Context,

@@ -46,6 +46,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hostile-seed", type=int, default=1, help="decides damage and moments of kills (default 1)")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    """Let no command tell of its phases, as it does where a busy machine makes it slow."""
+    from ctgrid_cli import progress
+
+    progress.QUICK_SECONDS = float("inf")
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -29,8 +29,13 @@ def look_up(family: Mapping[str, Member], name: object, what: str, where: str = 
 
 def unknown(name: object, what: str, known: Collection[str], where: str = "") -> CtgridError:
     """Return the error for a name that is none of those known; arguments as of :func:`look_up`."""
+    listed = f"{', '.join(known)}{meant(name, known)}"
+    return CtgridError(f"{f'{where}: ' if where else ''}unknown {what} {name!r}; known: {listed}")
+
+
+def meant(name: object, known: Collection[str]) -> str:
+    """Return ``; did you mean ...?`` with the known name that is most like one, or nothing where none is."""
     from difflib import get_close_matches
 
     near = get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return CtgridError(f"{f'{where}: ' if where else ''}unknown {what} {name!r}; known: {', '.join(known)}{hint}")
+    return f"; did you mean {near[0]}?" if near else ""

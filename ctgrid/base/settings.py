@@ -16,7 +16,7 @@ from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.families import look_up, unknown
+from ctgrid.base.families import look_up, meant, unknown
 
 T = TypeVar("T")
 SWITCHES = {"on": True, "off": False}
@@ -36,7 +36,7 @@ class Setting:
         write: makes the text of a value that ``read`` reads.
         flag: the option's name where it is not ``--name-of-the-field``; ``--no-...`` is a switch that turns it off.
         was: the name that it had: records keep it, and calls and options still take it.
-        panel: of the help, if not the one of all options.
+        panel: of the help, see :data:`ctgrid.base.usual.PANELS`.
     """
 
     help: str
@@ -92,7 +92,7 @@ class Known:
         if self.said.names is not None:
             look_up(self.said.names, value, name)
         if self.choices is not None and value not in self.choices:
-            raise CtgridError(f"{name} must be {_listed(self.choices)}, got {value!r}")
+            raise CtgridError(f"{name} must be {_listed(self.choices)}, got {value!r}{meant(value, self.choices)}")
         if low is not None and not value >= low:
             raise CtgridError(f"{name} must be at least {low:g}, got {value}")
         if high is not None and not value <= high:

@@ -7,10 +7,11 @@ import re
 from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import unknown
 from ctgrid.base.settings import Setting
 
-WHERE, OUTPUT = "Where it runs", "Output"
-"""Panels of the help beside that of all options."""
+PANELS = WHAT, HOW, WHERE, OUTPUT = "What", "How", "Where it runs", "Output"
+"""Panels of the help, in its order; a setting that names none is of ``HOW``."""
 
 MOST_FPS = 1000
 """Frames of a movie a second: each lasts a millisecond at least, the unit in which formats count."""
@@ -26,7 +27,7 @@ def read_device(text: str) -> str:
         CtgridError: for anything else.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-        raise CtgridError(f"{text!r} is none of auto, cpu, cuda, cuda:N and mps")
+        raise unknown(text, "device", ("auto", "cpu", "cuda", "cuda:N", "mps"))
     return text
 
 
@@ -83,14 +84,17 @@ def read_memory(text: str) -> str:
     return text
 
 
-Seed = Annotated[int, Setting("The same seed gives the same bytes.", least=0, most=2**32 - 1)]
+Seed = Annotated[int, Setting("The same seed gives the same bytes.", least=0, most=2**32 - 1, panel=WHAT)]
 BatchSize = Annotated[int, Setting("Slices or grids at once; less needs less memory.", least=1, panel=WHERE)]
 Offline = Annotated[bool, Setting("Use no network; only ctgrid model fetch ever does.")]
 Overwrite = Annotated[bool, Setting("Replace outputs that exist.", panel=OUTPUT)]
 Device = Annotated[
     str,
     Setting(
-        "Where to compute; mps is an Apple GPU.", metavar="auto|cpu|cuda|cuda:N|mps", read=read_device, panel=WHERE
+        "Where to compute: auto, cpu, cuda, cuda:N, or mps, an Apple GPU.",
+        metavar="DEVICE",
+        read=read_device,
+        panel=WHERE,
     ),
 ]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -98,7 +102,7 @@ Dtype = Annotated[DtypeName, Setting("Number format of the networks.", panel=WHE
 Model = Annotated[
     str,
     Setting(
-        "The model inside the package, a folder, or one that ctgrid model fetch brought.",
-        metavar="embedded|DIR|hub:OWNER/NAME",
+        "embedded, the model inside the package; a folder; or hub:OWNER/NAME, which ctgrid model fetch brought.",
+        metavar="MODEL",
     ),
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Device, Dtype, Model
+from ctgrid.base.usual import WHERE, Device, Dtype, Model
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PartsLoading(ModelLoading):
         codec: another codec than the model's.
     """
 
-    compile: Annotated[bool, Setting("Compile the networks: slow to start, then faster.")] = False
+    compile: Annotated[bool, Setting("Compile the networks: slow to start, then faster.", panel=WHERE)] = False
     stage1: Annotated[
         Path | None,
         Setting("Take stage 1 from a training run, or a folder, not from the model.", metavar="RUN"),

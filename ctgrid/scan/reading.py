@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 from ctgrid.base.settings import Setting
+from ctgrid.base.usual import WHAT
 from ctgrid.scan.hu.modes import HuMode
 
-Hu = Annotated[HuMode, Setting("How stored values become HU; auto decides by evidence.")]
-Metadata = Annotated[tuple[Path, ...], Setting("Table with VolumeName, RescaleSlope, ...; repeatable.", metavar="CSV")]
+Hu = Annotated[HuMode, Setting("How stored values become HU; auto decides by evidence.", panel=WHAT)]
+Metadata = Annotated[
+    tuple[Path, ...], Setting("Table with VolumeName, RescaleSlope, ...; repeatable.", metavar="CSV", panel=WHAT)
+]
 SeriesUid = Annotated[
     str | None,
-    Setting("DICOM series: number in ctgrid info, UID or its ending; else the largest.", metavar="N|UID"),
+    Setting("DICOM series: number in ctgrid info, UID or its ending; else the largest.", metavar="N|UID", panel=WHAT),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import BatchSize
+from ctgrid.base.usual import WHAT, BatchSize
 from ctgrid.stages.diffusion.samplers import SAMPLERS, find_sampler
 from ctgrid.stages.diffusion.spacing import Spacing
 from ctgrid.stages.orders import Between, usual_control_rows
@@ -77,7 +77,7 @@ class Settings(Checked):
         CtgridError: for a value out of range, or one that its schedule has no use for.
     """
 
-    slices: Annotated[int, Setting("Axial slices of a volume.", least=1)] = 201
+    slices: Annotated[int, Setting("Axial slices of a volume.", least=1, panel=WHAT)] = 201
     steps: Annotated[
         int | None, Setting("Sampler steps of stage 1 (coarse); the model's own unless given.", least=1)
     ] = None
@@ -89,7 +89,9 @@ class Settings(Checked):
         str | None, Setting("hierarchical: how gaps are sampled; as --sampler says, else dpm++.", names=SAMPLERS)
     ] = None
     fill_spacing: Annotated[Spacing | None, Setting("Likewise where the steps lie.")] = None
-    size: Annotated[int | None, Setting("Pixels of a slice's side; the model's own if not given.", least=1)] = None
+    size: Annotated[
+        int | None, Setting("Pixels of a slice's side; the model's own if not given.", least=1, panel=WHAT)
+    ] = None
     batch_size: BatchSize = 8
     sampler: Annotated[
         str | None, Setting("How the noise is removed; the model's own unless given.", names=SAMPLERS)

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from ctgrid.base.causes import reading
 from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import meant
+from ctgrid.base.keys import first_problem
 from ctgrid.scan.grid import Tiled
 from ctgrid.stages.diffusion.samplers import find_sampler
 
@@ -304,7 +306,7 @@ def read_recipe(name: str | Path) -> str:
         return text_of(path, "a recipe")
     shipped = {f.name.removesuffix(".yaml"): f for f in files("ctgrid_configs").iterdir() if ".yaml" in f.name}
     if str(name) not in shipped:
-        known = ", ".join(sorted(shipped))
+        known = f"{', '.join(sorted(shipped))}{meant(name, shipped)}"
         raise CtgridError(f"config {str(name)!r} is neither a file nor a shipped name; shipped: {known}")
     return shipped[str(name)].read_text(encoding="utf-8")
 
@@ -358,10 +360,7 @@ def load_config(name: str | Path, kind: Kind | None = None, overrides: dict[str,
         try:
             config = TrainConfig.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-            raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
+            raise CtgridError(f"{name}: {first_problem(error, TrainConfig)}") from error
     if kind is not None and config.kind != kind:
         raise CtgridError(
             f"{name}: this config trains {config.kind!r}, not {kind!r}; choose the matching command or config"

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ctgrid.base.causes import reading
 from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import meant
+from ctgrid.base.keys import first_problem
 from ctgrid.methods.training.config import GridRecipe, TrainConfig, load_config
 from ctgrid.stages.orders import Order
 from ctgrid.stages.schedules import SamplingPlan, plan_grids
@@ -146,7 +148,7 @@ def load_ablation(name: str | Path) -> Ablation:
     elif str(name) in shipped_ablations():
         text = (files("ctgrid_configs") / "ablations" / f"{name}.yaml").read_text(encoding="utf-8")
     else:
-        known = ", ".join(shipped_ablations())
+        known = f"{', '.join(shipped_ablations())}{meant(name, shipped_ablations())}"
         raise CtgridError(f"ablation {str(name)!r} is neither a YAML file nor one of {known}")
     values = parsed_yaml(text, name)
     if not isinstance(values, dict):
@@ -157,8 +159,5 @@ def load_ablation(name: str | Path) -> Ablation:
             for variant in ablation.variants:
                 ablation.sampling_of(variant)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-            raise CtgridError(f"{name}: {place}: {reason.removeprefix('Value error, ')}") from error
+            raise CtgridError(f"{name}: {first_problem(error, Ablation)}") from error
     return ablation

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Device, Dtype, Model, Overwrite, Seed
+from ctgrid.base.usual import WHAT, Device, Dtype, Model, Overwrite, Seed
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,20 @@ class AttentionSettings(Checked):
     seed: Seed = 0
     steps: Annotated[int | None, Setting("Network calls for the grid.", least=1)] = None
     sampler: Annotated[str | None, Setting("Its sampler; if not given, the model's own.")] = None
-    timestep: Annotated[tuple[int, ...], Setting("Level of noise, 0 to 999; may be repeated.", metavar="T")] = (
+    timestep: Annotated[
+        tuple[int, ...], Setting("Level of noise, 0 to 999; may be repeated.", metavar="T", panel=WHAT)
+    ] = (
         100,
         500,
         900,
     )
     block: Annotated[
         tuple[int, ...],
-        Setting("Block of the network, from 0, -1 is the last; may be repeated. If not given: three.", metavar="N"),
+        Setting(
+            "Block of the network, from 0, -1 is the last; may be repeated. If not given: three.",
+            metavar="N",
+            panel=WHAT,
+        ),
     ] = ()
     token: Annotated[
         tuple[int, int, int] | None,
@@ -50,6 +56,7 @@ class AttentionSettings(Checked):
             metavar="CELL,ROW,COL",
             read=lambda text: read_token(text),
             write=lambda value: ",".join(map(str, value)),
+            panel=WHAT,
         ),
     ] = None
     device: Device = "auto"

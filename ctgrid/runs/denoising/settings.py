@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ctgrid.base.settings import Checked, Fields, Setting
-from ctgrid.base.usual import Overwrite
+from ctgrid.base.usual import OUTPUT, WHERE, Overwrite
 from ctgrid.methods.denoising.settings import DiffusionSettings, Loading, Strength, read_strength
 from ctgrid.scan.reading import Hu, Metadata, SeriesUid
 
@@ -44,20 +44,22 @@ class Request(Checked):
         ),
     ] = "auto"
     residual: Annotated[
-        Path | None, Setting("Write what was removed, in HU; a folder for several scans.", metavar="FILE")
+        Path | None, Setting("Write what was removed, in HU; a folder for several scans.", metavar="FILE", panel=OUTPUT)
     ] = None
-    picture: Annotated[bool, Setting("Draw before, after and removed beside each result.")] = True
+    picture: Annotated[bool, Setting("Draw before, after and removed beside each result.", panel=OUTPUT)] = True
     settings: Annotated[Mapping[str, Any], Fields(DiffusionSettings)] = field(default_factory=dict)
     loading: Loading = field(default_factory=Loading)
     hu: Hu = "auto"
     metadata: Metadata = ()
     series: SeriesUid = None
     strict: Annotated[bool, Setting("Stop at the first scan that fails.")] = False
-    resume: Annotated[bool, Setting("Keep results in the folder made from the same input and settings.")] = False
+    resume: Annotated[
+        bool, Setting("Keep results in the folder made from the same input and settings.", panel=OUTPUT)
+    ] = False
     overwrite: Overwrite = False
-    deterministic: Annotated[bool, Setting("Compute in one thread: the same bytes on any number of cores, slower.")] = (
-        False
-    )
+    deterministic: Annotated[
+        bool, Setting("Compute in one thread: the same bytes on any number of cores, slower.", panel=WHERE)
+    ] = False
 
     @property
     def name(self) -> str:

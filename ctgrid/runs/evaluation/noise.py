@@ -14,6 +14,7 @@ import numpy as np
 
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import meant
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.denoising.result import MOST_HU
 from ctgrid.scan.volume import Volume
@@ -74,7 +75,9 @@ def parse_noise(text: str) -> list[Noise]:
     """
     kind, colon, levels = text.partition(":")
     if kind not in get_args(Kind) or not colon:
-        raise CtgridError(f"noise {text!r}: write gaussian:HU,HU,... or low-dose:FRACTION,...")
+        raise CtgridError(
+            f"noise {text!r}: write gaussian:HU,HU,... or low-dose:FRACTION,...{meant(kind, get_args(Kind))}"
+        )
     found = []
     for part in levels.split(","):
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Device, Offline, Overwrite, Seed
+from ctgrid.base.usual import OUTPUT, WHAT, WHERE, Device, Offline, Overwrite, Seed
 from ctgrid.methods.denoising.settings import Loading, Strength, read_strength
 from ctgrid.methods.loading import ModelLoading
 from ctgrid.scan.reading import Hu, Metadata
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from ctgrid.runs.evaluation.super_resolution import Comparison
 
 Given = Strength | Literal["known"]
-Slices = Annotated[str, Setting("Slices to measure, as in Python; all where left out.", metavar="A:B:STEP")]
+Slices = Annotated[str, Setting("Slices to measure, as in Python; all where left out.", metavar="A:B:STEP", panel=WHAT)]
 
 OtherTools = Annotated[
     tuple[Path, ...],
-    Setting("Folder of what another tool made of the inputs, a row under its name; repeatable.", metavar="DIR"),
+    Setting(
+        "Folder of what another tool made of the inputs, a row under its name; repeatable.", metavar="DIR", panel=WHAT
+    ),
 ]
-InputsOut = Annotated[Path | None, Setting("Write the methods' inputs here, for other tools.", metavar="DIR")]
+InputsOut = Annotated[
+    Path | None, Setting("Write the methods' inputs here, for other tools.", metavar="DIR", panel=OUTPUT)
+]
 
 
 def read_given(text: str) -> Given:
@@ -75,7 +79,7 @@ class TrialRequest(Checked):
 
     noise: Annotated[
         tuple[str, ...],
-        Setting("gaussian:HU,HU,... or low-dose:FRACTION; repeatable.", metavar="KIND:LEVEL,..."),
+        Setting("gaussian:HU,HU,... or low-dose:FRACTION; repeatable.", metavar="KIND:LEVEL,...", panel=WHAT),
     ]
     methods: Annotated[
         tuple[str, ...],
@@ -164,7 +168,9 @@ class UpscalingRequest(Checked):
         ),
     ] = ()
     slices: Slices = ":"
-    train: Annotated[tuple[Path, ...], Setting("Volumes to fit patch-regression on.", metavar="VOL...|DIR|STORE")] = ()
+    train: Annotated[
+        tuple[Path, ...], Setting("Volumes to fit patch-regression on.", metavar="PATH...", panel=WHAT)
+    ] = ()
     refine_steps: Annotated[
         int | None, Setting("Sampler steps of stage 2; those of synthesis if not given.", least=1)
     ] = None
@@ -174,7 +180,7 @@ class UpscalingRequest(Checked):
         False
     )
     seed: Seed = 0
-    batch_size: Annotated[int, Setting("Slices at once.", least=1)] = 4
+    batch_size: Annotated[int, Setting("Slices at once.", least=1, panel=WHERE)] = 4
     frames: Annotated[
         int, Setting("Slices of a clip of FVD, or of its stand-in where no detector is; 0 measures none.", least=0)
     ] = 16
@@ -235,9 +241,11 @@ class FidelityRequest(Checked):
     trained on, ``protocol`` is a name or a file, and without ``cached`` features are neither used nor kept.
     """
 
-    train: Annotated[Path | None, Setting("Volumes trained on: looks for copies of them.", metavar="DIR|STORE")] = None
+    train: Annotated[
+        Path | None, Setting("Volumes trained on: looks for copies of them.", metavar="DIR|STORE", panel=WHAT)
+    ] = None
     protocol: Annotated[
-        str, Setting("stylegan-v@1, stylegan-v-ct@1, gridit-ct-rate@1 or a YAML file.", metavar="NAME@VERSION|FILE")
+        str, Setting("stylegan-v@1, stylegan-v-ct@1, gridit-ct-rate@1 or a YAML file.", metavar="NAME|FILE")
     ] = "stylegan-v@1"
     frames: Annotated[
         tuple[int, ...] | None,
@@ -256,6 +264,7 @@ class FidelityRequest(Checked):
             "fvd, fid (with KID), ctgrid-features, ct, memorisation; left out: all that can be had.",
             metavar="NAME,...",
             read=read_names,
+            panel=WHAT,
         ),
     ] = None
     detectors: Detectors = None
@@ -264,10 +273,11 @@ class FidelityRequest(Checked):
     metadata: Metadata = ()
     device: Device = "auto"
     batch_size: Annotated[
-        int | None, Setting("Slices at once, less needs less memory; each detector's own if not given.", least=1)
+        int | None,
+        Setting("Slices at once, less needs less memory; each detector's own if not given.", least=1, panel=WHERE),
     ] = None
     cached: Annotated[
-        bool, Setting("Neither use nor keep features of volumes in CTGRID_HOME/cache.", flag="--no-cache")
+        bool, Setting("Neither use nor keep features of volumes in CTGRID_HOME/cache.", flag="--no-cache", panel=WHERE)
     ] = True
     overwrite: Overwrite = False
 
@@ -324,16 +334,18 @@ class DetectorSettings(Checked):
         offline: use no network.
     """
 
-    only: Annotated[tuple[str, ...], Setting("Only this detector file; repeatable.", metavar="FILE")] = ()
+    only: Annotated[tuple[str, ...], Setting("Only this detector file; repeatable.", metavar="FILE", panel=WHAT)] = ()
     address: Annotated[
-        tuple[str, ...], Setting("Fetch a file from here instead; repeatable.", metavar="FILE=URL", flag="--url")
+        tuple[str, ...],
+        Setting("Fetch a file from here instead; repeatable.", metavar="FILE=URL", flag="--url", panel=WHAT),
     ] = ()
     pin: Annotated[
         tuple[str, ...],
         Setting("Refuse a detector file of another hash; repeatable.", metavar="NAME=SHA256", flag="--pin-detector"),
     ] = ()
     folder: Annotated[
-        Path | None, Setting("Where to; CTGRID_HOME/detectors if left out.", metavar="DIR", flag="--detectors")
+        Path | None,
+        Setting("Where to; CTGRID_HOME/detectors if left out.", metavar="DIR", flag="--detectors", panel=OUTPUT),
     ] = None
     offline: Offline = False
 

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import BatchSize, Device, Offline, Overwrite
+from ctgrid.base.usual import OUTPUT, WHAT, BatchSize, Device, Offline, Overwrite
 from ctgrid.scan.reading import Hu
 
-Half = Annotated[bool, Setting("Store weights in 16 bits, half the size.")]
+Half = Annotated[bool, Setting("Store weights in 16 bits, half the size.", panel=OUTPUT)]
 Heads = Annotated[int | None, Setting("Attention heads, where nothing tells.", least=1)]
 Hashes = Annotated[
     tuple[str, ...],
@@ -57,10 +57,12 @@ class PackSettings(Checked):
         overwrite: replace what is there.
     """
 
-    codec: Annotated[Path, Setting("Training run or folder of the codec.", metavar="DIR|NAME")]
-    stage1: Annotated[Path, Setting("Training run or folder of stage 1.", metavar="DIR")]
-    stage2: Annotated[Path, Setting("Training run or folder of stage 2.", metavar="DIR")]
-    detail: Annotated[Path | None, Setting("Training run or folder of the detail network.", metavar="DIR")] = None
+    codec: Annotated[Path, Setting("Training run or folder of the codec.", metavar="DIR|NAME", panel=WHAT)]
+    stage1: Annotated[Path, Setting("Training run or folder of stage 1.", metavar="DIR", panel=WHAT)]
+    stage2: Annotated[Path, Setting("Training run or folder of stage 2.", metavar="DIR", panel=WHAT)]
+    detail: Annotated[
+        Path | None, Setting("Training run or folder of the detail network.", metavar="DIR", panel=WHAT)
+    ] = None
     half: Half = False
     overwrite: Overwrite = False
 
@@ -82,10 +84,12 @@ class ConversionSettings(Checked):
     """
 
     stage: Annotated[
-        int | None, Setting("What it is to be; 2 if it takes a condition, else 1.", metavar="1|2", least=1, most=2)
+        int | None,
+        Setting("What it is to be; 2 if it takes a condition, else 1.", metavar="1|2", least=1, most=2, panel=WHAT),
     ] = None
     weights: Annotated[
-        Literal["ema", "model"] | None, Setting("Which weights of a training checkpoint; ema where it has them.")
+        Literal["ema", "model"] | None,
+        Setting("Which weights of a training checkpoint; ema where it has them.", panel=WHAT),
     ] = None
     latent_size: Annotated[int | None, Setting("Side of the latents, an eighth of the slices'.", least=1)] = None
     positions: Annotated[
@@ -120,7 +124,9 @@ class FetchSettings(Checked):
         offline: use no network.
     """
 
-    include: Annotated[tuple[str, ...], Setting("Only such files, as vae/*; repeatable.", metavar="PATTERN")] = ()
+    include: Annotated[
+        tuple[str, ...], Setting("Only such files, as vae/*; repeatable.", metavar="PATTERN", panel=WHAT)
+    ] = ()
     pickles: Annotated[bool, Setting("Take pickled weights (.bin, .pt) as well.", flag="--allow-pickle")] = False
     hashes: Hashes = ()
     manifest: HashFile = None
@@ -139,7 +145,7 @@ class VerifySettings(Checked):
 
     hashes: Hashes = ()
     manifest: HashFile = None
-    record: Annotated[bool, Setting("Write the hashes of a folder of one's own first.")] = False
+    record: Annotated[bool, Setting("Write the hashes of a folder of one's own first.", panel=OUTPUT)] = False
 
 
 @dataclass(frozen=True)
@@ -159,14 +165,18 @@ class CeilingSettings(Checked):
 
     codec: Annotated[
         str,
-        Setting("embedded, a folder, or hub:owner/name[@revision].", metavar="embedded|DIR|FILE|hub:OWNER/NAME"),
+        Setting("embedded, a folder, a file, or hub:OWNER/NAME[@REVISION].", metavar="CODEC", panel=WHAT),
     ] = "embedded"
     size: Annotated[int, Setting("Pixels of a slice's side.", least=1)] = 512
     k: Annotated[int, Setting("Cells along a grid's side.", least=1)] = 4
     slices: Annotated[
         slice | None,
         Setting(
-            "From the feet; if not given, 32 evenly spaced.", metavar="A:B:STEP", read=read_slices, write=write_slices
+            "From the feet; if not given, 32 evenly spaced.",
+            metavar="A:B:STEP",
+            read=read_slices,
+            write=write_slices,
+            panel=WHAT,
         ),
     ] = None
     batch_size: BatchSize = 1

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Overwrite, read_window, write_window
+from ctgrid.base.usual import OUTPUT, WHAT, Overwrite, read_window, write_window
 from ctgrid.scan.reading import Hu
 from ctgrid.scan.windows import CHEST_WINDOW_HU
 
@@ -32,10 +32,16 @@ class PreviewSettings(Checked):
         tuple[float, float],
         Setting("HU shown black and white (not .html).", metavar="LO,HI", read=read_window, write=write_window),
     ] = CHEST_WINDOW_HU
-    plane: Annotated[Plane | None, Setting("Slices of a .gif or .mp4; axial if not given.", metavar="NAME")] = None
-    fps: Annotated[float | None, Setting("Of a .gif or .mp4; 16 if not given.", least=0.1, most=100)] = None
-    name: Annotated[tuple[str, ...], Setting("A volume of the store or folder; may be repeated.", metavar="NAME")] = ()
-    all: Annotated[bool, Setting("All volumes of the store or folder; else the first one.")] = False
+    plane: Annotated[
+        Plane | None, Setting("Slices of a .gif or .mp4; axial if not given.", metavar="NAME", panel=WHAT)
+    ] = None
+    fps: Annotated[float | None, Setting("Of a .gif or .mp4; 16 if not given.", least=0.1, most=100, panel=OUTPUT)] = (
+        None
+    )
+    name: Annotated[
+        tuple[str, ...], Setting("A volume of the store or folder; may be repeated.", metavar="NAME", panel=WHAT)
+    ] = ()
+    all: Annotated[bool, Setting("All volumes of the store or folder; else the first one.", panel=WHAT)] = False
     hu: Hu = "auto"
     overwrite: Overwrite = False
 
@@ -57,9 +63,13 @@ class Options(Checked):
         hu: how stored values become HU, as for :meth:`ctgrid.scan.volume.Volume.read`.
     """
 
-    title: Annotated[str | None, Setting("Of the page; made of the inputs' names if not given.")] = None
-    max_side: Annotated[int, Setting("Rows or columns that volumes are shrunk to.", least=16, most=1024)] = 256
-    max_volumes: Annotated[int, Setting("Volumes, or pairs before and after, that are embedded.", least=0)] = 8
+    title: Annotated[str | None, Setting("Of the page; made of the inputs' names if not given.", panel=OUTPUT)] = None
+    max_side: Annotated[
+        int, Setting("Rows or columns that volumes are shrunk to.", least=16, most=1024, panel=OUTPUT)
+    ] = 256
+    max_volumes: Annotated[
+        int, Setting("Volumes, or pairs before and after, that are embedded.", least=0, panel=WHAT)
+    ] = 8
     hu: Hu = "auto"
 
 

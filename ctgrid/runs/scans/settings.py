@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import MOST_NOISE_HU, Overwrite, Seed
+from ctgrid.base.usual import MOST_NOISE_HU, OUTPUT, WHAT, Overwrite, Seed
 from ctgrid.scan.reading import Hu, Metadata, SeriesUid
 
 Spacing = tuple[float, float, float]
@@ -51,7 +51,7 @@ class ConvertSettings(Checked):
 
     dtype: Annotated[
         Literal["keep", "int16", "int32", "float32", "float64"],
-        Setting("Number format; keep takes the input's where it can hold HU.", metavar="NAME"),
+        Setting("Number format; keep takes the input's where it can hold HU.", metavar="NAME", panel=OUTPUT),
     ] = "keep"
     reading: Reading = field(default_factory=Reading)
     overwrite: Overwrite = False
@@ -73,9 +73,9 @@ class LowDoseSettings(Checked):
         overwrite: replace what is there.
     """
 
-    dose: Annotated[float, Setting("Of the scan's own dose: 0 < dose <= 1.", metavar="FRACTION", least=0, most=1)] = (
-        0.25
-    )
+    dose: Annotated[
+        float, Setting("Of the scan's own dose: 0 < dose <= 1.", metavar="FRACTION", least=0, most=1, panel=WHAT)
+    ] = 0.25
     geometry: Annotated[Literal["fan", "parallel"], Setting("Of the simulated scanner's beam.")] = "fan"
     seed: Seed = 0
     photons: Annotated[
@@ -114,10 +114,10 @@ class PhantomSettings(Checked):
         overwrite: replace what is there.
     """
 
-    count: Annotated[int, Setting("Phantoms; number i uses seed + i.", least=1)] = 1
+    count: Annotated[int, Setting("Phantoms; number i uses seed + i.", least=1, panel=WHAT)] = 1
     seed: Seed = 0
-    size: Annotated[int, Setting("Pixels of a slice's side.", least=1, most=4096)] = 512
-    slices: Annotated[int, Setting("Axial slices.", least=1, most=10000)] = 201
+    size: Annotated[int, Setting("Pixels of a slice's side.", least=1, most=4096, panel=WHAT)] = 512
+    slices: Annotated[int, Setting("Axial slices.", least=1, most=10000, panel=WHAT)] = 201
     spacing_mm: Annotated[
         Spacing | None,
         Setting(
@@ -125,14 +125,15 @@ class PhantomSettings(Checked):
             metavar="Z,Y,X",
             read=read_spacing,
             write=lambda value: ",".join(map(str, value)),
+            panel=WHAT,
         ),
     ] = None
-    noise: Annotated[float, Setting("White noise in HU; see low-dose for that of CT.", least=0, most=MOST_NOISE_HU)] = (
-        0.0
-    )
-    labels: Annotated[bool, Setting("Write what each voxel is beside it, as …_labels.")] = False
+    noise: Annotated[
+        float, Setting("White noise in HU; see low-dose for that of CT.", least=0, most=MOST_NOISE_HU, panel=WHAT)
+    ] = 0.0
+    labels: Annotated[bool, Setting("Write what each voxel is beside it, as …_labels.", panel=WHAT)] = False
     ct_rate: Annotated[
         Literal["train", "valid"] | None,
-        Setting("Raw stored values, named and tabled as that part of CT-RATE; out is a folder."),
+        Setting("Raw stored values, named and tabled as that part of CT-RATE; out is a folder.", panel=OUTPUT),
     ] = None
     overwrite: Overwrite = False

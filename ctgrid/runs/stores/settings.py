@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import Device, DtypeName, Overwrite, read_window, write_window
+from ctgrid.base.usual import OUTPUT, WHAT, WHERE, Device, DtypeName, Overwrite, read_window, write_window
 from ctgrid.scan.protocols.protocols import PROTOCOLS
 from ctgrid.scan.reading import Hu, Metadata
 from ctgrid.scan.windows import FULL_WINDOW_HU
@@ -39,10 +39,16 @@ class PrepareSettings(Checked):
     """
 
     metadata: Metadata = ()
-    workers: Annotated[int | None, Setting("Worker processes on this machine.", least=1)] = None
-    scheduler: Annotated[str | None, Setting("A running Dask scheduler, instead.", metavar="tls://...")] = None
-    tls: Annotated[Path | None, Setting("Its certificates, if not in ~/.ctgrid/tls.", metavar="DIR")] = None
-    insecure: Annotated[bool, Setting("Take a scheduler without TLS, which runs anyone's code as you.")] = False
+    workers: Annotated[int | None, Setting("Worker processes on this machine.", least=1, panel=WHERE)] = None
+    scheduler: Annotated[
+        str | None, Setting("A running Dask scheduler, instead.", metavar="tls://...", panel=WHERE)
+    ] = None
+    tls: Annotated[Path | None, Setting("Its certificates, if not in ~/.ctgrid/tls.", metavar="DIR", panel=WHERE)] = (
+        None
+    )
+    insecure: Annotated[
+        bool, Setting("Take a scheduler without TLS, which runs anyone's code as you.", panel=WHERE)
+    ] = False
     protocol: Annotated[str, Setting("How scans are brought to one form.", names=PROTOCOLS)] = "generatect"
     size: Annotated[int, Setting("Rows and columns of the slices.", least=1)] = 512
     k: Annotated[int, Setting("Cells per side of a grid image; coarse is size / k.", least=1)] = 4
@@ -50,10 +56,12 @@ class PrepareSettings(Checked):
     fov_mm: Annotated[float | None, Setting("Side of the field of view (canonical); default: all.")] = None
     hu: Hu = "auto"
     parity: Annotated[bool, Setting("Truncate slope and intercept as GenerateCT does.")] = False
-    all_series: Annotated[bool, Setting("Take every CT series of a DICOM folder, not the largest axial one.")] = False
+    all_series: Annotated[
+        bool, Setting("Take every CT series of a DICOM folder, not the largest axial one.", panel=WHAT)
+    ] = False
     strict: Annotated[bool, Setting("Stop at the first scan that fails.")] = False
-    limit: Annotated[int | None, Setting("Only so many scans, the first by path.", least=1)] = None
-    overwrite: Annotated[bool, Setting("Replace volumes whose input has changed.")] = False
+    limit: Annotated[int | None, Setting("Only so many scans, the first by path.", least=1, panel=WHAT)] = None
+    overwrite: Annotated[bool, Setting("Replace volumes whose input has changed.", panel=OUTPUT)] = False
 
     def __post_init__(self) -> None:
         """Refuse two kinds of workers, and what belongs to one that is not asked for."""
@@ -85,12 +93,16 @@ class LatentsSettings(Checked):
     codec: Annotated[
         str | None, Setting("The codec, as in a recipe's key codec; else embedded.", metavar="embedded|DIR")
     ] = None
-    of: Annotated[Literal["slices", "coarse", "both"] | None, Setting("Which slices; both if not given.")] = None
-    split: Annotated[str | None, Setting("Only these volumes; also FILE.txt, ct-rate:train.", metavar="FILE:PART")] = (
-        None
-    )
-    keep: Annotated[Literal["float16", "float32"], Setting("Number format of what is kept.")] = "float16"
-    clear: Annotated[bool, Setting("Remove latents instead: those of this codec; with --codec all, every.")] = False
+    of: Annotated[
+        Literal["slices", "coarse", "both"] | None, Setting("Which slices; both if not given.", panel=WHAT)
+    ] = None
+    split: Annotated[
+        str | None, Setting("Only these volumes; also FILE.txt, ct-rate:train.", metavar="FILE:PART", panel=WHAT)
+    ] = None
+    keep: Annotated[Literal["float16", "float32"], Setting("Number format of what is kept.", panel=OUTPUT)] = "float16"
+    clear: Annotated[
+        bool, Setting("Remove latents instead: those of this codec; with --codec all, every.", panel=WHAT)
+    ] = False
     device: Device = "auto"
     dtype: Annotated[DtypeName, Setting("Number format of the codec; auto is float32.")] = "auto"
 
@@ -117,17 +129,17 @@ class GridsSettings(Checked):
         overwrite: replace pictures that are there.
     """
 
-    volumes: Annotated[tuple[str, ...], Setting("Only this volume; may be repeated.", metavar="NAME")] = ()
-    split: Annotated[str | None, Setting("Only these volumes; also FILE.txt, ct-rate:train.", metavar="FILE:PART")] = (
-        None
-    )
-    fraction: Annotated[float | None, Setting("Only so many of the patients.", metavar="PERCENT")] = None
-    stride: Annotated[int, Setting("Slices from one cell to the next.", least=1)] = 1
+    volumes: Annotated[tuple[str, ...], Setting("Only this volume; may be repeated.", metavar="NAME", panel=WHAT)] = ()
+    split: Annotated[
+        str | None, Setting("Only these volumes; also FILE.txt, ct-rate:train.", metavar="FILE:PART", panel=WHAT)
+    ] = None
+    fraction: Annotated[float | None, Setting("Only so many of the patients.", metavar="PERCENT", panel=WHAT)] = None
+    stride: Annotated[int, Setting("Slices from one cell to the next.", least=1, panel=WHAT)] = 1
     window: Annotated[
         tuple[float, float],
         Setting("HU that become black and white.", metavar="LO,HI", read=read_window, write=write_window),
     ] = FULL_WINDOW_HU
-    workers: Annotated[int, Setting("Threads that write.", least=1)] = 1
+    workers: Annotated[int, Setting("Threads that write.", least=1, panel=WHERE)] = 1
     overwrite: Overwrite = False
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import MOST_FPS, Overwrite, Seed, read_memory
+from ctgrid.base.usual import MOST_FPS, OUTPUT, WHAT, WHERE, Overwrite, Seed, read_memory
 from ctgrid.methods.loading import PartsLoading
 from ctgrid.methods.synthesis.settings import Settings
 
@@ -31,15 +31,17 @@ class SynthesisRequest(Checked):
     seed: Seed = 0
     count: Annotated[
         int | None,
-        Setting("Volumes; number i uses seed + i. The same command takes up a broken run.", least=1),
+        Setting("Volumes; number i uses seed + i. The same command takes up a broken run.", least=1, panel=WHAT),
     ] = None
     how: Settings = field(default_factory=Settings)
     max_memory: Annotated[
         str | None,
-        Setting("Compute fewer at once where more would need more memory.", metavar="4GB", read=read_memory),
+        Setting(
+            "Compute fewer at once where more would need more memory.", metavar="4GB", read=read_memory, panel=WHERE
+        ),
     ] = None
     loading: PartsLoading = field(default_factory=PartsLoading)
-    picture: Annotated[bool, Setting("Write a .png beside every volume.")] = True
+    picture: Annotated[bool, Setting("Write a .png beside every volume.", panel=OUTPUT)] = True
     overwrite: Overwrite = False
 
 
@@ -47,5 +49,5 @@ class SynthesisRequest(Checked):
 class MovieRequest(SynthesisRequest):
     """Movies to make; ``frames`` of each, :data:`FRAMES` where None, at ``fps`` a second."""
 
-    frames: Annotated[int | None, Setting("Of a movie, in place of --slices.", least=1)] = None
-    fps: Annotated[float, Setting("Frames of a movie a second.", least=0.01, most=MOST_FPS)] = 16.0
+    frames: Annotated[int | None, Setting("Of a movie, in place of --slices.", least=1, panel=WHAT)] = None
+    fps: Annotated[float, Setting("Frames of a movie a second.", least=0.01, most=MOST_FPS, panel=OUTPUT)] = 16.0

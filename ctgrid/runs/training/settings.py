@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
+from ctgrid.base.usual import OUTPUT, WHAT, WHERE
 from ctgrid.scan.reading import Metadata
 
 
@@ -42,7 +43,7 @@ class Overriding(Checked):
         read_overrides(self.overrides)
 
 
-Config = Annotated[str | None, Setting("The recipe; embedded-KIND if not given.", metavar="NAME|FILE")]
+Config = Annotated[str | None, Setting("The recipe; embedded-KIND if not given.", metavar="NAME|FILE", panel=WHAT)]
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,12 @@ class TrainSettings(Overriding):
     metadata: Metadata = ()
     max_steps: Annotated[int | None, Setting("Instead of the recipe's steps.", least=1)] = None
     seed: Annotated[int | None, Setting("Instead of the recipe's seed.", least=0, most=2**32 - 1)] = None
-    resume: Annotated[bool, Setting("Go on from the run's newest checkpoint.")] = False
-    split: Annotated[str | None, Setting("Only these volumes; also FILE.txt, ct-rate:train.", metavar="FILE:PART")] = (
-        None
-    )
+    resume: Annotated[bool, Setting("Go on from the run's newest checkpoint.", panel=OUTPUT)] = False
+    split: Annotated[
+        str | None, Setting("Only these volumes; also FILE.txt, ct-rate:train.", metavar="FILE:PART", panel=WHAT)
+    ] = None
     fraction: Annotated[
-        float | None, Setting("Only so many of the patients; 10 are among the 60.", metavar="PERCENT")
+        float | None, Setting("Only so many of the patients; 10 are among the 60.", metavar="PERCENT", panel=WHAT)
     ] = None
     overrides: Annotated[
         tuple[str, ...],
@@ -98,11 +99,15 @@ class PlanSettings(Overriding):
         overrides: ``key=value`` of the recipe.
     """
 
-    config: Annotated[str, Setting("The recipe.", metavar="NAME|FILE")]
-    processes: Annotated[int, Setting("Processes that share the work.", least=1)] = 1
+    config: Annotated[str, Setting("The recipe.", metavar="NAME|FILE", panel=WHAT)]
+    processes: Annotated[int, Setting("Processes that share the work.", least=1, panel=WHERE)] = 1
     flops_per_second: Annotated[
         float | None,
-        Setting("What a process sustains on the machine planned for; measured here if not given.", metavar="NUMBER"),
+        Setting(
+            "What a process sustains on the machine planned for; measured here if not given.",
+            metavar="NUMBER",
+            panel=WHERE,
+        ),
     ] = None
     overrides: Annotated[
         tuple[str, ...],
@@ -123,12 +128,12 @@ class AblationSettings(Overriding):
     """
 
     split: Annotated[
-        str | None, Setting("Train on this part, compare with valid; else drawn.", metavar="FILE:train")
+        str | None, Setting("Train on this part, compare with valid; else drawn.", metavar="FILE:train", panel=WHAT)
     ] = None
     max_steps: Annotated[int | None, Setting("Stop each training after so many.", least=1)] = None
-    seeds: Annotated[int | None, Setting("Trainings of each variant.", least=1)] = None
+    seeds: Annotated[int | None, Setting("Trainings of each variant.", least=1, panel=WHAT)] = None
     overrides: Annotated[
         tuple[str, ...],
         Setting("Change every variant's recipe; as in ctgrid train.", metavar="KEY=VALUE", flag="--set"),
     ] = ()
-    resume: Annotated[bool, Setting("Keep what is done in --out, and go on.")] = False
+    resume: Annotated[bool, Setting("Keep what is done in --out, and go on.", panel=OUTPUT)] = False

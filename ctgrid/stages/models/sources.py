@@ -8,6 +8,7 @@ from typing import Any
 
 from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import meant
 from ctgrid.base.files import full_suffix
 from ctgrid.base.progress import unheard
 from ctgrid.base.record_place import RECORD
@@ -33,7 +34,9 @@ def resolve_model(name: str | Path) -> Path:
         return Catalogue().require(HubName.parse(str(name))).folder
     path = Path(name)
     if not path.exists():
-        raise CtgridError(f"{path}: no such model folder; use 'embedded', a folder or hub:owner/name")
+        raise CtgridError(
+            f"{path}: no such model folder; use 'embedded', a folder or hub:owner/name{meant(name, (EMBEDDED,))}"
+        )
     return path
 
 

@@ -1,17 +1,30 @@
-"""Help: grouped, with an example each, without types that say nothing, readable at 80 columns; -h and -v."""
+"""Help: grouped, with an example each, without types that say nothing, readable at 80 columns; -h, -v, misspellings."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from ctgrid.base.usual import PANELS
 from ctgrid_cli import app
 
-TOP = sorted(name for name, command in typer.main.get_command(app).commands.items())  # type: ignore[attr-defined]
+
+def commands(group: Any, before: str = "") -> Iterator[str]:
+    """Yield the full name of every command."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
+
+
+COMMANDS = sorted(commands(typer.main.get_command(app)))
 
 
 def shown(*words: str) -> str:
@@ -29,14 +42,42 @@ def test_commands_are_grouped() -> None:
     assert text == shown("--help")
 
 
-@pytest.mark.parametrize("name", TOP)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_and_shows_an_example(name: str) -> None:
-    """An example of the command, where it is one and no group; switches without a type."""
-    text = shown(name, "-h")
+    """Options by what, how, where and output; switches without a type; room for the words beside them."""
+    text = shown(*name.split(), "-h")
     assert max(map(len, text.splitlines())) <= 80
-    assert "<bool>" not in text and "<list" not in text
-    if "COMMAND" not in text:
-        assert f"Example: ctgrid {name}" in text
+    assert not re.search(r"<(bool|str|path|list)", text)
+    assert f"Example: ctgrid {name}" in text
+    panels = re.findall(r"╭─ (.+?) ─", text)
+    assert [panel for panel in panels if panel != "Arguments"] == [panel for panel in PANELS if panel in panels]
+    for panel in text.split("╭─ ")[1:]:
+        starts = [len(row) - len(row.lstrip("│ *")) for row in panel.splitlines() if re.match("│ {20}", row)]
+        assert max(starts, default=0) <= 46, panel
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("denois x", "Did you mean 'denoise'?"),
+        ("evaluate volume", "Did you mean 'volumes'?"),
+        ("denoise --stength 3 x", "did you mean --strength?"),
+        ("synthesize --sampler ddmp", "did you mean ddpm?"),
+        ("synthesize --as vidoe", "did you mean video?"),
+        ("synthesize --device cdua", "did you mean cuda?"),
+        ("synthesize --model embeded", "did you mean embedded?"),
+        ("train stagee1 --data x --out y", "did you mean stage1?"),
+        ("plan --config ct-rate-stag1", "did you mean ct-rate-stage1?"),
+        ("plan --config ct-rate-stage1 --set optimisation.batch_sze=3", "did you mean batch_size?"),
+        ("ablation postions --data x --out y", "did you mean positions?"),
+        ("evaluate volumes --real x --fake x --out y --protocol stylgan-v@1", "did you mean stylegan-v@1?"),
+    ],
+)
+def test_what_was_meant(line: str, hint: str) -> None:
+    """Of commands, options, values, names of recipes and their keys."""
+    result = CliRunner().invoke(app, line.split())
+    assert result.exit_code in (1, 2) and hint in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_verbose_shows_the_trace(tmp_path: Path) -> None:

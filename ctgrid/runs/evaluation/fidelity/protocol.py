@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ctgrid.base.causes import reading
 from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.families import meant
 from ctgrid.runs.evaluation.samples import Frame
 from ctgrid.scan.windows import FULL_WINDOW_HU
 
@@ -222,4 +223,6 @@ def _find(name: str) -> Path:
     same = [known for known in shipped if known.split("@")[0] == name]
     if same:
         raise CtgridError(f"protocol {name!r} lacks its version: say {' or '.join(same)}, so that the result does too")
-    raise CtgridError(f"no protocol {name!r}; give one of {', '.join(shipped)}, or the path of a .yaml file")
+    raise CtgridError(
+        f"no protocol {name!r}; give one of {', '.join(shipped)}, or the path of a .yaml file{meant(name, shipped)}"
+    )
