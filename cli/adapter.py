@@ -115,6 +115,8 @@ def _own(name: str, annotation: Any) -> Any:
     kind = get_args(annotation)[0]
     if isinstance(said, OptionInfo):
         said.rich_help_panel = said.rich_help_panel or (OUTPUT if name in _OUTPUTS else WHAT)
+    if Path in (kind, *get_args(kind)):
+        said.metavar = said.metavar or "PATH"
     if get_origin(kind) is Literal:
         known = Known("it", kind, MISSING, Setting(""))
         said.parser, said.autocompletion = _parser(known), _completion(get_args(kind))

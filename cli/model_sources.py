@@ -18,7 +18,7 @@ from .progress import progress_bar
 NAME_HELP = "embedded, a folder, or hub:owner/name[@revision]."
 
 
-def list_command(as_json: JsonOption = False, offline: OfflineOption = False) -> None:
+def list_command(offline: OfflineOption = False, as_json: JsonOption = False) -> None:
     """List the models that can be named: the embedded one and those in CTGRID_HOME."""
     from ctgrid.stages.models.catalogue import Catalogue
     from ctgrid.stages.models.sources import list_models

@@ -13,6 +13,8 @@ QUICK_SECONDS = 3.0
 """Work that is done, or refused, sooner says nothing in a log."""
 OFTEN_SECONDS = 30.0
 """A phase in a log says where it is so often."""
+_COUNTED = re.compile(r"\d+(?=/\d)|(?<=seed )\d+")
+"""What tells a scan, volume or seed from the next in the words of a phase."""
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def phase_lines(say: Callable[[str], None], clock: Callable[[], float] = time.mo
     def report(phase: str, done: int, total: int) -> None:
         nonlocal last
         now = clock()
-        kind = re.sub(r"\d+", "#", phase)
+        kind = _COUNTED.sub("", phase)
         if kind not in said or now - last >= OFTEN_SECONDS:
             said.add(kind)
             last = now
