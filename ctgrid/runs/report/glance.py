@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.runs.report.picture import MONTAGE
+from ctgrid.runs.report.sheet import MONTAGE
 from ctgrid.scan.geometry import axis_codes, spacing_mm, turn
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from ctgrid.runs.report.drawing import (
     windowed,
     write_text,
 )
+from ctgrid.runs.report.sheet import GAP_PX, MONTAGE, lay_out
 from ctgrid.scan.geometry import reorient, spacing_mm
 from ctgrid.scan.windows import CHEST_WINDOW_HU
 
@@ -26,13 +26,9 @@ if TYPE_CHECKING:
 
     from ctgrid.scan.volume import Volume
 
-MONTAGE = 4  # axial slices per side
-MONTAGE_PX = 832
-VIEWS_PX = 560  # width of the column with the coronal and the sagittal view
 COMPARED = 3  # axial slices of a comparison
 COMPARED_PX = 400
 RESIDUAL_SPREAD = 4.0  # of its standard deviation, from black to grey and from grey to white
-GAP_PX = 6
 CAPTION_PX = 26
 
 
@@ -40,7 +36,8 @@ def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU)
     """Draw a volume as radiologists look at it: the patient's right on the left, superior on top.
 
     Up to 4 x 4 evenly spaced axial slices, the highest first, labelled with their index from below; then the
-    middle coronal and sagittal planes at one common scale. All have their true proportions in mm.
+    middle coronal and sagittal planes at one common scale. All have their true proportions in mm; the planes of a
+    thin volume lie below its slices.
 
     Args:
         volume: any volume, a single slice included.
@@ -62,29 +59,22 @@ def contact_sheet(volume: Volume, window: tuple[float, float] = CHEST_WINDOW_HU)
     def gray(plane: np.ndarray, box: tuple[int, int]) -> Image:
         return windowed(plane, box, window)
 
-    height = MONTAGE_PX
-    sheet = PIL.Image.new("L", (MONTAGE_PX + GAP_PX + VIEWS_PX, height + CAPTION_PX))
     shown = min(MONTAGE**2, nz)
-    side = math.ceil(math.sqrt(shown))
-    cell = (MONTAGE_PX - (side - 1) * GAP_PX) // side
-    scale = cell / max(ny * dy, nx * dx)
-    for i in range(shown):
+    plan = lay_out(shown, nx * dx, ny * dy, nz * dz)
+    sheet = PIL.Image.new("L", (plan.width, plan.height + CAPTION_PX))
+    for i, box in enumerate(plan.slices):
         z = nz - 1 - int((i + 0.5) * nz / shown)
-        tile = gray(hu[z], pixels_of(nx * dx, ny * dy, scale))
-        left, top = ((cell + GAP_PX) * j for j in (i % side, i // side))
-        place_tile(sheet, tile, (left, top, cell, cell), f"{z}", edge="R")
+        tile = gray(hu[z], pixels_of(nx * dx, ny * dy, plan.slice_scale))
+        place_tile(sheet, tile, box, f"{z}", edge="R")
 
-    half = (height - GAP_PX) // 2
-    scale = min(VIEWS_PX / max(nx * dx, ny * dy), half / (nz * dz))
-    coronal = gray(hu[::-1, ny // 2, :], pixels_of(nx * dx, nz * dz, scale))
-    sagittal = gray(hu[::-1, :, nx // 2], pixels_of(ny * dy, nz * dz, scale))
-    left = MONTAGE_PX + GAP_PX
-    place_tile(sheet, coronal, (left, 0, VIEWS_PX, half), f"coronal {ny // 2}", edge="R")
-    place_tile(sheet, sagittal, (left, half + GAP_PX, VIEWS_PX, half), f"sagittal {nx // 2}", edge="A")
+    coronal = gray(hu[::-1, ny // 2, :], pixels_of(nx * dx, nz * dz, plan.view_scale))
+    sagittal = gray(hu[::-1, :, nx // 2], pixels_of(ny * dy, nz * dz, plan.view_scale))
+    place_tile(sheet, coronal, plan.views[0], f"coronal {ny // 2}", edge="R")
+    place_tile(sheet, sagittal, plan.views[1], f"sagittal {nx // 2}", edge="A")
 
     low, high = window
     caption = f"{nx} x {ny} x {nz} voxels    {dx:.2f} x {dy:.2f} x {dz:.2f} mm    window {low:g} to {high:g} HU"
-    write_text(sheet, (4, height + 5), caption)
+    write_text(sheet, (4, plan.height + 5), caption)
     return sheet
 
 

@@ -12,15 +12,13 @@ from ctgrid import CtgridError, Volume
 from ctgrid.runs.report.picture import (
     CAPTION_PX,
     COMPARED_PX,
-    GAP_PX,
-    MONTAGE_PX,
-    VIEWS_PX,
     comparison,
     contact_sheet,
     save_comparison,
     save_picture,
     shown_slices,
 )
+from ctgrid.runs.report.sheet import GAP_PX, MONTAGE_PX, VIEWS_PX, lay_out
 
 LPS_1MM = np.diag([-1.0, -1.0, 1.0, 1.0])
 WHITE, GREY = 255, 128
@@ -29,9 +27,12 @@ WHITE, GREY = 255, 128
 def views(volume: Volume) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return montage, coronal and sagittal part of the picture, background 0."""
     sheet = np.asarray(contact_sheet(volume, (0, 100)))
-    half = (MONTAGE_PX - GAP_PX) // 2
-    right = sheet[:MONTAGE_PX, MONTAGE_PX + GAP_PX :]
-    return sheet[:MONTAGE_PX, :MONTAGE_PX], right[:half], right[half + GAP_PX :]
+    upright = volume.reoriented("LPS")
+    z_mm, y_mm, x_mm = (n * mm for n, mm in zip(upright.shape, upright.spacing_mm, strict=True))
+    plan = lay_out(min(16, upright.shape[0]), x_mm, y_mm, z_mm)
+    (left, top, width, height), (below, lower, w, h) = plan.views
+    montage = sheet[: max(box[1] + box[3] for box in plan.slices), :MONTAGE_PX]
+    return montage, sheet[top : top + height, left : left + width], sheet[lower : lower + h, below : below + w]
 
 
 def marked() -> Volume:
@@ -88,11 +89,20 @@ def test_proportions_are_those_of_the_patient(shape: tuple[int, int, int], spaci
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (2, 2, 2), (1, 1, 1), (300, 3, 200), (5, 700, 4), (17, 8, 8)])
 def test_any_shape(shape: tuple[int, int, int]) -> None:
-    """Tiny, thin and long volumes are drawn too, on a sheet of the usual size."""
+    """Tiny, thin and long volumes are drawn too, on a sheet of a usual width."""
     sheet = contact_sheet(Volume(np.zeros(shape, np.float32), LPS_1MM))
     assert sheet.mode == "L"
-    assert sheet.width == MONTAGE_PX + GAP_PX + VIEWS_PX
+    assert sheet.width in (MONTAGE_PX, MONTAGE_PX + GAP_PX + VIEWS_PX)
     assert np.asarray(sheet).any()
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3, 5, 8, 13, 16, 40])
+@pytest.mark.parametrize("side_yx", [(100, 100), (60, 100)])
+def test_a_thin_volume_fills_its_sheet(slices: int, side_yx: tuple[int, int]) -> None:
+    """Few slices, or many thin ones: most of the picture is the scan, in its true proportions."""
+    hu = np.full((slices, *side_yx), 100, np.int16)
+    sheet = np.asarray(contact_sheet(Volume(hu, np.diag([-3.5, -3.5, 2.0, 1.0])), (0, 100)))
+    assert (sheet[:-CAPTION_PX] > 0).mean() > 0.7
 
 
 def test_window() -> None:
