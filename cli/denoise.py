@@ -104,7 +104,10 @@ def _noise(entry: dict[str, Any]) -> str:
         hint = ", or --strength HU if you know better" if entry["settings"].get("strength") == "auto" else ""
         return f"noise {entry['noise_hu']:.0f} HU: nothing to remove, left as it is{hint}"
     removed = f", {entry['removed_hu']:.0f} HU removed" if "removed_hu" in entry else ""
-    return f"noise {entry['noise_hu']:.0f} HU{removed}"
+    settings = entry["settings"]
+    alone = settings.get("diffusion") is False
+    how = f" without diffusion, which helps from {settings['diffuse_from']:g} HU on" if alone else ""
+    return f"noise {entry['noise_hu']:.0f} HU{removed}{how}"
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -81,8 +81,12 @@ class DenoisePipeline(TwoStages):
         }
         if noise_hu < LEAST_HU:
             return untouched(volume, noise_hu, recorded, watch.rounded())
-        result, facts, passes = self._diffuse(volume, noise_hu, how, only, place, watch, progress)
-        per_slice = None
+        alone = how.detail and noise_hu < how.diffuse_from
+        prior, facts, passes, per_slice = None, {"diffusion": not alone}, 0, None
+        if not alone:
+            prior, found, passes = self._diffuse(volume, noise_hu, how, only, place, watch, progress)
+            facts |= found
+        result = volume if prior is None else prior
         if how.detail and network is not None:
             with watch("estimate noise"):
                 levels, per_slice = slice_levels(volume, strength, noise_hu)
@@ -91,7 +95,7 @@ class DenoisePipeline(TwoStages):
                     volume,
                     laid_out(network, self.dtype),
                     levels,
-                    result,
+                    prior,
                     device=self.device,
                     dtype=self.dtype,
                     batch_size=how.batch_size,

@@ -17,6 +17,9 @@ from ctgrid.stages.diffusion.spacing import STEPS
 Strength = float | Literal["auto"]
 """The noise's standard deviation in HU, or "auto" to estimate it."""
 
+DIFFUSE_FROM_HU = 150.0
+"""Below, the detail network alone is as good and twice as fast (docs/measured/denoising.md)."""
+
 Start = Literal["matched", "noised"]
 """``matched``: the latent's own noise stands for that of the timestep, and none is added. ``noised``: the scan's
 latent, diffused to the starting timestep (Algorithm 3)."""
@@ -81,9 +84,17 @@ class GridSettings(Diffusion):
 
 @dataclass(frozen=True)
 class GridDetailSettings(GridSettings):
-    """Of method ``grid-detail``; ``detail`` takes the noise out of the scan itself, with the diffusion as prior."""
+    """Of method ``grid-detail``.
+
+    Attributes:
+        detail: take the noise out of the scan itself, with the diffusion result as prior.
+        diffuse_from: noise in HU from which on the detail step gets that prior; below, the diffusion is left out.
+    """
 
     detail: Annotated[bool, Setting("Leave the detail step out.", flag="--no-detail")] = False
+    diffuse_from: Annotated[
+        float, Setting("HU of noise below which the detail step works without diffusion; 0: never.", least=0)
+    ] = DIFFUSE_FROM_HU
 
 
 @dataclass(frozen=True)

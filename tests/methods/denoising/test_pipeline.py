@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.methods.denoising.detail import DetailDenoiser
 from ctgrid.methods.denoising.grids import denoise_cells, shrunk
 from ctgrid.methods.denoising.paper import PaperPipeline
 from ctgrid.methods.denoising.pipeline import DenoisePipeline
@@ -174,8 +175,8 @@ def test_only_some_slices(detailed: DenoisePipeline, chest: Callable[..., Any]) 
     """Are the same as when all are done; the others stay as they are."""
     volume = Volume(chest((18, 64, 64), noise_hu=40), SCALED)
     for detail in (False, True):
-        whole = detailed.run(volume, detail=detail, **QUICK).volume.hu.astype(int)
-        some = detailed.run(volume, detail=detail, only=[3, 11], **QUICK).volume.hu.astype(int)
+        whole = detailed.run(volume, detail=detail, diffuse_from=0, **QUICK).volume.hu.astype(int)
+        some = detailed.run(volume, detail=detail, diffuse_from=0, only=[3, 11], **QUICK).volume.hu.astype(int)
         assert np.abs(some[[3, 11]] - whole[[3, 11]]).max() <= 1
         if detail:
             others = np.delete(np.arange(18), [3, 11])
@@ -188,13 +189,24 @@ def test_the_detail_step_takes_noise_from_the_scan_itself(detailed: DenoisePipel
     hu[:, 30:34, 30:34] = 3000
     hu[:, :4, :4] = hu[:, -4:, -4:] = -2000
     volume = Volume(hu, SCALED)
-    made = detailed.run(volume, detail=True, phases=2, **QUICK)
-    assert made.settings["detail"] and made.settings["method"] == "grid-detail"
+    made = detailed.run(volume, detail=True, phases=2, diffuse_from=0, **QUICK)
+    assert made.settings["detail"] and made.settings["diffusion"] and made.settings["method"] == "grid-detail"
     assert made.volume.hu[:, 30:34, 30:34].min() > 2000
     assert np.array_equal(made.volume.hu[hu == -2000], hu[hu == -2000])
     assert "detail" in made.phases
-    other = detailed.run(volume, detail=True, phases=2, refine=False, **QUICK)
+    other = detailed.run(volume, detail=True, phases=2, diffuse_from=0, refine=False, **QUICK)
     assert not np.array_equal(made.volume.hu, other.volume.hu)
+
+
+def test_little_noise_goes_without_diffusion(detailed: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """Below the level from which it helps the result is that of the detail network alone, and the record says so."""
+    volume = Volume(chest((6, 64, 64), noise_hu=40).astype(np.int16), SCALED)
+    made = detailed.run(volume, 40.0, detail=True)
+    network = DetailDenoiser(detailed.bundle.detail, detailed.device, detailed.dtype, "here", detailed.bundle.folder)
+    assert np.array_equal(made.volume.hu, network.run(volume, 40.0).volume.hu)
+    assert made.settings["diffusion"] is False and made.dit_token_passes == 0 and "stage 1" not in made.phases
+    always, noisier = detailed.run(volume, 40.0, detail=True, diffuse_from=0), detailed.run(volume, 150.0, detail=True)
+    assert always.settings["diffusion"] and noisier.settings["diffusion"] and noisier.dit_token_passes > 0
 
 
 @pytest.mark.parametrize("strength", [0, 2.5])

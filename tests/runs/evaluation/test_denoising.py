@@ -238,7 +238,13 @@ def test_the_figures_of_real_ct(data_dir: Path, tmp_path: Path) -> None:
 
 def test_parts_of_a_method_are_switched_off_by_its_name(detailed_model: Path, chest_file: Path, tmp_path: Path) -> None:
     """Settings in brackets make rows of their own; only the measured slices are finished; one model serves all."""
-    names = ("grid-detail", "grid-detail[start=noised,refine_start=noised]", "grid-detail[refine=off]", "detail")
+    always = "diffuse_from=0"
+    names = (
+        f"grid-detail[{always}]",
+        f"grid-detail[{always},start=noised,refine_start=noised]",
+        f"grid-detail[{always},refine=off]",
+        "detail",
+    )
     loading = Loading(str(detailed_model), "cpu", "float32")
     plan = replace(PLAN, methods=names, loading=loading)
     rows = evaluate_denoising([chest_file], plan, tmp_path / "out").rows
