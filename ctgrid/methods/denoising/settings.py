@@ -17,7 +17,7 @@ from ctgrid.stages.diffusion.spacing import STEPS
 Strength = float | Literal["auto"]
 """The noise's standard deviation in HU, or "auto" to estimate it."""
 
-DIFFUSE_FROM_HU = 150.0
+DIFFUSE_FROM_HU = 250.0
 """Below, the detail network alone is as good and twice as fast (docs/measured/denoising.md)."""
 
 Start = Literal["matched", "noised"]

@@ -205,7 +205,7 @@ def test_little_noise_goes_without_diffusion(detailed: DenoisePipeline, chest: C
     network = DetailDenoiser(detailed.bundle.detail, detailed.device, detailed.dtype, "here", detailed.bundle.folder)
     assert np.array_equal(made.volume.hu, network.run(volume, 40.0).volume.hu)
     assert made.settings["diffusion"] is False and made.dit_token_passes == 0 and "stage 1" not in made.phases
-    always, noisier = detailed.run(volume, 40.0, detail=True, diffuse_from=0), detailed.run(volume, 150.0, detail=True)
+    always, noisier = detailed.run(volume, 40.0, detail=True, diffuse_from=0), detailed.run(volume, 250.0, detail=True)
     assert always.settings["diffusion"] and noisier.settings["diffusion"] and noisier.dit_token_passes > 0
 
 
