@@ -13,7 +13,6 @@ from ctgrid.base.errors import CtgridError
 
 MOST_BYTES = 64 << 20
 """Of a document; none of those that ctgrid reads is a hundredth of it."""
-_MOST_VALUES = 2_000_000
 
 
 def legible(text: str) -> str:
@@ -129,7 +128,7 @@ def yaml_of(path: str | os.PathLike[str], what: str = "YAML", remedy: str = "") 
         remedy: What to do where it is not.
 
     Raises:
-        CtgridError: As :func:`text_of`, or it is not YAML, or its anchors repeat each other without end.
+        CtgridError: As :func:`text_of` and :func:`parsed_yaml`.
     """
     return parsed_yaml(text_of(path, what, remedy), path, what, remedy)
 
@@ -144,20 +143,9 @@ def parsed_yaml(text: str, where: str | os.PathLike[str], what: str = "valid YAM
         remedy: What to do where it is not.
 
     Raises:
-        CtgridError: It is not YAML, or its anchors repeat each other without end.
+        CtgridError: It is not YAML, holds too much, or its anchors multiply or repeat each other without end.
     """
-    import yaml
+    from ctgrid.base.bounded_yaml import load
 
     with reading(where, what, remedy):
-        value = yaml.safe_load(text)
-        waiting, count = [value], 0
-        while waiting:
-            at = waiting.pop()
-            count += 1
-            if count > _MOST_VALUES:
-                raise ValueError("its anchors repeat each other without end")
-            if isinstance(at, dict):
-                waiting += [*at, *at.values()]
-            elif isinstance(at, list | tuple | set):
-                waiting += at
-        return value
+        return load(text)

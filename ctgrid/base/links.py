@@ -1,9 +1,11 @@
-"""Open files that grow, manifests and journals, without following a link that somebody put in their place."""
+"""Open locks and files that grow, manifests and journals, without following a link that somebody put in their place."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,9 +33,30 @@ def open_record(path: Path, mode: str, **how: Any) -> IO[Any]:
         CtgridError: It is a link.
         OSError: It cannot be opened.
     """
-    try:
+    with _refusing_links(path, "records"):
         return open(path, mode, opener=no_follow, **how)
+
+
+def open_through_no_link(path: Path, flags: int) -> int:
+    """Return the descriptor of a lock's file.
+
+    Args:
+        path: The lock's.
+        flags: As of :func:`os.open`.
+
+    Raises:
+        CtgridError: It is a link.
+        OSError: It cannot be opened.
+    """
+    with _refusing_links(path, "locks"):
+        return no_follow(os.fspath(path), flags)
+
+
+@contextmanager
+def _refusing_links(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ELOOP, getattr(errno, "EMLINK", errno.ELOOP)) and path.is_symlink():
-            raise CtgridError(f"{path} is a link, and records are not followed through links; remove it") from error
+            raise CtgridError(f"{path} is a link, and {what} are not followed through links; remove it") from error
         raise

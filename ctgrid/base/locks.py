@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from ctgrid.base.documents import as_json
 from ctgrid.base.errors import CtgridError, one_line
+from ctgrid.base.links import open_through_no_link
 
 _BUSY = (errno.EWOULDBLOCK, errno.EACCES)
 
@@ -78,6 +79,7 @@ def held(path: Path, holder: dict[str, Any] | None = None) -> Iterator[bool]:
         Whether the lock is ours; False while another process, or another block of this one, has it.
 
     Raises:
+        CtgridError: A link has its name.
         OSError: The file cannot be made.
     """
     descriptor = _locked(path)
@@ -99,12 +101,12 @@ def held(path: Path, holder: dict[str, Any] | None = None) -> Iterator[bool]:
 def _locked(path: Path) -> int | None:
     """Return the open and locked file, or None where another has it."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        descriptor = open_through_no_link(path, os.O_RDWR | os.O_CREAT)
         try:
             if not lock(descriptor):
                 os.close(descriptor)
                 return None
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
+            if os.path.samestat(os.fstat(descriptor), path.lstat()):
                 return descriptor
         except FileNotFoundError:
             pass  # removed by its last holder just now: what we hold is no longer the file of that name

@@ -11,6 +11,7 @@ import pytest
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.journal import Journal as Manifest
 from ctgrid.base.links import open_record
+from ctgrid.base.locks import held, owned
 from ctgrid.data.store.report import Report, read_report
 from ctgrid.methods.training.monitor import Journal
 
@@ -53,3 +54,15 @@ def test_a_report_replaces_links_in_its_way(tmp_path: Path) -> None:
 def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_record(tmp_path / "no", "r")
+
+
+def test_a_lock_is_not_opened_through_a_link(tmp_path: Path) -> None:
+    """Neither to a file that would be cut to the holder's name, nor to one that would be made."""
+    (tmp_path / "mine").write_text("kept")
+    for name, target in ((".run.lock", "mine"), (".X.lock", "new")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    with pytest.raises(CtgridError, match=r"\.run\.lock is a link, and locks are not followed"):
+        owned(tmp_path / "run", "train").__enter__()
+    with pytest.raises(CtgridError, match="is a link"):
+        held(tmp_path / ".X.lock").__enter__()
+    assert (tmp_path / "mine").read_text() == "kept" and not (tmp_path / "new").exists()

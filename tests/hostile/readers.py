@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dicoms
 import numpy as np
 import torch
 import yaml
@@ -60,40 +61,8 @@ def _detached(name: str, data: str) -> Callable[[Path], Path]:
     return make
 
 
-def _dicom(folder: Path) -> Path:
-    _volume().write(folder / "series")
-    return sorted((folder / "series").iterdir())[2]
-
-
-def _compressed(how: str) -> Callable[[Path], Path]:
-    """Compress one slice of a series as ``RLE`` (by pydicom), ``JPEG`` or ``JPEG2000``, lossless (by GDCM)."""
-
-    def make(folder: Path) -> Path:
-        import pydicom
-        import SimpleITK as sitk
-
-        path = _dicom(folder)
-        slice_ = pydicom.dcmread(path)
-        if how == "RLE":
-            slice_.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
-        else:
-            writer = sitk.ImageFileWriter()
-            writer.UseCompressionOn()
-            writer.SetCompressor(how)
-            writer.SetFileName(str(folder / "one.dcm"))
-            writer.Execute(sitk.GetImageFromArray(slice_.pixel_array[None]))
-            one = pydicom.dcmread(folder / "one.dcm")
-            slice_.PixelData, slice_["PixelData"].VR = one.PixelData, "OB"
-            slice_["PixelData"].is_undefined_length = True
-            slice_.file_meta.TransferSyntaxUID = one.file_meta.TransferSyntaxUID
-        slice_.save_as(path)
-        return path
-
-    return make
-
-
 def _zip(folder: Path) -> Path:
-    _dicom(folder)
+    dicoms.series(_volume)(folder)
     with zipfile.ZipFile(folder / "scan.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted((folder / "series").iterdir()):
             archive.write(path, path.name)
@@ -320,7 +289,8 @@ def _read_frames(path: Path) -> None:
     from ctgrid.data.video.read import open_frames
 
     clip = open_frames(path.parent if path.suffix == ".png" else path)
-    clip.read(range(len(clip)))
+    for number, frame in clip.read(range(len(clip))):
+        assert frame.ndim == 3 and 0 <= number < len(clip)
 
 
 def _reach(address: str, tls: Path) -> None:
@@ -361,6 +331,10 @@ def _scan_reader(path: Path) -> None:
 
     Volume.read(path)
     describe_scan(path)
+
+
+def _folder_reader(path: Path) -> None:
+    _scan_reader(path.parent)
 
 
 def _denoised(folder: Path) -> Path:
@@ -475,10 +449,13 @@ READERS: dict[str, Reader] = {
     "mhd header": Reader(_detached("a.mhd", "a.mhd"), _scan_reader),
     "mhd data": Reader(_detached("a.mhd", "a.raw"), lambda path: _scan_reader(path.with_suffix(".mhd"))),
     "nhdr header": Reader(_detached("a.nhdr", "a.nhdr"), _scan_reader),
-    "dicom": Reader(_dicom, lambda path: _scan_reader(path.parent)),
-    "dicom, RLE": Reader(_compressed("RLE"), lambda path: _scan_reader(path.parent)),
-    "dicom, JPEG": Reader(_compressed("JPEG"), lambda path: _scan_reader(path.parent)),
-    "dicom, JPEG 2000": Reader(_compressed("JPEG2000"), lambda path: _scan_reader(path.parent)),
+    "dicom": Reader(dicoms.series(_volume), _folder_reader),
+    "dicom, RLE": Reader(dicoms.series(_volume, dicoms.rle), _folder_reader),
+    "dicom, JPEG": Reader(dicoms.series(_volume, dicoms.by_itk("JPEG")), _folder_reader),
+    "dicom, JPEG 2000": Reader(dicoms.series(_volume, dicoms.by_itk("JPEG2000")), _folder_reader),
+    "dicom, JPEG-LS": Reader(dicoms.series(_volume, dicoms.jpeg_ls), _folder_reader),
+    "dicom, deflated": Reader(dicoms.series(_volume, dicoms.deflated), _folder_reader),
+    "dicom, enhanced": Reader(dicoms.enhanced(_volume), _folder_reader),
     "zip": Reader(_zip, _scan_reader),
     "sidecar": Reader(_sidecar, _with_json),
     "table": Reader(_table, _call("scan.hu.metadata", "MetadataTable.read")),

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctgrid.base.durable import sync
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.extras import require
 
@@ -56,6 +57,8 @@ def _make(folder: Path) -> None:
         _check_private(folder)
         command += ["-days", str(_DAYS), "-subj", "/CN=ctgrid", "-keyout", str(new[0]), "-out", str(new[1])]
         subprocess.run(command, check=True, capture_output=True, text=True, umask=0o077)
+        for path in new:
+            sync(path)
         new[0].replace(folder / KEY)
         new[1].replace(folder / CERTIFICATE)
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
+from ctgrid.base.limits import check_bytes, max_bytes
 from ctgrid.data.video.layouts import FRAME_SUFFIXES, natural
 
 CLIPS_REMEMBERED = 4096
@@ -21,6 +22,10 @@ CLIPS_REMEMBERED = 4096
 
 _ONLY = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,gif"}
 """Containers that hold their frames themselves: no play list, which may name any file, whatever its suffix."""
+
+
+_PIXEL_BYTES = 32
+"""What a pixel takes while its frame is decoded: as RGB, as the stream holds it, and in frames that it refers to."""
 
 
 class FrameReader(Protocol):
@@ -184,14 +189,24 @@ def _opened(path: Path) -> Any:
     av = require("av")
 
     try:
-        container = av.open(str(path), options=_ONLY)
+        container = av.open(str(path), options={**_ONLY, **_bounded()})  # some frames are decoded at once
     except _failures() as error:
         raise CtgridError(f"{path}: cannot be read as a video: {_line(error)}") from error
-    if not container.streams.video:
+    try:
+        if not container.streams.video:
+            raise CtgridError(f"{path}: holds no picture, only sound or text")
+        stream = container.streams.video[0]
+        check_bytes(int(stream.width) * int(stream.height) * _PIXEL_BYTES, f"{path}: decoding its frames takes")
+    except BaseException:
         container.close()
-        raise CtgridError(f"{path}: holds no picture, only sound or text")
-    container.streams.video[0].thread_type = "NONE"  # clips are read side by side instead
+        raise
+    stream.thread_type = "NONE"  # clips are read side by side instead
+    stream.codec_context.options = _bounded()  # a frame itself may claim another size than the header
     return container
+
+
+def _bounded() -> dict[str, str]:
+    return {"max_pixels": str(max(1, max_bytes() // _PIXEL_BYTES))}
 
 
 def _failures() -> tuple[type[BaseException], ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ctgrid.base.causes import out_of_memory
+from ctgrid.base.durable import sync
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_folder, atomic_output, recover_folder
 
@@ -44,7 +45,9 @@ class Checkpoints:
             save_model: writes the averaged model into a folder.
         """
         final = self.folder / f"step_{step:08d}"
-        self.folder.mkdir(exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir(exist_ok=True)
+            sync(self.folder.parent)
         with atomic_folder(final) as partial:
             with (partial / STATE_FILE).open("wb") as stream:  # a stream of Python's, for the system's own reasons
                 torch.save({"step": step, **content}, stream)

@@ -90,6 +90,7 @@ def fit(
                 journal.step(values)
             done, stopping = step + 1, trainer.agree(stop.received)  # read once: no stop without its checkpoint
             if done % settings.checkpoint_every == 0 or done == last or stopping:
+                journal.settle()
                 trainer.save(done)
             if validator.due(done, last) and not stopping:
                 progress("validating", 0, 1)

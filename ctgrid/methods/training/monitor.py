@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ctgrid.base.durable import sync
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
@@ -83,6 +84,12 @@ class Journal:
             PIL.Image.fromarray(gray).save(temporary, format="PNG")
         if self.writer is not None:
             self.writer.add_image("sample", gray, step, dataformats="HW")
+
+    def settle(self) -> None:
+        """Bring the logs to the disk, so that none is shorter than the checkpoint that is written next."""
+        for name in (LOG, VALIDATION):
+            if (self.out / name).exists():
+                sync(self.out / name)
 
     def _line(self, name: str, values: dict[str, float]) -> None:
         with open_record(self.out / name, "a", encoding="utf-8") as lines:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ctgrid.base.arrays import read_npz
+from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.plots import new_figure, save_figure
 from ctgrid.runs.report.drawing import windowed, write_text
 from ctgrid.runs.results.ablation import MEASURES, Measure
@@ -87,8 +87,11 @@ def samples_sheet(results: dict[str, Any], out: Path) -> Image:
     step = TILE_PX + GAP_PX
     sheet = PIL.Image.new("L", (NAME_PX + (2 + len(AXIAL)) * step, max(1, len(rows)) * step))
     for number, (file, title) in enumerate(rows):
-        with np.load(out / "samples" / f"{file}.npz") as stored:
-            hu = stored["hu"][::-1]  # the head on top
+        path = out / "samples" / f"{file}.npz"
+        (hu,) = read_npz(path, "hu")
+        if hu.ndim != 3 or hu.dtype.kind not in "iuf" or not hu.size:
+            raise CtgridError(f"{path} holds no volume; remove it to have it made anew")
+        hu = hu[::-1]  # the head on top
         middle = hu.shape[1] // 2
         planes = [hu[:, middle], hu[:, :, middle], *(hu[int((1 - z) * (len(hu) - 1))] for z in AXIAL)]
         for column, plane in enumerate(planes):

@@ -66,7 +66,7 @@ def denoise_scans(
         record.worth_keeping = record.worth_keeping or entry["status"] == "done"
         on_case(entry)
 
-    with recorded(record, owns=plan.owned, replaces=not plan.many), repeatable(asked.deterministic):
+    with repeatable(asked.deterministic), recorded(record, owns=plan.owned, replaces=not plan.many):
         try:
             denoise_cases(plan, asked, bench=bench, on_case=note, progress=progress)
         finally:
@@ -106,7 +106,7 @@ def preview_denoising(
     check_apart(path, [source])
     check_output(path, bench.request.overwrite)
     record.path = record_beside(path)
-    with recorded(record), repeatable(bench.request.deterministic):
+    with repeatable(bench.request.deterministic), recorded(record):
         entry = preview(source, path, bench, progress)
         record.add_input(source)
         record.outputs += entry["outputs"]

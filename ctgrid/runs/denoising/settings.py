@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ctgrid.base.settings import Checked, Fields, Setting
-from ctgrid.base.usual import OUTPUT, WHERE, Overwrite
+from ctgrid.base.usual import OUTPUT, Deterministic, Overwrite
 from ctgrid.methods.denoising.settings import DiffusionSettings, Loading, Strength, read_strength
 from ctgrid.scan.reading import Hu, Metadata, SeriesUid
 
@@ -57,9 +57,7 @@ class Request(Checked):
         bool, Setting("Keep results in the folder made from the same input and settings.", panel=OUTPUT)
     ] = False
     overwrite: Overwrite = False
-    deterministic: Annotated[
-        bool, Setting("Compute in one thread: the same bytes on any number of cores, slower.", panel=WHERE)
-    ] = False
+    deterministic: Deterministic = False
 
     @property
     def name(self) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ctgrid.base.arrays import read_npz
+from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
-from ctgrid.base.limits import check_zip
 from ctgrid.scan.volume import cast_hu
 
 
@@ -70,9 +71,10 @@ def kept_case(out: Path, volume: str, condition: str, method: str) -> Kept | Non
     path = case_folder(out, volume, condition) / f"{method}.npz"
     if not path.exists():
         return None
-    check_zip(path)
-    with np.load(path) as file:
-        return Kept(int(file["index"]), file["hu"], file["frequency"], file["power"])
+    index, hu, frequency, power = read_npz(path, "index", "hu", "frequency", "power")
+    if index.shape or index.dtype.kind not in "iu" or hu.ndim != 2:
+        raise CtgridError(f"{path} is not what an evaluation keeps; remove it to have it made anew")
+    return Kept(int(index), hu, frequency, power)
 
 
 def kept_cases(out: Path, volume: str, condition: str, methods: Iterable[str]) -> dict[str, Kept]:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ctgrid.base.limits import check_zip
+from ctgrid.base.arrays import read_npz
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.plots import PANEL_INCHES, new_figure, save_figure, show
 from ctgrid.runs.results.nodules import VISIBLE
@@ -37,10 +35,8 @@ def draw_nodules(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
             path = folder / f"{row['method']}.nodules.npz"
             if not path.exists():
                 continue
-            check_zip(path)
-            with np.load(path) as file:
-                crops, false = file["crops"], bool(file["false"])
-            panels += [(crops[i], f"{row['method']}\n{text}") for i, text in places(row, len(crops), false)]
+            crops, false = read_npz(path, "crops", "false")
+            panels += [(crops[i], f"{row['method']}\n{text}") for i, text in places(row, len(crops), bool(false))]
         if not panels:
             continue
         figure = new_figure(0.7 * PANEL_INCHES * len(panels), 3 * 0.75 * PANEL_INCHES)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctgrid.base.errors import CtgridError, MisuseError
 from ctgrid.base.files import check_output, full_suffix
+from ctgrid.base.locks import owned
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.record_place import record_beside
@@ -96,7 +97,7 @@ def make_report(
 
     Raises:
         MisuseError: the page's name does not end in ``.html``.
-        CtgridError: as :func:`ctgrid.runs.report.html.report.write_report`.
+        CtgridError: as :func:`ctgrid.runs.report.html.report.write_report`, or another process is at work on the page.
     """
     from ctgrid.runs.report.html.report import check_outputs, write_report
 
@@ -107,7 +108,7 @@ def make_report(
     outputs = check_outputs(path, asked.overwrite)
     record = RunRecord("report", record_beside(path, "report"), list(argv))
     record.settings = asked.as_dict()
-    with recorded(record, *outputs):
+    with owned(path, record.command), recorded(record, *outputs):
         with record.timed("report"):
             written = write_report([Path(one) for one in given], path, asked.options, asked.overwrite, progress)
         for file in dict.fromkeys(written.found.files()):

@@ -59,6 +59,7 @@ def synthesize_volumes(
         from ctgrid.base.lean import import_diffusers
 
         import_diffusers()
+        from ctgrid.base.devices import repeatable
         from ctgrid.base.journal import Journal
         from ctgrid.runs.synthesis.series import Series, Target
     ranks = Ranks.here()
@@ -73,7 +74,9 @@ def synthesize_volumes(
     series.check()
     loading = {**asked.loading.given(), "device": ranks.device(asked.loading.device)}
     record.settings = {"count": len(paths), **asked.how.as_dict(), **loading, "max_memory": asked.max_memory}
-    with recorded(record, owns=[folder] if many else ()) if ranks.first else nullcontext(record):
+    record.settings["deterministic"] = asked.deterministic
+    mine = recorded(record, owns=[folder] if many else ()) if ranks.first else nullcontext(record)
+    with repeatable(asked.deterministic), mine:
         _make(series, asked, limit, loading, ranks, record, progress if ranks.first else silent)
     return record
 
@@ -146,6 +149,7 @@ def synthesize_movies(
     Raises:
         CtgridError: for settings that the model cannot follow, or where an output is in the way.
     """
+    from ctgrid.base.devices import repeatable
     from ctgrid.data.video.write import check_movie, open_movie
     from ctgrid.metrics.flicker import FlickerMeter
 
@@ -162,7 +166,8 @@ def synthesize_movies(
     how = {name: value for name, value in wanted.as_dict().items() if name not in ("slices", "size")}
     record.settings = {"as": "video", "frames": frames, "fps": fps, "count": count, **how, **loading}
     flickers = []
-    with recorded(record, owns=[record.path.parent] if count > 1 else ()):
+    record.settings["deterministic"] = asked.deterministic
+    with repeatable(asked.deterministic), recorded(record, owns=[record.path.parent] if count > 1 else ()):
         progress("loading the model", 0, 1)
         with record.timed("load"):
             from ctgrid.methods.synthesis.video import VideoPipeline

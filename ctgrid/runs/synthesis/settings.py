@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import MOST_FPS, OUTPUT, WHAT, WHERE, Overwrite, Seed, read_memory
+from ctgrid.base.usual import MOST_FPS, OUTPUT, WHAT, WHERE, Deterministic, Overwrite, Seed, read_memory
 from ctgrid.methods.loading import PartsLoading
 from ctgrid.methods.synthesis.settings import Settings
 
@@ -26,6 +26,7 @@ class SynthesisRequest(Checked):
         loading: of the model.
         picture: write a picture beside every volume.
         overwrite: replace what is there.
+        deterministic: compute in one thread, so that the bytes do not depend on the number of cores.
     """
 
     seed: Seed = 0
@@ -43,6 +44,7 @@ class SynthesisRequest(Checked):
     loading: PartsLoading = field(default_factory=PartsLoading)
     picture: Annotated[bool, Setting("Write a .png beside every volume.", panel=OUTPUT)] = True
     overwrite: Overwrite = False
+    deterministic: Deterministic = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def encode(path: Path, frames: Frames, **options: str) -> Path:
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
         stream: Any = container.add_stream("libx264", rate=8, options={"crf": "5", "bf": "2", "g": "12", **options})
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        stream.codec_context.thread_count = 1  # several have given other bytes on a busy machine
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())

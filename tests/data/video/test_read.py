@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -124,3 +126,32 @@ def test_a_play_list_names_no_other_file(tmp_path: Path, write_clip: Write, head
     (tmp_path / "clip.mp4").write_text(head)
     with pytest.raises(CtgridError, match="cannot be read as a video"):
         open_frames(tmp_path / "clip.mp4")
+
+
+def test_frames_that_claim_to_be_enormous_are_not_decoded(
+    tmp_path: Path, write_clip: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is that of all inputs; a raised one reads them."""
+    path = write_clip(tmp_path / "a.mp4", 3)
+    monkeypatch.setenv("CTGRID_MAX_BYTES", "20K")
+    with pytest.raises(CtgridError, match=r"a\.mp4.*--max-bytes"):
+        open_frames(path)
+    monkeypatch.delenv("CTGRID_MAX_BYTES")
+    assert len(open_frames(path)) == 3
+
+
+def test_a_frame_that_is_larger_than_its_header_says_is_not_decoded(tmp_path: Path) -> None:
+    """A JPEG in an AVI has a size of its own."""
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuvj420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8)).reformat(format="yuvj420p")
+        container.mux([*stream.encode(frame), *stream.encode()])
+    content = path.read_bytes()
+    place = content.index(b"\xff\xc0") + 5  # height and width of the baseline frame
+    path.write_bytes(content[:place] + b"\x3a\x98\x3a\x98" + content[place + 4 :])  # 15000 x 15000: 0.7 GB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CtgridError, match=r"a\.avi"):
+        next(iter(open_frames(path).read([0])))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000

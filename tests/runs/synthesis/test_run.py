@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,11 @@ def test_a_series_is_made_and_taken_up(tiny_model: Path, tmp_path: Path) -> None
     assert record.results == {"made": 2, "already_there": 0} and record.status == "done" and record.written
     first = sha256_of(out / "volume_0000.nii.gz")
     asked = gather(SynthesisRequest, {"count": 3, "model": model, **QUICK})
-    again = synthesize_volumes(out, asked, picture=False)
+    again = synthesize_volumes(out, asked, picture=False, deterministic=True)
     assert again.results == {"made": 1, "already_there": 2}
     assert sha256_of(out / "volume_0000.nii.gz") == first
     assert again.settings["steps"] == 1 and again.settings["model"] == model and again.settings["count"] == 3
+    assert again.settings["deterministic"] and json.loads((out / "run.json").read_text())["versions"]["threads"] == 1
     with pytest.raises(CtgridError, match="--overwrite"):
         synthesize_volumes(out, asked, picture=False, refine_level=0.5)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.durable import settle, sync
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.progress import Progress, silent
 from ctgrid.runs.evaluation.fidelity.detectors import detectors_folder
@@ -115,7 +116,9 @@ def _fetch(
         partial.mkdir(exist_ok=True)
         _transfer(name, partial, addresses, pins, progress)
         _check_torchscript(partial / name, addresses[name])
+        settle(partial / name)
         (partial / name).replace(path)
+        sync(folder)
         shutil.rmtree(partial, ignore_errors=True)
     found = sha256_of(path)
     if pins.get(name, found) != found:

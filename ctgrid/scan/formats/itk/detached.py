@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ctgrid.base.causes import reading
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.inside import beside
 
@@ -39,6 +40,9 @@ def data_files(header: Path, data: str, after: Sequence[str]) -> list[Path]:
     missing = next((path for path in found if not path.is_file()), None)
     if missing is not None:
         raise CtgridError(f"{header}: its data file {missing.name} is missing; keep both files together")
+    for path in found:
+        with reading(path), path.open("rb"):  # of one that may not be read ITK says that it is damaged
+            pass
     return found
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ctgrid.base.causes import DISK, out_of_memory
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.scan.formats.itk.header import check_metaimage, check_nrrd
 from ctgrid.scan.formats.itk.names import itk_readable, itk_writable
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     import SimpleITK
 
 _MARK_KEY = "ctgrid"
+_MORE = 1 << 20
 
 
 def read_itk(path: Path) -> StoredScan:
@@ -43,6 +47,8 @@ def read_itk(path: Path) -> StoredScan:
             with quiet():
                 image = reader.Execute()
         except RuntimeError as error:
+            if out_of_memory(error):
+                raise MemoryError(f"not enough memory to read {path}") from error
             raise CtgridError(f"{path} cannot be read: {_reason(error)}") from error
     scan = itk_scan(image, path, "nrrd" if is_nrrd else "metaimage")
     stated = nrrd_stated(path, fields, scan.values.dtype) if is_nrrd else metaimage_stated(path, fields)
@@ -68,6 +74,7 @@ def write_itk(path: Path, values: np.ndarray, affine: np.ndarray, marked: bool =
         marked: Whether the values are sure to be HU, so that the file says so.
 
     Raises:
+        OSError: The system refuses, for its own reason.
         CtgridError: The file cannot be written.
     """
     import SimpleITK as sitk
@@ -78,6 +85,9 @@ def write_itk(path: Path, values: np.ndarray, affine: np.ndarray, marked: bool =
             with quiet():
                 sitk.WriteImage(image, name, True)
         except RuntimeError as error:
+            refusal = _refusal(Path(name), str(error))
+            if refusal is not None or out_of_memory(error):
+                raise (refusal or MemoryError(f"not enough memory to write {path}")) from error
             raise CtgridError(f"cannot write {path}: {_reason(error)}") from error
 
 
@@ -126,6 +136,21 @@ def itk_scan(image: SimpleITK.Image, path: Path, name: str) -> StoredScan:
 
 def _marked(image: SimpleITK.Image) -> bool:
     return bool(image.HasMetaDataKey(_MARK_KEY) and image.GetMetaData(_MARK_KEY).strip() == MARK)
+
+
+def _refusal(path: Path, message: str) -> OSError | None:
+    """Return the system's reason why a file could not be written, which ITK tells of one format and not of others."""
+    for number in DISK:
+        if re.search(rf"Reason: {re.escape(os.strerror(number))}\s*$", message):
+            return OSError(number, os.strerror(number))
+    try:
+        with path.open("ab") as stream:  # go on where ITK could not
+            stream.write(bytes(_MORE))
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        return OSError(error.errno, error.strerror)
+    return None
 
 
 def _reason(error: RuntimeError) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,3 +120,20 @@ def test_data_beside_and_below_are_read(tmp_path: Path, make: object) -> None:
 def test_an_input_is_told_apart_without_files_elsewhere(secret: Path, tmp_path: Path) -> None:
     path = mhd(tmp_path / "in", f"ElementDataFile = {secret}")
     assert identity(path, None)["bytes"] == path.stat().st_size
+
+
+def test_a_data_file_that_may_not_be_read_is_not_told_as_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = nhdr(tmp_path, "data file: a.raw")
+    (tmp_path / "a.raw").write_bytes(VALUES.tobytes())
+    opened = Path.open
+
+    def refuse(self: Path, *how: Any) -> Any:
+        if self.name == "a.raw":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(self, *how)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CtgridError, match=r"cannot read .*a\.raw: Permission denied"):
+        Volume.read(header)

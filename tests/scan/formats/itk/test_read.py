@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -141,3 +142,17 @@ def test_a_long_nrrd_field_is_refused_before_itk_meets_it(field: str, tmp_path: 
     kept = "".join(f"{key}: {value}\n" for key, value in head.items()) + f"content: {'x' * 2000}\nmine:={'y' * 9000}\n"
     (tmp_path / "b.nrrd").write_bytes(f"NRRD0004\n{kept}\n".encode() + np.full(8, -900, np.int16).tobytes())
     assert Volume.read(tmp_path / "b.nrrd", hu="stored").shape == (2, 2, 2)
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
+def test_a_full_disk_is_told_by_its_own_name(name: str, tmp_path: Path) -> None:
+    """ITK tells the system's reason of one format, and of the other only that bytes were not written."""
+    hu = np.random.default_rng(0).integers(-1000, 1000, (8, 64, 64)).astype(np.int16)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900, limits[1]))
+    try:
+        with pytest.raises(CtgridError, match=rf"cannot write .*/{name}: File too large$"):
+            Volume(hu, np.eye(4)).write(tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
