@@ -196,6 +196,8 @@ def _opened(path: Path) -> Any:
         if not container.streams.video:
             raise CtgridError(f"{path}: holds no picture, only sound or text")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise CtgridError(f"{path}: its encoding is unknown; convert the clip to mp4")
         check_bytes(int(stream.width) * int(stream.height) * _PIXEL_BYTES, f"{path}: decoding its frames takes")
     except BaseException:
         container.close()

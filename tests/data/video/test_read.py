@@ -155,3 +155,10 @@ def test_a_frame_that_is_larger_than_its_header_says_is_not_decoded(tmp_path: Pa
     with pytest.raises(CtgridError, match=r"a\.avi"):
         next(iter(open_frames(path).read([0])))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_an_encoding_that_nobody_knows_is_one_line(tmp_path: Path, write_clip: Write) -> None:
+    path = write_clip(tmp_path / "a.mp4", 3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(CtgridError, match=r"a\.mp4: "):
+        list(open_frames(path).read([0]))

@@ -64,11 +64,11 @@ class DicomFile:
         Raises:
             CtgridError: It cannot be read.
         """
-        if self.archive is None or self.member is None:
-            with self.open() as stream:
-                yield stream
-            return
         try:
+            if self.archive is None or self.member is None:
+                with self.open() as stream:  # which may be deflated as well
+                    yield stream
+                return
             with io.BufferedReader(cast(io.RawIOBase, self.archive.open(self.member)), _BLOCK) as head:
                 yield head
         except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
@@ -83,8 +83,9 @@ class DicomFile:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> CtgridError:
-        where = self.archive.filename if self.archive is not None else self.path
-        return CtgridError(f"{where}: cannot unpack {self.name}: {reason_of(error)}")
+        if self.archive is None:
+            return CtgridError(f"{self.path} cannot be unpacked, it is damaged: {reason_of(error)}")
+        return CtgridError(f"{self.archive.filename}: cannot unpack {self.name}: {reason_of(error)}")
 
 
 @contextmanager

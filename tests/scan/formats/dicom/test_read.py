@@ -332,3 +332,17 @@ def test_simpleitk_agrees_on_real_series(data_dir: Path) -> None:
     last = image.TransformIndexToPhysicalPoint([n - 1 for n in image.GetSize()])
     ours = scan.affine @ (*(n - 1 for n in scan.values.shape[::-1]), 1)
     np.testing.assert_allclose(ours[:3] * (-1, -1, 1), last, atol=1e-3)
+
+
+@pytest.mark.parametrize("keep", [0.5, -4])
+def test_a_deflated_file_that_is_damaged_is_named(
+    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, keep: float
+) -> None:
+    make_series(tmp_path / "s", hu)
+    path = sorted((tmp_path / "s").iterdir())[2]
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep) if keep > 0 else int(keep)])
+    assert path.name in refusal(tmp_path / "s")
