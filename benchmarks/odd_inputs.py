@@ -15,11 +15,11 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-import odd.archives
-import odd.dicom
-import odd.itk
-import odd.nifti
-import odd.places
+import odd.archives  # noqa: F401
+import odd.dicom  # noqa: F401
+import odd.itk  # noqa: F401
+import odd.nifti  # noqa: F401
+import odd.places  # noqa: F401
 import odd.stated  # noqa: F401 (these fill CASES)
 from odd.case import CASES
 from odd.run import Outcome, examine, warm_up

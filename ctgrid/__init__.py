@@ -7,7 +7,7 @@ from typing import Any
 import lazy_loader
 
 _attached, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
-__all__ += ["__version__"]
+__all__ += ["__version__"]  # noqa: F822 (see __getattr__)
 
 
 def __getattr__(name: str) -> Any:

@@ -76,7 +76,7 @@ def text_of(path: str | os.PathLike[str], what: str = "text", remedy: str = "") 
 
     Raises:
         CtgridError: It cannot be read, is no regular file, is larger than any such document, or is no UTF-8 text.
-    """
+    """  # noqa: DOC501
     path = Path(path)
     with reading(path, what, remedy):
         check_regular(path)

@@ -31,7 +31,7 @@ def require(module: str) -> ModuleType:
 
     Raises:
         CtgridError: where the package is not installed, with the command that installs it.
-    """
+    """  # noqa: DOC501
     package = module.partition(".")[0]
     (extra,) = [extra for extra, packages in EXTRAS.items() if package in packages]
     try:

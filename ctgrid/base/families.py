@@ -21,7 +21,7 @@ def look_up(family: Mapping[str, Member], name: object, what: str, where: str = 
 
     Raises:
         CtgridError: with the names there are, and the one that may have been meant.
-    """
+    """  # noqa: DOC501
     if not isinstance(name, str) or name not in family:
         raise unknown(name, what, family, where)
     return family[name]

@@ -170,7 +170,7 @@ def atomic_outputs(paths: Sequence[str | os.PathLike[str]], overwrite: bool = Fa
 
     Raises:
         CtgridError: As :func:`atomic_output`.
-    """
+    """  # noqa: DOC501
     targets = [check_output(path, overwrite) for path in paths]
     temporaries = [hidden_name(path, full_suffix(path)) for path in targets]
     kept: list[tuple[Path, Path | None]] = []  # what has its name by now, and what had it before
@@ -220,7 +220,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     Raises:
         CtgridError: The system refuses to write.
-    """
+    """  # noqa: DOC501
     recover_folder(folder)
     temporary = _new_name(folder)
     try:

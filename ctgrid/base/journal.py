@@ -71,7 +71,7 @@ class Journal:
 
         Raises:
             CtgridError: where the system refuses to write, or the file is a link.
-        """
+        """  # noqa: DOC501
         if hides():
             entry = {**without_paths(entry), "file": alias(str(entry["file"]))}
         line = as_json(entry).encode() + b"\n"
@@ -105,7 +105,7 @@ def is_done(path: Path, entry: Entry | None, identity: dict[str, Any], manifest:
 
     Raises:
         CtgridError: where a file is in the way that is not what is asked for.
-    """
+    """  # noqa: DOC501
     if not path.exists():
         return False
     if entry is None:

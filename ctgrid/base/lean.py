@@ -17,7 +17,7 @@ def import_diffusers() -> None:
         return
     sys.modules[_COMPILER] = None  # type: ignore[assignment]  # Python's way to say that a module is not there
     try:
-        import diffusers.configuration_utils
+        import diffusers.configuration_utils  # noqa: F401
         import diffusers.models.modeling_utils  # noqa: F401
     except ImportError:  # a diffusers that insists: the plain import follows
         for name in [name for name in sys.modules if name.partition(".")[0] == "diffusers"]:

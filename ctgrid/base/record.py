@@ -150,6 +150,9 @@ def recorded(
         owns: Folders that no other command may write into meanwhile. They must still be there at the end.
         replaces: Whether the run puts new folders in the place of those.
 
+    Yields:
+        The record, to be filled.
+
     Raises:
         CtgridError: The record cannot be written, or another command works in a folder.
     """
@@ -224,6 +227,9 @@ def move_aside(path: Path) -> Path | None:
 
     Returns:
         The new name, or None where there was nothing to rename.
+
+    Raises:
+        CtgridError: where it cannot be renamed.
     """
     for n in count(1):
         if not path.exists():

@@ -207,7 +207,7 @@ def gather(cls: type[T], given: Mapping[str, Any], base: T | None = None) -> T:
 
     Raises:
         CtgridError: for a name that there is not, or a value that is refused.
-    """
+    """  # noqa: DOC501
     left, values = dict(given), {}
     known, parts = {k.name: k for k in own_settings(cls)}, parts_of(cls)
     for field in fields(cls):  # type: ignore[arg-type]

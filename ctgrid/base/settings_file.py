@@ -34,7 +34,7 @@ def read_settings(path: Path, cls: type, command: str) -> dict[str, Any]:
     Raises:
         CtgridError: where the file cannot be read, names a setting that there is not, holds a value of another type
             or out of range, or is the record of another command.
-    """
+    """  # noqa: DOC501
     content = yaml_of(path, "a file of settings")
     if not isinstance(content, Mapping):
         raise CtgridError(f"{path}: settings are a mapping of names to values, such as steps: 20")

@@ -25,7 +25,7 @@ def read_device(text: str) -> str:
 
     Raises:
         CtgridError: for anything else.
-    """
+    """  # noqa: DOC501
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
         raise unknown(text, "device", ("auto", "cpu", "cuda", "cuda:N", "mps"))
     return text

@@ -92,6 +92,9 @@ class GridDataset(StoreDataset):
             strides: slice steps to draw from; those too long for the volumes are shortened.
             per_volume: grids of each volume in an epoch.
             seed: of starts and strides.
+
+        Raises:
+            CtgridError: for strides or a number per volume below 1.
         """
         super().__init__(store, names, seed)
         if not strides or min(strides) < 1 or per_volume < 1:
@@ -130,6 +133,9 @@ class RefineDataset(StoreDataset):
             noise_levels: lowest and highest noise added, of 255 gray levels.
             blur_share: share of pairs whose coarse version is blurred as well.
             seed: of noise and blur.
+
+        Raises:
+            CtgridError: for shares that are none, or slices too small to be blurred.
         """
         super().__init__(store, names, seed)
         if not 0 <= noise_levels[0] <= noise_levels[1] or not 0 <= blur_share <= 1:
@@ -170,6 +176,9 @@ class CodecDataset(StoreDataset):
             names: of volumes; None takes all.
             crop: side of the crops.
             seed: of their places.
+
+        Raises:
+            CtgridError: for a crop that does not fit the slices.
         """
         super().__init__(store, names, seed)
         if not 1 <= crop <= self.settings.size:

@@ -58,7 +58,7 @@ class Shard:
 
         Raises:
             CtgridError: There is no such array, or it is damaged, or in another layout.
-        """
+        """  # noqa: DOC501
         meta = _metadata(path)
         try:
             shape, dtype = tuple(meta["shape"]), np.dtype(meta["data_type"]).newbyteorder("<")

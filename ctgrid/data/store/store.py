@@ -161,7 +161,7 @@ class StoredVolume:
         ``source``: name, bytes, sha256 of the input; ``geometry``: affine (x, y, z to RAS+ mm), shape and
         spacing_mm (z, y, x), orientation, all of the input, and stored_spacing_mm of the stored slices;
         ``hu``: how HU were found; ``protocol``: the settings; ``inverse``: the way back.
-        """
+        """  # noqa: DOC501
         record = _attributes(self.path)
         what, remedy = "the record of a volume", f"it is damaged or missing; remove {self.path} and prepare it again"
         with reading(self.path / NODE, what, remedy):

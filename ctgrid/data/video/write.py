@@ -74,6 +74,9 @@ def open_movie(path: str | Path, *, fps: float = 16.0, overwrite: bool = False) 
         fps: frames per second.
         overwrite: replace a file that is there.
 
+    Yields:
+        The movie, which takes frames.
+
     Raises:
         CtgridError: for no frame, another suffix, or a path that cannot be written.
     """

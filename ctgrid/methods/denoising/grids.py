@@ -74,6 +74,9 @@ def denoise_cells(
 
     Returns:
         Denoised cells (N, c, s/8, s/8) and the number of token-passes spent.
+
+    Raises:
+        CtgridError: for a model that cannot denoise, or inputs that do not fit it.
     """
     model, facts = bundle.stage1, bundle.facts1
     if facts.layout != "grid":

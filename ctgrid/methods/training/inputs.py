@@ -159,6 +159,9 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
     Args:
         recipe: the kind's part of the config.
         inputs: what it is made from.
+
+    Raises:
+        CtgridError: for data that the recipe cannot be trained on.
     """
     if recipe.video is not None:
         from ctgrid.methods.training.video import video_grid_task

@@ -40,7 +40,7 @@ from ctgrid.methods.training.start import read_start, recorded_start, write_star
 from ctgrid.methods.training.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import nn
 

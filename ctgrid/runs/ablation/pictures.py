@@ -79,6 +79,9 @@ def samples_sheet(results: dict[str, Any], out: Path) -> Image:
     """Return one row for a held-out patient and for each variant: coronal, sagittal and four axial slices.
 
     The first sample of the first seed is shown, unchosen.
+
+    Raises:
+        CtgridError: where a file of samples holds none.
     """
     import PIL.Image
 

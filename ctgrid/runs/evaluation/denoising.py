@@ -313,7 +313,7 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
 
     Raises:
         CtgridError: for a missing scan, two of one name, an unknown method, or a bad strength.
-    """
+    """  # noqa: DOC501
     if not clean or not plan.noises or not plan.methods:
         raise CtgridError("evaluation needs at least one clean scan, one kind of noise and one method")
     for method in plan.methods:

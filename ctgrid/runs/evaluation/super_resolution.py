@@ -112,7 +112,7 @@ def check_methods(methods: Sequence[str], train: bool) -> None:
 
     Raises:
         CtgridError: for an unknown method, none at all, or one that lacks what it needs.
-    """
+    """  # noqa: DOC501
     if not methods:
         raise CtgridError("super-resolution needs at least one method")
     for method in methods:

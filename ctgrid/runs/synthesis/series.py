@@ -84,7 +84,7 @@ class Series:
 
         Raises:
             CtgridError: where a file is in the way, or a folder cannot be written into.
-        """
+        """  # noqa: DOC501
         self._entries = self.manifest.entries() if self.manifest else {}
         for target in self.targets:
             known = target.path.name in self._entries

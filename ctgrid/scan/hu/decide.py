@@ -85,7 +85,7 @@ def choose_reading(
     Raises:
         CtgridError: Unknown mode, a reading that the scan does not have, two readings or none that fit, a second
             rescaling, or values that are no HU.
-    """
+    """  # noqa: DOC501
     if mode not in HU_MODES:
         raise CtgridError(f"hu={mode!r} is unknown; choose one of {', '.join(HU_MODES)}")
     if mode == "auto" and "not_hu" in scan.details:

@@ -47,7 +47,7 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
 
     Raises:
         CtgridError: The sidecar is not a JSON object, or its slope and intercept are not numbers.
-    """
+    """  # noqa: DOC501
     sidecar = find_sidecar(path)
     if sidecar is None:
         return None

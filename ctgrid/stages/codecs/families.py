@@ -36,7 +36,7 @@ def adapter_of(network: torch.nn.Module) -> Adapter:
 
     Raises:
         CtgridError: where no family is of that class.
-    """
+    """  # noqa: DOC501
     for each in type(network).__mro__:
         if each.__name__ in FAMILIES:
             return FAMILIES[each.__name__].adapter(network)

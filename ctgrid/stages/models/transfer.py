@@ -99,7 +99,7 @@ class Transfer:
 
         Raises:
             CtgridError: where the server keeps failing; what came is kept for the next fetch.
-        """
+        """  # noqa: DOC501
         from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
         self.resumed += part.stat().st_size if part.exists() else 0

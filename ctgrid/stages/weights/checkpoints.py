@@ -102,6 +102,9 @@ def _folder_of(path: Path) -> Path | None:
 
     A training run means the model in it, a diffusers pipeline its transformer, a weights file beside a
     ``config.json`` its folder.
+
+    Raises:
+        CtgridError: where the path is neither.
     """
     if not path.is_dir():
         beside = path.name.startswith(f"{STEM}.") and (path.parent / CONFIG_FILE).is_file()

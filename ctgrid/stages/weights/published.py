@@ -148,6 +148,9 @@ def _channels(path: Path, fed: int, given: int, grid: bool) -> tuple[int, int, b
 
     Published networks learn the variance, so as many out as in means half of them are the condition, unless
     the position table is that of a grid, which takes none.
+
+    Raises:
+        CtgridError: for numbers that fit no such network.
     """
     if given == 2 * fed:
         return fed, 0, True

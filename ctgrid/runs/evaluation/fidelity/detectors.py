@@ -94,7 +94,7 @@ class Detector:
 
         Raises:
             CtgridError: where the file cannot be loaded, it refuses the input, or gives no features (B, d).
-        """
+        """  # noqa: DOC501
         network = self._network()
         try:
             with exact():

@@ -67,6 +67,9 @@ def _as_said(plane: np.ndarray, said: Picture, dataset: Dataset, where: str) -> 
 
     JPEG and JPEG-LS know no sign, and some writers of JPEG 2000 state none: two's complement of BitsStored then
     stands in unsigned values. Values of a signed stream are what the stream says (PS3.5 8.2).
+
+    Raises:
+        CtgridError: where header and stream contradict each other.
     """
     bits, signed = int(dataset.BitsStored), dataset.PixelRepresentation == 1
     if said.signed:

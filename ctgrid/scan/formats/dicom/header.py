@@ -134,7 +134,7 @@ def read_header(file: DicomFile, index: int) -> Header | None:
     Args:
         file: The file.
         index: Its place in the list, kept in its frames.
-    """
+    """  # noqa: DOC501
     from pydicom.filereader import read_partial
 
     with file.open_head() as stream, quiet_logger("pydicom"), warnings.catch_warnings():

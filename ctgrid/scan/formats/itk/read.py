@@ -34,7 +34,7 @@ def read_itk(path: Path) -> StoredScan:
 
     Raises:
         CtgridError: Damaged, not 3-D, or more than one value per voxel.
-    """
+    """  # noqa: DOC501
     import SimpleITK as sitk
 
     is_nrrd = path.suffix.lower() in (".nrrd", ".nhdr")

@@ -197,6 +197,9 @@ def _as_written(path: Path, image: Any) -> Any:
     """Return the header as it lies in the file, and refuse what nibabel mends without a word.
 
     To nibabel a pixel size of 0 becomes 1 mm, an infinite slope becomes 1.
+
+    Raises:
+        CtgridError: for a header that has to be mended by its owner.
     """
     kind = type(image.header)
     with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as stream:

@@ -40,7 +40,7 @@ class NiftiStream:
 
         Raises:
             CtgridError: where it cannot be written.
-        """
+        """  # noqa: DOC501
         self.path, self.shape, self.affine, self.overwrite = check_output(path, overwrite), shape, affine, overwrite
         self.written = self.bytes = 0
         stem = stem_of(path)
@@ -63,7 +63,7 @@ class NiftiStream:
 
         Raises:
             CtgridError: where the system refuses to write, with nothing left behind.
-        """
+        """  # noqa: DOC501
         if hu.dtype != np.int16 or hu.shape[1:] != self.shape[1:] or self.written + len(hu) > self.shape[0]:
             raise CtgridError(f"{self.path}: {hu.dtype} {hu.shape} does not continue {self.written} of {self.shape}")
         try:
@@ -82,7 +82,7 @@ class NiftiStream:
 
         Raises:
             CtgridError: where slices are missing, or the system refuses to write.
-        """
+        """  # noqa: DOC501
         if self.written != self.shape[0]:
             raise CtgridError(f"{self.path}: {self.written} of {self.shape[0]} slices were written")
         assert self._file is not None
