@@ -12,6 +12,7 @@ import typer
 from ctgrid.runs.scans.settings import InfoSettings
 
 from .adapter import with_options
+from .described import commands_of, described
 from .errors import tell
 from .output import warn
 from .progress import progress_bar
@@ -28,7 +29,10 @@ def command(
     settings: InfoSettings,
     capabilities: Annotated[
         bool,
-        typer.Option("--capabilities", help="Describe this installation instead: commands, formats, methods, models."),
+        typer.Option(
+            "--capabilities",
+            help="Describe this installation instead: commands (--json: options too), formats, methods, models.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -55,9 +59,10 @@ def command(
 def _print_capabilities(ctx: typer.Context, as_json: bool) -> None:
     from ctgrid.runs.capabilities import capabilities
 
-    found = {"commands": _names(ctx.find_root().command), **capabilities()}
+    commands = dict(commands_of(ctx.find_root().command))
+    found = {"commands": list(commands), **capabilities()}
     if as_json:
-        tell(json.dumps(found))
+        tell(json.dumps({**found, "options": {name: described(command) for name, command in commands.items()}}))
         return
     width = max(map(len, found))
     for name, value in found.items():
@@ -67,15 +72,6 @@ def _print_capabilities(ctx: typer.Context, as_json: bool) -> None:
             else value
         )
         tell(f"{name.replace('_', ' '):<{width}}  {', '.join(map(str, parts))}")
-
-
-def _names(group: Any, before: str = "") -> list[str]:
-    """Return the full names of all commands below a group."""
-    names = []
-    for name, command in group.commands.items():
-        whole = f"{before}{name}"
-        names += _names(command, f"{whole} ") if hasattr(command, "commands") else [whole]
-    return names
 
 
 def _lines(d: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -13,14 +13,18 @@ def capabilities() -> dict[str, Any]:
 
     Returns:
         JSON-able: ``versions``, ``formats`` (``reads`` and ``writes``, suffixes; ``dicom`` are folders),
-        ``denoising_methods``, ``samplers``, ``spacings``, ``codecs``, ``protocols``, ``hu_modes``, ``video_layouts``,
-        ``recipes``, ``models`` (those inside the package and those fetched), ``extras`` (packages).
+        ``denoising_methods``, ``samplers``, ``spacings``, ``codecs``, ``protocols`` (of preparation),
+        ``evaluation_protocols``, ``measures``, ``hu_modes``, ``video_layouts``, ``recipes``, ``ablations``,
+        ``models`` (those inside the package and those fetched), ``extras`` (packages).
     """
     from importlib.resources import files
     from typing import get_args
 
     from ctgrid.data.video.layouts import LAYOUTS
     from ctgrid.methods.denoising.methods import METHODS
+    from ctgrid.runs.ablation.spec import shipped_ablations
+    from ctgrid.runs.evaluation.fidelity.evaluate import MEASURES
+    from ctgrid.runs.evaluation.fidelity.protocol import shipped_protocols
     from ctgrid.scan.formats.kinds import readable, writable
     from ctgrid.scan.hu.modes import HuMode
     from ctgrid.scan.protocols.protocols import PROTOCOLS
@@ -40,9 +44,12 @@ def capabilities() -> dict[str, Any]:
         "spacings": list(get_args(Spacing)),
         "codecs": list(FAMILIES),
         "protocols": list(PROTOCOLS),
+        "evaluation_protocols": list(shipped_protocols()),
+        "measures": list(MEASURES),
         "hu_modes": list(get_args(HuMode)),
         "video_layouts": list(LAYOUTS),
         "recipes": sorted(name.removesuffix(".yaml") for name in recipes if name.endswith(".yaml")),
+        "ablations": shipped_ablations(),
         "models": [EMBEDDED, *fetched],
         "extras": {extra: list(packages) for extra, packages in EXTRAS.items()},
     }

@@ -56,5 +56,11 @@ def test_capabilities_are_names_that_commands_take() -> None:
     assert {"synthesize", "denoise", "evaluate volumes", "model pack"} <= set(found["commands"])
     assert json.loads(json.dumps(capabilities()))["protocols"] == found["protocols"]
     assert "grid-detail" in found["denoising_methods"] and ".nii.gz" in found["formats"]["reads"]
+    options = {option["name"]: option for option in found["options"]["synthesize"]["parameters"]}
+    assert options["sampler"]["values"] == found["samplers"] and options["sampler"]["flags"] == ["--sampler"]
+    assert options["slices"]["default"] == 201 and options["picture"]["switch"] and options["kind"]["values"]
+    assert found["options"]["model pack"]["example"].startswith("ctgrid model pack")
+    (source, *_) = found["options"]["denoise"]["parameters"]
+    assert source["required"] and source["repeatable"] and not source["flags"]
     for wrong in (["info"], ["info", "x.nii", "--capabilities"]):
         assert CliRunner().invoke(app, wrong).exit_code == 2

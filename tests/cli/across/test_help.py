@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
@@ -13,18 +11,9 @@ from typer.testing import CliRunner
 
 from ctgrid.base.usual import PANELS
 from ctgrid_cli import app
+from ctgrid_cli.described import commands_of
 
-
-def commands(group: Any, before: str = "") -> Iterator[str]:
-    """Yield the full name of every command."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{before}{name} ")
-        else:
-            yield f"{before}{name}"
-
-
-COMMANDS = sorted(commands(typer.main.get_command(app)))
+COMMANDS = sorted(name for name, _ in commands_of(typer.main.get_command(app)))
 
 
 def shown(*words: str) -> str:
