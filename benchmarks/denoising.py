@@ -25,7 +25,8 @@ import torch
 
 from ctgrid.base.files import atomic_output
 from ctgrid.methods.denoising.methods import METHODS, Loading, load_method
-from ctgrid.runs.evaluation.denoising import Evaluation, evaluate_denoising
+from ctgrid.runs.evaluation.denoising import evaluate_denoising
+from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 from ctgrid.runs.evaluation.noise import Noise, clipped, parse_noise
 from ctgrid.runs.evaluation.plots import draw_all

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.data.simulate.phantom import phantom
-from ctgrid.methods.training.config import GridRecipe, Optimisation
 from ctgrid.methods.training.loop import fit
+from ctgrid.methods.training.optimisation import Optimisation
+from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.scan.grid import downsample, to_grid
 from ctgrid.scan.protocols.canonical import to_canonical

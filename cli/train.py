@@ -12,7 +12,7 @@ from ctgrid.runs.training.settings import TrainSettings
 from .adapter import with_options
 from .errors import say
 from .options import JsonOption
-from .output import finish, warn
+from .output import finish
 from .progress import progress_bar
 
 
@@ -39,7 +39,6 @@ def command(
             settings,
             argv=ctx.obj,
             notice=say,
-            warn=lambda warning: warn(out, [warning]),
             progress=bar,
         )
     summary = record.results

@@ -83,7 +83,7 @@ def test_evaluations_take_what_their_commands_take() -> None:
     """Every measurement that is a command is a call with the command's defaults."""
     import inspect
 
-    from ctgrid.runs.evaluation.denoising import Evaluation, quick_methods
+    from ctgrid.runs.evaluation.denoising_plan import Evaluation, quick_methods
     from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
     from ctgrid.runs.evaluation.super_resolution import Comparison
     from ctgrid_cli import ablation, ceiling, evaluate, evaluate_super_resolution, evaluate_volumes

@@ -27,7 +27,7 @@ from ctgrid.methods.denoising.methods import METHODS, Method, denoise
 from ctgrid.methods.denoising.result import DenoiseResult
 from ctgrid.methods.denoising.settings import DrawnSettings, Strength
 from ctgrid.methods.synthesis.settings import Settings
-from ctgrid.methods.training.config import CodecRecipe, VideoRecipe
+from ctgrid.methods.training.recipes import CodecRecipe, VideoRecipe
 from ctgrid.methods.training.video import choose_clips
 from ctgrid.runs.report.html.report import Options, write_report
 from ctgrid.runs.results.chart import Bars

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.documents import as_json, plain
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.files import atomic_output, sha256_of
 from ctgrid.base.locks import owned
 from ctgrid.base.present import Present
 from ctgrid.base.privacy import hides, without_paths
+from ctgrid.base.progress import Progress
 from ctgrid.base.record_place import record_beside, renamed
 from ctgrid.base.settings_file import settings_file
 
@@ -93,6 +95,30 @@ class RunRecord:
         start = time.perf_counter()
         yield
         self.add_phases({phase: time.perf_counter() - start})
+
+    def kept_from(self, phase: str, progress: Progress) -> Progress:
+        """Return the callback; once something is done in the phase, the record is kept even if the run fails."""
+
+        def told(at: str, done: int, total: int) -> None:
+            self.worth_keeping = self.worth_keeping or (phase in at and done > 0)
+            progress(at, done, total)
+
+        return told
+
+    @contextmanager
+    def noting_warnings(self) -> Iterator[None]:
+        """Note every warning of ctgrid in a ``with`` block as a decision, besides showing it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", CtgridWarning)
+            show = warnings.showwarning
+
+            def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+                show(message, category, *where, **more)
+                if issubclass(category, CtgridWarning):
+                    self.decisions.setdefault("warnings", []).append(str(message))
+
+            warnings.showwarning = note
+            yield
 
     @property
     def seconds(self) -> float:

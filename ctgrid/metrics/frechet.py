@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,20 +66,6 @@ class Moments:
         if self.count <= ddof:
             raise CtgridError(f"a covariance needs at least {ddof + 1} samples, got {self.count}")
         return self.scatter / (self.count - ddof)
-
-
-def moments_of(parts: Iterable[np.ndarray]) -> Moments:
-    """Return the moments of features that come in parts (n_i, d), holding one part at a time.
-
-    Raises:
-        CtgridError: where there is no part, or parts do not fit each other.
-    """
-    total: Moments | None = None
-    for part in parts:
-        total = Moments.of(part) if total is None else total + Moments.of(part)
-    if total is None:
-        raise CtgridError("no features were given")
-    return total
 
 
 def frechet_distance(a: np.ndarray | Tensor, b: np.ndarray | Tensor, ddof: int = 1) -> float:

@@ -4,8 +4,8 @@ from .denoising.cases import denoise_cases as denoise_cases
 from .denoising.run import denoise_scans as denoise_scans
 from .denoising.run import preview_denoising as preview_denoising
 from .evaluation.ceiling import codec_ceiling as codec_ceiling
-from .evaluation.denoising import Evaluation as Evaluation
 from .evaluation.denoising import evaluate_denoising as evaluate_denoising
+from .evaluation.denoising_plan import Evaluation as Evaluation
 from .evaluation.fidelity.evaluate import evaluate_volumes as evaluate_volumes
 from .evaluation.nodule_trial import evaluate_nodules as evaluate_nodules
 from .evaluation.run import compare_denoising as compare_denoising
@@ -33,7 +33,7 @@ from .stores.prepare import prepare_scans as prepare_scans
 from .stores.split import split_volumes as split_volumes
 from .synthesis.run import synthesize_movies as synthesize_movies
 from .synthesis.run import synthesize_volumes as synthesize_volumes
-from .synthesis.series import Series as Series
 from .synthesis.series import Target as Target
+from .synthesis.series import VolumeSet as VolumeSet
 from .training.run import plan_training as plan_training
 from .training.run import train_model as train_model

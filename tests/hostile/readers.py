@@ -383,8 +383,8 @@ def _run_config(folder: Path) -> Path:
 
 
 def _config(path: Path) -> None:
+    from ctgrid.methods.training.checks import check_same_run
     from ctgrid.methods.training.config import load_config
-    from ctgrid.methods.training.run import check_same_run
 
     check_same_run(path, load_config("embedded-codec"))
 

@@ -10,7 +10,7 @@ from monai.metrics.fid import FIDMetric
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.metrics import frechet_distance
-from ctgrid.metrics.frechet import Moments, frechet_from_statistics, moments_of
+from ctgrid.metrics.frechet import Moments, frechet_from_statistics
 
 
 def features(n: int, d: int, seed: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_scale_and_large_means_do_not_spoil_it() -> None:
 
 def test_moments_in_parts_are_those_of_the_whole() -> None:
     a = features(101, 6, 0) + 1e5
-    whole, parts = Moments.of(a), moments_of([a[:1], a[1:60], a[60:]])
+    whole, parts = Moments.of(a), Moments.of(a[:1]) + Moments.of(a[1:60]) + Moments.of(a[60:])
     assert parts.count == 101
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-14)
     np.testing.assert_allclose(parts.covariance(), np.cov(a, rowvar=False), rtol=1e-9)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.draws import generator_for
-from ctgrid.methods.training.config import Optimisation
+from ctgrid.methods.training.optimisation import Optimisation
 from ctgrid.methods.training.task import Task
 
 

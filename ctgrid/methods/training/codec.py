@@ -13,8 +13,9 @@ from ctgrid.base.draws import integer, normal
 from ctgrid.base.errors import CtgridError
 from ctgrid.data.degrade import enlarge
 from ctgrid.data.volumes import SliceSource
-from ctgrid.methods.training.config import CodecRecipe
+from ctgrid.methods.training.recipes import CodecRecipe
 from ctgrid.scan.grid import downsample
+from ctgrid.stages.codecs.codecs import load_codec
 from ctgrid.stages.codecs.unshuffle_codec import DOWNSAMPLE, UnshuffleCodec
 
 STATISTICS_EXAMPLES = 64
@@ -29,20 +30,16 @@ class CodecTask:
     """
 
     def __init__(self, recipe: CodecRecipe, volumes: Sequence[SliceSource]) -> None:
-        """Take the recipe and the volumes it draws slices from, in memory or in a store.
-
-        Raises:
-            CtgridError: where the codec whose encoder is to be kept is of another class.
-        """
+        """Take the recipe and the volumes it draws slices from, in memory or in a store."""
         self.recipe = recipe
         self.volumes = volumes
-        self.kept = None if recipe.encoder_of is None else _network_of(recipe.encoder_of)
+        self.kept = None if recipe.encoder_of is None else load_codec(recipe.encoder_of).network
 
     def build(self) -> nn.Module:
         """Return an untrained :class:`UnshuffleCodec`, but for an encoder that is kept.
 
         Raises:
-            CtgridError: where the encoder to keep is of other sizes.
+            CtgridError: where the encoder to keep is of another class, or of other sizes.
         """
         colour = self.recipe.video is not None and not self.recipe.video.gray
         network = UnshuffleCodec(**{**self.recipe.network, **({"image_channels": 3} if colour else {})})
@@ -141,22 +138,15 @@ class CodecTask:
         return terms
 
 
-def _network_of(source: str) -> UnshuffleCodec:
-    """Read the network of a codec whose encoder is kept; raises where it is of another class."""
-    from ctgrid.stages.codecs.codecs import load_codec
-
-    kept = load_codec(source).network
-    if not isinstance(kept, UnshuffleCodec):
-        raise CtgridError(f"codec.encoder_of: {source} is a {type(kept).__name__}, an UnshuffleCodec is needed")
-    return kept
-
-
-def _keep_encoder(network: UnshuffleCodec, kept: UnshuffleCodec, source: str) -> None:
+def _keep_encoder(network: UnshuffleCodec, kept: Any, source: str) -> None:
     """Give a network the encoder of another and its latents' mean and spread, and keep both from training.
 
     Raises:
-        CtgridError: where that encoder is of other sizes.
+        CtgridError: where that is of another class, or its encoder of other sizes.
     """
+    if type(kept) is not type(network):
+        needed = type(network).__name__
+        raise CtgridError(f"codec.encoder_of: {source} is a {type(kept).__name__}, a network of {needed} is needed")
     meta = next(network.parameters()).is_meta  # a network of shapes alone
     try:
         network.encoder.load_state_dict(kept.encoder.state_dict(), assign=meta)

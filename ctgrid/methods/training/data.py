@@ -17,7 +17,7 @@ from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.splits import select_volumes
 from ctgrid.data.volumes import check_excluded, find_volumes, load_volumes
-from ctgrid.methods.training.config import CodecRecipe, DetailRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
+from ctgrid.methods.training.recipes import CodecRecipe, DetailRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.volumes import TrainingData
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ctgrid.data.pairs import PAIRS_VERSION, NoisyPair, make_pairs, with_white_n
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.denoising.diffusion import diffusion_identity
 from ctgrid.methods.denoising.settings import DIFFUSION
-from ctgrid.methods.training.config import DetailRecipe
+from ctgrid.methods.training.recipes import DetailRecipe
 from ctgrid.stages.latents.ahead import cached
 from ctgrid.stages.models.bundle import DETAIL, digest_of_model
 from ctgrid.stages.networks.detail import UNIT_HU, DetailNet

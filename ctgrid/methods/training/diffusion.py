@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ctgrid.methods.training.config import DiffusionRecipe
+from ctgrid.methods.training.recipes import DiffusionRecipe
 from ctgrid.stages.diffusion.loss import training_loss
 from ctgrid.stages.diffusion.schedule import LINEAR
 from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts

@@ -13,8 +13,9 @@ from ctgrid.data.pairs import NoisyPair
 from ctgrid.data.video.clips import Clip
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.training.codec import CodecTask
-from ctgrid.methods.training.config import CodecRecipe, DetailRecipe, DiffusionRecipe, GridRecipe, TrainConfig
+from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.detail import DetailTask
+from ctgrid.methods.training.recipes import CodecRecipe, DetailRecipe, DiffusionRecipe, GridRecipe
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.stand_in import stand_in

@@ -15,10 +15,10 @@ from torch import nn
 
 from ctgrid.base.interrupt import StopSignals
 from ctgrid.base.present import Present
-from ctgrid.base.progress import Progress, silent, unheard
+from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.training.checkpoints import trim_log
-from ctgrid.methods.training.config import Monitor, Optimisation, Validation
 from ctgrid.methods.training.monitor import Journal
+from ctgrid.methods.training.optimisation import Monitor, Optimisation, Validation
 from ctgrid.methods.training.task import Task
 from ctgrid.methods.training.trainer import Trainer
 from ctgrid.methods.training.validation import Validator
@@ -37,14 +37,13 @@ def fit(
     held_out: Task | None = None,
     start: Callable[[nn.Module], None] | None = None,
     progress: Progress = silent,
-    warn: Callable[[str], object] = unheard,
 ) -> dict[str, Any]:
     """Train until ``settings.steps`` optimizer steps are done.
 
     Writes ``out/log.jsonl`` (one object per optimizer step), ``out/checkpoints/step_*`` and, at the end,
     ``out/model`` with the averaged (EMA) weights; with validation also ``out/validation.jsonl`` and
     ``out/pictures``. SIGINT, SIGTERM and SIGHUP end the run after the current step with
-    a checkpoint, and raise KeyboardInterrupt.
+    a checkpoint, and raise KeyboardInterrupt. A damaged checkpoint, or another learning rate than before, is a warning.
 
     Args:
         task: what to train.
@@ -59,7 +58,6 @@ def fit(
         held_out: the same task on validation data; without it only pictures are made, of the training data.
         start: puts weights into the fresh network; a checkpoint that is resumed replaces them.
         progress: called after every optimizer step.
-        warn: told of checkpoints that are damaged, and of a learning rate that is another than before.
 
     Returns:
         ``steps``, ``first_step``, ``last`` (the last step's numbers), ``seconds``, ``model`` (the folder).
@@ -69,7 +67,7 @@ def fit(
     """
     started = time.perf_counter()
     trainer = Trainer(task, settings, seed, out, start)
-    first = trainer.restore(warn) if resume else 0
+    first = trainer.restore() if resume else 0
     main = trainer.accelerator.is_main_process
     validator = Validator(trainer, held_out, validation)
     values: dict[str, float] = {}

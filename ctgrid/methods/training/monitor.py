@@ -16,7 +16,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output
 from ctgrid.base.links import open_record
-from ctgrid.methods.training.config import Monitor
+from ctgrid.methods.training.optimisation import Monitor
 
 LOG, VALIDATION, PICTURES, TENSORBOARD = "log.jsonl", "validation.jsonl", "pictures", "tensorboard"
 

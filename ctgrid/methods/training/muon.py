@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.training.config import Optimisation
+from ctgrid.methods.training.optimisation import Optimisation
 
 ITERATION = (3.4445, -4.7750, 2.0315)
 """a, b, c of X ← aX + b(XXᵀ)X + c(XXᵀ)²X, which brings singular values from 0.01 up to about 1 in five rounds."""

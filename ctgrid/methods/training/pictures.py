@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ctgrid.methods.training.config import GridRecipe
+from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.diffusion.sampling import sample

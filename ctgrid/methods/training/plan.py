@@ -16,10 +16,12 @@ from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.record import peak_memory_mib
-from ctgrid.methods.training.config import DiffusionRecipe, Optimisation, TrainConfig
+from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.empty import empty_task
 from ctgrid.methods.training.meter import imagined, no_data
 from ctgrid.methods.training.muon import build_optimizer
+from ctgrid.methods.training.optimisation import Optimisation
+from ctgrid.methods.training.recipes import DiffusionRecipe
 from ctgrid.methods.training.settled import settled
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.task import Task

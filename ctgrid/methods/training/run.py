@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import ValidationError
-
 from ctgrid.base.devices import choose_device
-from ctgrid.base.documents import json_of, legible
+from ctgrid.base.documents import legible
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import atomic_output, check_apart
 from ctgrid.base.precision import recipe_dtype
 from ctgrid.base.progress import Progress, silent, unheard
-from ctgrid.methods.training.config import (
-    CodecRecipe,
-    DiffusionRecipe,
-    GridRecipe,
-    Kind,
-    RefineRecipe,
-    TrainConfig,
-    load_config,
-)
+from ctgrid.methods.training.config import Kind, TrainConfig, load_config
 from ctgrid.methods.training.data import (
     Selection,
     TrainingData,
@@ -35,6 +24,7 @@ from ctgrid.methods.training.data import (
     write_data_record,
 )
 from ctgrid.methods.training.loop import fit
+from ctgrid.methods.training.recipes import CodecRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.settled import settled
 from ctgrid.methods.training.start import read_start, recorded_start, write_start
 from ctgrid.methods.training.task import Task
@@ -42,9 +32,8 @@ from ctgrid.methods.training.task import Task
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
-
     from ctgrid.data.volumes import VolumeSlices
+from ctgrid.methods.training.checks import check_network, check_run_folder
 
 
 @dataclass(frozen=True)
@@ -64,10 +53,6 @@ class Opened:
     seed: int = 0
 
 
-MAY_CHANGE = {"steps", "decay_steps", "learning_rate", "checkpoint_every", "keep_last", "sharding", "loader_threads"}
-"""Numbers of the optimisation that may differ when a run is resumed; what is looked at meanwhile may as well."""
-
-
 def train(
     kind: Kind,
     config: str | Path,
@@ -84,7 +69,6 @@ def train(
     metadata: Sequence[str | Path] = (),
     notice: Callable[[str], object] = unheard,
     progress: Progress = silent,
-    warn: Callable[[str], object] = unheard,
 ) -> dict[str, Any]:
     """Train the codec or one of the two diffusion stages on a folder of CT volumes or a store.
 
@@ -106,7 +90,6 @@ def train(
         metadata: the collection's tables, where ``data`` is a folder of stored values.
         notice: called with a line about what training starts from, where the recipe names weights.
         progress: called with (phase, done, total).
-        warn: told of checkpoints that are damaged.
 
     Returns:
         The summary of ``fit`` with ``config`` (the whole recipe), ``volumes``, and ``start``
@@ -171,7 +154,6 @@ def train(
         held_out=held_out,
         start=None if start is None else start.fill,
         progress=progress,
-        warn=warn,
     )
     if recipe.recipe.start is not None:
         summary["start"] = recorded_start(out)
@@ -229,91 +211,3 @@ def codec_identity(recipe: TrainConfig) -> str | None:
     from ctgrid.stages.codecs.codecs import load_codec
 
     return load_codec(recipe.recipe.codec).identity
-
-
-def check_network(recipe: TrainConfig) -> nn.Module:
-    """Refuse a network that would otherwise fail only after the volumes were read; return its shapes.
-
-    Raises:
-        CtgridError: for a network that cannot be built.
-    """
-    import torch
-
-    from ctgrid.methods.training.empty import empty_task
-
-    try:
-        task = empty_task(recipe)
-        with torch.device("meta"):  # shapes alone, no weights
-            network = task.build()
-        wanted = inspect.signature(type(network)).parameters
-        for name, value in recipe.recipe.network.items():
-            if isinstance(wanted[name].default, bool) and not isinstance(value, bool):
-                raise CtgridError(f"{name} is true or false, got {value!r}")
-    except (TypeError, CtgridError) as error:
-        raise CtgridError(f"{recipe.kind}.network: {error}") from error
-    return network
-
-
-def check_run_folder(out: Path, recipe: TrainConfig, resume: bool) -> None:
-    """Make sure that a run can start, or go on, in a folder.
-
-    Raises:
-        CtgridError: where its parent is missing, or it holds another run.
-    """
-    if not out.parent.is_dir():
-        raise CtgridError(f"{out.parent}: this folder does not exist; create it first")
-    if out.exists() and not out.is_dir():
-        raise CtgridError(f"{out}: is a file; a run needs a folder, choose another --out")
-    if resume:
-        check_same_run(out / "config.json", recipe)
-    elif (out / "checkpoints").exists():
-        raise CtgridError(f"{out}: holds a run already; pass --resume to go on with it, or choose another --out")
-
-
-def check_same_run(path: Path, recipe: TrainConfig) -> None:
-    """Refuse to resume a run whose recipe differs in anything but the numbers of :data:`MAY_CHANGE`.
-
-    Raises:
-        CtgridError: naming what differs.
-    """
-    if not path.exists():
-        return
-    before = _with_defaults(json_of(path, "the recipe of a run", "train into another --out"))
-    now = recipe.model_dump(mode="json")
-    for values in (before, now):
-        values["optimisation"] = {
-            k: v for k, v in dict(values.get("optimisation") or {}).items() if k not in MAY_CHANGE
-        }
-        values["validation"] = values["monitor"] = None
-    if before != now:
-        different = [place for place in _places(now) if _at(now, place) != _at(before, place)]
-        raise CtgridError(
-            f"{path.parent}: cannot resume, the recipe differs in {', '.join(different)}; "
-            "use the recipe the run was started with, or another --out"
-        )
-
-
-def _places(values: dict[str, Any]) -> list[str]:
-    """Return the dotted keys of a recipe, two levels deep."""
-    return [
-        f"{key}.{inner}" if inner else key
-        for key, value in values.items()
-        for inner in (value if isinstance(value, dict) and value else [""])
-    ]
-
-
-def _at(values: dict[str, Any], place: str) -> Any:
-    """Return the value at a dotted key, None where there is none."""
-    key, _, inner = place.partition(".")
-    found = values.get(key)
-    return found if not inner else found.get(inner) if isinstance(found, dict) else None
-
-
-def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """Add the keys that recipes have got since a run was started; what cannot be read stays as it is."""
-    if not isinstance(values, dict):
-        return {}
-    try:
-        return TrainConfig.model_validate(values).model_dump(mode="json")
-    except ValidationError:
-        return values

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ctgrid.base.draws import integer, normal
 from ctgrid.data.grids import draw_plan
-from ctgrid.methods.training.config import GridRecipe
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
 from ctgrid.methods.training.pictures import grid_picture
+from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.diffusion.known import cell_timesteps, cells_mask

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.base.draws import integer, normal
-from ctgrid.methods.training.config import RefineRecipe
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
 from ctgrid.methods.training.pictures import refine_picture
+from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.models.bundle import StageFacts
 from ctgrid.stages.networks.dit import DiT

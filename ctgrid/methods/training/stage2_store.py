@@ -10,8 +10,8 @@ from torch import Tensor
 from ctgrid.base.draws import integer, normal, uniform
 from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradation, enlarge, shrink
 from ctgrid.data.stored import StoreSlices
-from ctgrid.methods.training.config import RefineRecipe
 from ctgrid.methods.training.diffusion import draw_timestep
+from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.latents.stored import StoredLatents

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.base.devices import check_compiler, choose_device
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.extras import require
 from ctgrid.methods.training.average import Average
 from ctgrid.methods.training.batches import Batches
 from ctgrid.methods.training.checkpoints import Checkpoints
-from ctgrid.methods.training.config import Optimisation
 from ctgrid.methods.training.muon import build_optimizer
+from ctgrid.methods.training.optimisation import Optimisation
 from ctgrid.methods.training.parallel import ModelState, OptimizerState, averaged_state, shard, whole
 from ctgrid.methods.training.task import Task
 
@@ -109,22 +110,23 @@ class Trainer:
         model.load_state_dict(weights, assign=True)
         self.task.save(model.eval(), folder)
 
-    def restore(self, warn: Callable[[str], object]) -> int:
+    def restore(self) -> int:
         """Load the newest whole checkpoint, where there is one, and return its step; newer ones are set aside."""
         if self.accelerator.is_main_process:
             self.checkpoints.tidy()
         self.accelerator.wait_for_everyone()
         rates = list(self.schedule.base_lrs)
         step = self.checkpoints.restore(self.state)
-        self._follow(rates, warn)
+        self._follow(rates)
         self.accelerator.wait_for_everyone()  # none is renamed while another process reads it
         if self.accelerator.is_main_process:
             for folder in self.checkpoints.set_aside(step):
                 was = folder.name.removeprefix("damaged_")
-                warn(f"{was} was damaged and is now called {folder}; training goes on from step {step}")
+                words = f"{was} was damaged and is now called {folder}; training goes on from step {step}"
+                warnings.warn(words, CtgridWarning, stacklevel=2)
         return step
 
-    def _follow(self, rates: list[Any], warn: Callable[[str], object]) -> None:
+    def _follow(self, rates: list[Any]) -> None:
         """Go on with the recipe's learning rates, where they are not those that the checkpoint was made with."""
         before = list(self.schedule.base_lrs)
         if before == rates:
@@ -135,7 +137,8 @@ class Trainer:
             group["initial_lr"], group["lr"] = rate, rate * factor
         self.schedule._last_lr = [rate * factor for rate in rates]
         at = self.schedule.last_epoch
-        warn(f"the learning rate is {max(rates):g} from step {at} on; it was {max(before):g} until then")
+        words = f"the learning rate is {max(rates):g} from step {at} on; it was {max(before):g} until then"
+        warnings.warn(words, CtgridWarning, stacklevel=3)
 
     def agree(self, flag: bool) -> bool:
         """Tell whether any process says so: a signal may reach only one of them, and all must stop together."""

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from ctgrid.base.devices import wait_for
 from ctgrid.base.precision import autocast, recipe_dtype
 from ctgrid.methods.training.batches import Batches
-from ctgrid.methods.training.config import DiffusionRecipe, GridRecipe, Optimisation, TrainConfig
+from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.empty import codec_or_stand_in, empty_task
 from ctgrid.methods.training.meter import Meter
 from ctgrid.methods.training.muon import build_optimizer
+from ctgrid.methods.training.optimisation import Optimisation
+from ctgrid.methods.training.recipes import DiffusionRecipe, GridRecipe
 from ctgrid.methods.training.task import Task
 from ctgrid.methods.training.trainer import prepare_network
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ctgrid.base.draws import generator_for
 from ctgrid.methods.training.average import averaged
-from ctgrid.methods.training.config import Validation
+from ctgrid.methods.training.optimisation import Validation
 from ctgrid.methods.training.task import Task
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from ctgrid.data.video.clips import Clip, CoarseClips
 from ctgrid.data.video.datasets import open_clips
 from ctgrid.data.video.layouts import Found, find_clips, find_layout
 from ctgrid.data.volumes import check_excluded
-from ctgrid.methods.training.config import CodecRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.diffusion import draw_timestep
+from ctgrid.methods.training.recipes import CodecRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.volumes import TrainingData

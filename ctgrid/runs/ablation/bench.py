@@ -19,7 +19,7 @@ from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress
 from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.data import TrainingData
-from ctgrid.methods.training.inputs import facts
+from ctgrid.methods.training.facts import facts
 from ctgrid.methods.training.run import Opened, make_task, train
 from ctgrid.methods.training.settled import settled
 from ctgrid.runs.ablation.data import Volumes, shown_hu

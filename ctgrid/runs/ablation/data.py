@@ -13,8 +13,9 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.splits import make_split, select_volumes, take_fraction
 from ctgrid.data.volumes import VolumeSlices, check_excluded
-from ctgrid.methods.training.config import GridRecipe, TrainConfig
+from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.data import TrainingData, excluded_by_shipped
+from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.stages.latents.ahead import coarse_volumes
 

@@ -55,11 +55,6 @@ def compare_variants(
     record = RunRecord("ablation", folder / RECORD, list(argv))
     record.settings = {"name": str(name), "data": data, **asked.as_dict(), "overrides": overrides}
     with recorded(record, owns=[folder]):
-
-        def told(phase: str, done: int, total: int) -> None:
-            record.worth_keeping = record.worth_keeping or "training" in phase  # checkpoints lie there
-            progress(phase, done, total)
-
         with record.timed("ablation"):
             results = run_ablation(
                 name,
@@ -70,7 +65,7 @@ def compare_variants(
                 max_steps=asked.max_steps,
                 overrides=overrides,
                 resume=asked.resume,
-                progress=told,
+                progress=record.kept_from("training", progress),  # checkpoints lie there
             )
         with record.timed("draw"):
             pictures = draw_ablation(results, folder)

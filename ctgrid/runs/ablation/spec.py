@@ -13,7 +13,8 @@ from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import meant
 from ctgrid.base.keys import first_problem
-from ctgrid.methods.training.config import GridRecipe, TrainConfig, load_config
+from ctgrid.methods.training.config import TrainConfig, load_config
+from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.stages.orders import Order
 from ctgrid.stages.schedules import SamplingPlan, plan_grids
 

@@ -13,9 +13,11 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
-from ctgrid.runs.evaluation.denoising import NOISY, CleanScan, Evaluation, MethodBench, check_inputs, hash_of
+from ctgrid.runs.evaluation.clean_scan import CleanScan
+from ctgrid.runs.evaluation.denoising_plan import NOISY, Evaluation, check_inputs
 from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
 from ctgrid.runs.evaluation.keep import case_folder
+from ctgrid.runs.evaluation.method_bench import MethodBench, hash_of
 from ctgrid.runs.evaluation.nodules import Nodule, contrast_of, place_nodules, plant
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from ctgrid.runs.evaluation.settings import DenoisingRequest, FidelityRequest, T
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
     from ctgrid.runs.evaluation.results import Results
+
+Draw = Callable[[Sequence[dict[str, Any]], Path], list[Path]]
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ def compare_denoising(
     from ctgrid.runs.evaluation import denoising_plots
     from ctgrid.runs.evaluation.denoising import evaluate_denoising
 
-    asked = gather(DenoisingRequest, changes, request)
-    work = _Trial("evaluate denoising", "results.json", "table.md", evaluate_denoising, denoising_plots.draw_denoising)
-    return _tried(work, [Path(path) for path in clean], Path(out), asked, argv, progress)
+    asked, scans = gather(DenoisingRequest, changes, request), [Path(path) for path in clean]
+    record = RunRecord("evaluate denoising", Path(out) / RECORD, list(argv))
+    files = ("results.json", "table.md")
+    return _tried(record, asked, scans, files, evaluate_denoising, denoising_plots.draw_denoising, progress)
 
 
 @spelled_out(TrialRequest, "changes")
@@ -98,9 +101,10 @@ def compare_on_nodules(
     from ctgrid.runs.evaluation import nodule_plots
     from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 
-    asked = gather(TrialRequest, changes, request)
-    work = _Trial("evaluate nodules", "nodules.json", "nodules.md", evaluate_nodules, nodule_plots.draw_nodules)
-    return _tried(work, [Path(path) for path in clean], Path(out), asked, argv, progress)
+    asked, scans = gather(TrialRequest, changes, request), [Path(path) for path in clean]
+    record = RunRecord("evaluate nodules", Path(out) / RECORD, list(argv))
+    files = ("nodules.json", "nodules.md")
+    return _tried(record, asked, scans, files, evaluate_nodules, nodule_plots.draw_nodules, progress)
 
 
 @spelled_out(UpscalingRequest, "changes")
@@ -135,23 +139,17 @@ def compare_upscaling(
     asked, folder = gather(UpscalingRequest, changes, request), Path(out)
     plan, volumes = asked.plan(), [Path(path) for path in real]
     full_size, factor = plan.shape()
-    inputs = [*volumes, *asked.train]
-    check_folder(folder)
-    check_apart(folder, inputs)
-    require("matplotlib")
     record = RunRecord("evaluate super-resolution", folder / RECORD, list(argv), plan.seed)
     record.settings = {**asdict(plan), "size": full_size, "k": factor}
-    with recorded(record, owns=[folder]):
-        with record.timed("evaluate"), _kept_if_there(record, folder / "results.json"):
-            seen, fitted = (
-                [sample for path in paths for sample in open_samples(path, size=full_size, progress=progress)]
-                for paths in (volumes, asked.train)
-            )
-            results = evaluate_super_resolution(
-                seen, plan, folder, train=fitted, overwrite=asked.overwrite, progress=progress
-            )
-        _finish(record, results, folder / "table.md", lambda rows: draw_super_resolution(rows, folder), inputs)
-    return Evaluated(record, results.content, results.path)
+
+    def evaluate() -> Results:
+        seen, fitted = (
+            [sample for path in paths for sample in open_samples(path, size=full_size, progress=progress)]
+            for paths in (volumes, asked.train)
+        )
+        return evaluate_super_resolution(seen, plan, folder, train=fitted, overwrite=asked.overwrite, progress=progress)
+
+    return _measured(record, ("results.json", "table.md"), [*volumes, *asked.train], evaluate, draw_super_resolution)
 
 
 @spelled_out(FidelityRequest, "changes")
@@ -211,65 +209,52 @@ def compare_volumes(
     return Evaluated(record, results, folder / "results.json")
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """What tells a comparison of denoising methods from another."""
-
-    command: str
-    results: str
-    table: str
-    evaluate: Callable[..., Results]
-    draw: Callable[[Sequence[dict[str, Any]], Path], list[Path]]
-
-
 def _tried(
-    work: _Trial, clean: list[Path], out: Path, request: TrialRequest, argv: Sequence[str], progress: Progress
+    record: RunRecord,
+    request: TrialRequest,
+    clean: list[Path],
+    files: tuple[str, str],
+    evaluate: Callable[..., Results],
+    draw: Draw,
+    progress: Progress,
 ) -> Evaluated:
-    """Check what can be checked, make the folder, compare, draw."""
-    from ctgrid.runs.evaluation.denoising import check_inputs
+    """Compare denoising methods in one way or another."""
+    from ctgrid.runs.evaluation.denoising_plan import check_inputs
 
     plan = request.plan()
     check_inputs(clean, plan)
-    check_folder(out)
-    check_apart(out, clean)
-    require("matplotlib")
-    record = RunRecord(work.command, out / RECORD, list(argv), plan.seed)
-    record.settings = {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
-    with recorded(record, owns=[out]):
-        with record.timed("evaluate"), _kept_if_there(record, out / work.results):
-            results = work.evaluate(clean, plan, out, overwrite=request.overwrite, progress=progress)
-        _finish(record, results, out / work.table, lambda rows: work.draw(rows, out), clean)
-    return Evaluated(record, results.content, results.path)
+    record.seed, record.settings = plan.seed, {**asdict(plan), "noises": [str(noise) for noise in plan.noises]}
+    work = partial(evaluate, clean, plan, record.path.parent, overwrite=request.overwrite, progress=progress)
+    return _measured(record, files, clean, work, draw)
 
 
-def _finish(
-    record: RunRecord,
-    results: Results,
-    table: Path,
-    draw: Callable[[Sequence[dict[str, Any]]], list[Path]],
-    inputs: Sequence[Path],
-) -> None:
-    """Write the table, draw, and note inputs and outputs."""
+def _measured(
+    record: RunRecord, files: tuple[str, str], inputs: Sequence[Path], evaluate: Callable[[], Results], draw: Draw
+) -> Evaluated:
+    """Check the folder, evaluate into it, write the table, draw, and note inputs and outputs."""
     from ctgrid.runs.results.kinds import describe
     from ctgrid.runs.results.markdown import description_markdown
 
-    text = description_markdown(describe(results.content))
-    with record.timed("draw"):
-        _save(table, text)
-        pictures = draw(results.rows)
-    for path in inputs:
-        record.add_input(path)
-    for path in (results.path, table, *pictures):
-        record.add_output(path)
-
-
-@contextmanager
-def _kept_if_there(record: RunRecord, path: Path) -> Iterator[None]:
-    """Keep the record of a run that fails after it left results behind."""
-    try:
-        yield
-    finally:
-        record.worth_keeping = path.exists()
+    folder = record.path.parent
+    results, table = (folder / name for name in files)
+    check_folder(folder)
+    check_apart(folder, inputs)
+    require("matplotlib")
+    with recorded(record, owns=[folder]):
+        try:
+            with record.timed("evaluate"):
+                found = evaluate()
+        finally:
+            record.worth_keeping = results.exists()
+        text = description_markdown(describe(found.content))
+        with record.timed("draw"):
+            _save(table, text)
+            pictures = draw(found.rows, folder)
+        for path in inputs:
+            record.add_input(path)
+        for path in (found.path, table, *pictures):
+            record.add_output(path)
+    return Evaluated(record, found.content, found.path)
 
 
 def _save(path: Path, text: str) -> None:

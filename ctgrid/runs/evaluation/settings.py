@@ -14,7 +14,7 @@ from ctgrid.methods.loading import ModelLoading
 from ctgrid.scan.reading import Hu, Metadata
 
 if TYPE_CHECKING:
-    from ctgrid.runs.evaluation.denoising import Evaluation
+    from ctgrid.runs.evaluation.denoising_plan import Evaluation
     from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
     from ctgrid.runs.evaluation.super_resolution import Comparison
 
@@ -109,7 +109,7 @@ class TrialRequest(Checked):
             CtgridError: where a kind of noise cannot be read, or the methods name none.
         """
         from ctgrid.methods.denoising.choice import split_choices
-        from ctgrid.runs.evaluation.denoising import Evaluation, quick_methods
+        from ctgrid.runs.evaluation.denoising_plan import Evaluation, quick_methods
         from ctgrid.runs.evaluation.noise import parse_noise
 
         named = [name for text in self.methods for name in split_choices(text)]

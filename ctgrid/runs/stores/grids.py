@@ -52,11 +52,6 @@ def store_grids(
     del record.settings["window"]
     names = asked.volumes or select_volumes(opened.names(), asked.split, asked.fraction)
     with recorded(record, owns=[folder]):
-
-        def told(phase: str, done: int, total: int) -> None:
-            record.worth_keeping = True  # pictures lie there
-            progress(phase, done, total)
-
         with record.timed("grids"):
             made = export_grids(
                 opened,
@@ -66,7 +61,7 @@ def store_grids(
                 window_hu=asked.window,
                 overwrite=asked.overwrite,
                 workers=asked.workers,
-                progress=told,
+                progress=record.kept_from("", progress),  # pictures lie there
             )
         record.outputs.append({"path": str(folder)})
         record.decisions = {"bits": 8, "hu_per_gray": (high - low) / 255}

@@ -47,7 +47,7 @@ def store_latents(
     which: tuple[Of, ...] = (asked.of,) if asked.of == "slices" or asked.of == "coarse" else ("slices", "coarse")
     codec = asked.codec or "embedded"
     if asked.config is not None:
-        from ctgrid.methods.training.inputs import latents_wanted
+        from ctgrid.methods.training.stored_latents import latents_wanted
 
         codec, which = latents_wanted(asked.config, opened)
         if not which:
@@ -57,11 +57,7 @@ def store_latents(
     record = RunRecord("latents", folder.with_name(f"{folder.name}.latents.run.json"), list(argv))
     record.settings = {"store": path, **asked.as_dict(), "codec": codec, "of": which}
     with recorded(record, owns=[folder]):
-
-        def told(phase: str, done: int, total: int) -> None:
-            record.worth_keeping = record.worth_keeping or done > 0
-            progress(phase, done, total)
-
+        told = record.kept_from("", progress)
         progress("loading the codec", 0, 1)
         from ctgrid.stages.codecs.codecs import load_codec
         from ctgrid.stages.latents.stored import remove_latents, write_latents

@@ -20,7 +20,7 @@ from ctgrid.runs.synthesis.settings import FRAMES, MovieRequest, SynthesisReques
 from ctgrid.runs.synthesis.targets import picture_path, plan_movies, plan_outputs
 
 if TYPE_CHECKING:
-    from ctgrid.runs.synthesis.series import Made, Series
+    from ctgrid.runs.synthesis.series import Made, VolumeSet
 
 
 @spelled_out(SynthesisRequest, "changes")
@@ -61,28 +61,28 @@ def synthesize_volumes(
         import_diffusers()
         from ctgrid.base.devices import repeatable
         from ctgrid.base.journal import Journal
-        from ctgrid.runs.synthesis.series import Series, Target
+        from ctgrid.runs.synthesis.series import Target, VolumeSet
     ranks = Ranks.here()
     targets = [
         Target(i, asked.seed + i, path, picture_path(path) if asked.picture else None) for i, path in enumerate(paths)
     ]
-    series = Series(
+    volumes = VolumeSet(
         [target for target in targets if ranks.mine(target.number)],
         Journal(folder / "manifest.jsonl") if many else None,
         asked.overwrite,
     )
-    series.check()
+    volumes.check()
     loading = {**asked.loading.given(), "device": ranks.device(asked.loading.device)}
     record.settings = {"count": len(paths), **asked.how.as_dict(), **loading, "max_memory": asked.max_memory}
     record.settings["deterministic"] = asked.deterministic
     mine = recorded(record, owns=[folder] if many else ()) if ranks.first else nullcontext(record)
     with repeatable(asked.deterministic), mine:
-        _make(series, asked, limit, loading, ranks, record, progress if ranks.first else silent)
+        _make(volumes, asked, limit, loading, ranks, record, progress if ranks.first else silent)
     return record
 
 
 def _make(
-    series: Series,
+    volumes: VolumeSet,
     request: SynthesisRequest,
     limit: int | None,
     loading: dict[str, Any],
@@ -96,7 +96,7 @@ def _make(
     def note(made: Made) -> None:
         record.outputs.extend(made.outputs)
         record.worth_keeping = True
-        if series.manifest is not None:
+        if volumes.manifest is not None:
             facts = {"seed": made.target.seed, "outputs": made.outputs, "results": {"made": 1, "already_there": 0}}
             record.parts[made.target.path] = facts
 
@@ -111,13 +111,13 @@ def _make(
     settings = pipeline.resolve(request.how, limit)
     record.settings.update(settings.as_dict())
     with record.timed("check"):
-        targets = series.remaining(settings, checkpoint)
+        targets = volumes.remaining(settings, checkpoint)
     record.dit_token_passes = 0
     if targets:
-        work = series.make(pipeline, targets, settings, checkpoint, note, progress)
+        work = volumes.make(pipeline, targets, settings, checkpoint, note, progress)
         record.add_phases(work.phases)
         record.dit_token_passes = work.dit_token_passes
-    own = {"made": len(targets), "already_there": len(series.targets) - len(targets), "phases": record.phases}
+    own = {"made": len(targets), "already_there": len(volumes.targets) - len(targets), "phases": record.phases}
     own |= {"outputs": record.outputs, "records": record.parts, "passes": record.dit_token_passes}
     parts = ranks.gather(own)
     record.parts = {path: facts for part in parts for path, facts in part["records"].items()}

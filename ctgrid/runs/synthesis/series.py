@@ -60,7 +60,7 @@ Finished = Callable[[Made], None]
 
 
 @dataclass
-class Series:
+class VolumeSet:
     """Volumes that belong together.
 
     Attributes:
@@ -178,15 +178,15 @@ class Series:
 class _Writing:
     """One volume on its way to the disk."""
 
-    def __init__(self, target: Target, shape: tuple[int, int, int], affine: np.ndarray, series: Series) -> None:
-        self.target, self.shape, self.affine, self.manifest = target, shape, affine, series.manifest
-        self.place = series.place
-        self.overwrite = series.overwrite or target.path.name in series._entries
-        series.place.check()
+    def __init__(self, target: Target, shape: tuple[int, int, int], affine: np.ndarray, volumes: VolumeSet) -> None:
+        self.target, self.shape, self.affine, self.manifest = target, shape, affine, volumes.manifest
+        self.place = volumes.place
+        self.overwrite = volumes.overwrite or target.path.name in volumes._entries
+        volumes.place.check()
         target.path.parent.mkdir(exist_ok=True)
-        series.place.check()
+        volumes.place.check()
         remove_stale(target.path)
-        self.file = NiftiStream(target.path, shape, affine, series.overwrite)
+        self.file = NiftiStream(target.path, shape, affine, volumes.overwrite)
         self.glance = Glance(shape, affine) if target.picture else None
 
     def take(self, first: int, hu: np.ndarray) -> bool:

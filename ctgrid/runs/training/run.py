@@ -28,7 +28,6 @@ def train_model(
     *,
     argv: Sequence[str] = (),
     notice: Callable[[str], object] = unheard,
-    warn: Callable[[str], object] = unheard,
     progress: Progress = silent,
     **changes: Any,
 ) -> RunRecord:
@@ -41,7 +40,6 @@ def train_model(
         settings: how; None takes the defaults.
         argv: the command line, for the record.
         notice: called with a line about what training starts from.
-        warn: told of checkpoints that are damaged.
         progress: called with (phase, done, total).
         changes: settings other than those, by name.
 
@@ -61,16 +59,7 @@ def train_model(
     record.settings = {"kind": kind, "config": config, "data": data, "resume": asked.resume, "overrides": overrides}
     record.settings |= {"split": asked.split, "fraction": asked.fraction, "metadata": asked.metadata}
     first = Ranks.here().first  # of several processes one holds the lock for all
-    with recorded(record, owns=[folder] if first else ()):
-
-        def told(phase: str, done: int, total: int) -> None:
-            record.worth_keeping = record.worth_keeping or phase == "training"  # the run holds checkpoints
-            progress(phase, done, total)
-
-        def warned(warning: str) -> None:
-            warn(warning)
-            record.decisions.setdefault("warnings", []).append(warning)
-
+    with recorded(record, owns=[folder] if first else ()), record.noting_warnings():
         progress("starting", 0, 1)
         from ctgrid.methods.training.run import train
 
@@ -87,8 +76,7 @@ def train_model(
             overrides=overrides,
             metadata=asked.metadata,
             notice=notice,
-            progress=told,
-            warn=warned,
+            progress=record.kept_from("training", progress),  # the run holds checkpoints
         )
         record.outputs.append({"path": str(folder)})
     return record

@@ -16,7 +16,7 @@ from ctgrid.data.store.prepare import prepare
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.methods.synthesis.written import as_written, synthetic_affine
-from ctgrid.methods.training.inputs import common_orientation
+from ctgrid.methods.training.facts import common_orientation
 from ctgrid.runs.evaluation.samples import open_samples
 from ctgrid.scan.geometry import axis_codes, centred_affine
 from ctgrid.scan.protocols.generatect import CT_RATE_ORIENTATION

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ctgrid.base.draws import normal
 from ctgrid.methods.training.batches import Batches
-from ctgrid.methods.training.config import Optimisation
+from ctgrid.methods.training.optimisation import Optimisation
 
 
 class Numbers:

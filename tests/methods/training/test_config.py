@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.training.config import GridRecipe, Kind, TrainConfig, load_config
+from ctgrid.methods.training.config import Kind, TrainConfig, load_config
+from ctgrid.methods.training.recipes import GridRecipe
 
 
 @pytest.mark.parametrize("kind", ["codec", "stage1", "stage2"])

@@ -17,8 +17,8 @@ from ctgrid.methods.denoising import diffusion
 from ctgrid.methods.denoising.methods import METHODS
 from ctgrid.methods.denoising.pipeline import DenoisePipeline
 from ctgrid.methods.denoising.settings import DIFFUSION
-from ctgrid.methods.training.config import DetailRecipe
 from ctgrid.methods.training.detail import DetailTask, detail_task
+from ctgrid.methods.training.recipes import DetailRecipe
 
 Ask = dict[str, Any]
 

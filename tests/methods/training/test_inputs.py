@@ -18,17 +18,12 @@ from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.splits import Split
 from ctgrid.data.stored import stored_volumes
 from ctgrid.data.volumes import VolumeSlices
-from ctgrid.methods.training.config import CodecRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.data import Selection, TrainingData, open_data
-from ctgrid.methods.training.inputs import (
-    CellLatents,
-    Inputs,
-    common_orientation,
-    grid_task,
-    refine_task,
-    thick_scans,
-)
+from ctgrid.methods.training.facts import common_orientation
+from ctgrid.methods.training.inputs import Inputs, grid_task, refine_task, thick_scans
+from ctgrid.methods.training.recipes import CodecRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.run import train
+from ctgrid.methods.training.stored_latents import CellLatents
 from ctgrid.scan.geometry import centred_affine
 from ctgrid.scan.grid import from_grid
 from ctgrid.scan.volume import Volume

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.training.config import Optimisation
 from ctgrid.methods.training.muon import STEP_SIZE, Muon, build_optimizer, hidden_matrices, orthogonalised
+from ctgrid.methods.training.optimisation import Optimisation
 from ctgrid.stages.networks.dit import DiT
 
 

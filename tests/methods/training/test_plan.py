@@ -14,10 +14,11 @@ from ctgrid.base.devices import choose_device
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.precision import choose_precision
 from ctgrid.methods.training import trial
-from ctgrid.methods.training.config import RefineRecipe, TrainConfig, load_config
+from ctgrid.methods.training.config import TrainConfig, load_config
 from ctgrid.methods.training.empty import empty_task
 from ctgrid.methods.training.meter import imagined
 from ctgrid.methods.training.plan import foresee, imagine, plan
+from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.methods.training.settled import settled
 from ctgrid.stages.networks.dit import SIZES, build_dit
 

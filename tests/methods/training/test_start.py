@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.methods.training.checks import check_network
 from ctgrid.methods.training.config import load_config
-from ctgrid.methods.training.run import check_network
 from ctgrid.methods.training.start import read_start
 from ctgrid.stages.models.bundle import load_stage
 from ctgrid.stages.networks.detail import DetailNet

@@ -16,8 +16,9 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.degrade import enlarge
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.training.codec import CodecTask
-from ctgrid.methods.training.config import CodecRecipe, GridRecipe, Optimisation, RefineRecipe
 from ctgrid.methods.training.diffusion import draw_timestep
+from ctgrid.methods.training.optimisation import Optimisation
+from ctgrid.methods.training.recipes import CodecRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.scan.grid import downsample, to_grid

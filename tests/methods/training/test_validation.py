@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ctgrid.base.draws import normal
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.training.config import Monitor, Optimisation, Validation
 from ctgrid.methods.training.loop import fit
+from ctgrid.methods.training.optimisation import Monitor, Optimisation, Validation
 
 
 class Line:

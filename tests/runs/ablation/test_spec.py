@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.training.run import check_network
+from ctgrid.methods.training.checks import check_network
 from ctgrid.runs.ablation.run import check_alike
 from ctgrid.runs.ablation.samples import joints
 from ctgrid.runs.ablation.spec import Sampling, grid_of, load_ablation, shipped_ablations

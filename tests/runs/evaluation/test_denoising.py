@@ -16,8 +16,10 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate.collection import write_stored, write_table
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.metrics import psnr, ssim
-from ctgrid.runs.evaluation.denoising import Evaluation, MethodBench, evaluate_denoising
+from ctgrid.runs.evaluation.denoising import evaluate_denoising
+from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.keep import kept_case
+from ctgrid.runs.evaluation.method_bench import MethodBench
 from ctgrid.runs.evaluation.noise import Noise, clipped
 from ctgrid.scan.volume import Volume
 

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.denoising.methods import METHODS, Method
 from ctgrid.methods.denoising.result import DenoiseResult
-from ctgrid.runs.evaluation.denoising import Evaluation
+from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
 from ctgrid.runs.evaluation.nodule_plots import draw_nodules, places
 from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.denoising import Evaluation, evaluate_denoising
+from ctgrid.runs.evaluation.denoising import evaluate_denoising
+from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.scan.volume import Volume
 

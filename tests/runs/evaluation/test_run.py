@@ -12,7 +12,7 @@ import pytest
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import all_settings
-from ctgrid.runs.evaluation.denoising import Evaluation
+from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
 from ctgrid.runs.evaluation.run import compare_denoising, compare_on_nodules, compare_upscaling, compare_volumes
 from ctgrid.runs.evaluation.settings import DenoisingRequest, FidelityRequest, TrialRequest, UpscalingRequest

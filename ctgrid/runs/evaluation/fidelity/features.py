@@ -18,7 +18,6 @@ Version 1 had no texture, and the standard deviations as they are: noise below 2
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -185,19 +184,3 @@ def _coarse(z: Tensor) -> Tensor:
 def _step(z: Tensor, first: int, second: int) -> Tensor:
     """Return the mean absolute difference (c,) of two slices' latents."""
     return (z[second] - z[first]).abs().mean(dim=(1, 2))
-
-
-def slice_features(
-    codec: str = "embedded", batch_size: int = BATCH, device: torch.device | str = "cpu"
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from slices (n, S, S) in HU to features (n, d) float64; see :class:`EmbeddedFeatures`.
-
-    Args:
-        codec: ``embedded``, or what :func:`ctgrid.stages.codecs.codecs.load_codec` takes.
-        batch_size: slices encoded at once.
-        device: where to compute.
-
-    Raises:
-        CtgridError: where there is no such codec.
-    """
-    return EmbeddedFeatures(codec, device, batch_size).slices

@@ -12,7 +12,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate import phantom
 from ctgrid.metrics import frechet_distance
 from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
-from ctgrid.runs.evaluation.fidelity.features import EmbeddedFeatures, slice_features
+from ctgrid.runs.evaluation.fidelity.features import EmbeddedFeatures
 from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
 
 
@@ -31,7 +31,7 @@ def test_features_are_named_by_version_and_codec(embedded: EmbeddedFeatures) -> 
 
 
 def test_slices_do_not_depend_on_their_batch(embedded: EmbeddedFeatures, hu: np.ndarray) -> None:
-    whole, single = embedded.slices(hu), slice_features(batch_size=4)(hu[:5])
+    whole, single = embedded.slices(hu), EmbeddedFeatures(batch_size=4).slices(hu[:5])
     assert whole.shape == (6, 18 * embedded.codec.latent_channels + 64)
     assert whole.dtype == np.float64
     np.testing.assert_allclose(single, whole[:5], rtol=1e-4, atol=1e-4)
