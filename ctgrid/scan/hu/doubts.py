@@ -13,6 +13,7 @@ import numpy as np
 
 from ctgrid.scan.geometry import spacing_mm
 from ctgrid.scan.hu.metadata import volume_key
+from ctgrid.scan.hu.readings import Reading
 
 if TYPE_CHECKING:
     from ctgrid.scan.formats.stored import StoredScan
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 SMALLEST_MM, LARGEST_MM = 50.0, 3000.0
 """Between these lies the longest side of any scan of a chest; with another unit for mm it leaves them."""
+
+HIGHEST_HU, LEAST_PADDING = 3100.0, 0.005
+"""Scanners of 12 bits end at 3071 HU, and metal that reaches the end of a wider scale is a smaller share of a scan."""
 
 
 def doubts(
@@ -45,6 +49,8 @@ def doubts(
         found += _of_row(path, metadata)
     if spacing is not None:
         found.append(_of_spacing(spacing))
+    if hu:
+        found += _of_top(scan, hu)
     if hu and not hu["confirmed"]:
         found.append(_of_hu(hu))
     return found
@@ -56,6 +62,16 @@ def _of_size(scan: StoredScan, affine: np.ndarray) -> list[str]:
         return []
     size = " x ".join(f"{side:.3g}" for side in sides)
     return [f"is {size} mm in size, which no chest is; is its spacing in mm?"]
+
+
+def _of_top(scan: StoredScan, hu: Mapping[str, Any]) -> list[str]:
+    """Doubt a value above all tissue that many voxels share: padding of which no header tells."""
+    reading = Reading(hu["source"], hu["slope"], hu["intercept"]).after(scan.applied)
+    top = (np.fmax if reading.slope > 0 else np.fmin).reduce(scan.values, None)
+    top_hu = float(top) * reading.slope + reading.intercept
+    if not top_hu > HIGHEST_HU or (share := float(np.mean(scan.values == top))) < LEAST_PADDING:
+        return []
+    return [f"{100 * share:.2g} % of its voxels hold {top_hu:g} HU, which no tissue has: undeclared padding?"]
 
 
 def _of_row(path: Path, metadata: MetadataTable) -> list[str]:

@@ -130,7 +130,8 @@ class MetadataTable:
                 and Manufacturer are used where they are there, others are passed over.
 
         Raises:
-            CtgridError: No such file, not a CSV, a column is missing, or two rows of one volume disagree.
+            CtgridError: No such file, not a CSV, a column is missing, a row has too many
+                cells, or two rows of one volume disagree.
         """
         path = Path(path)
         if path.exists() and not path.is_file():  # to open a pipe may wait for ever
@@ -254,6 +255,8 @@ def _parse(path: Path, stream: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if not any(cells):
             continue
         line = reader.line_num + 1
+        if any(cells[len(header) :]):
+            raise CtgridError(f"{path}, line {line}: it has more cells than the first row; are its quotes missing?")
         name = cells[name_at] if name_at < len(cells) else ""
         key = volume_key(name)
         if not key:

@@ -197,3 +197,12 @@ def test_several_tables_are_one(tmp_path: Path) -> None:
     assert len(MetadataTable.read_all(train) or ()) == len(MetadataTable.read_all([train, train]) or ()) == 2
     with pytest.raises(CtgridError, match=r"train\.csv, line 3, and .*other\.csv, line 3, disagree about train_1_a_2"):
         MetadataTable.read_all([train, other])
+
+
+def test_a_row_with_too_many_cells_is_refused(tmp_path: Path) -> None:
+    """Its cells may stand under other columns than their own; empty ones at the end are no matter."""
+    head = "VolumeName,XYSpacing,RescaleSlope,RescaleIntercept\n"
+    with pytest.raises(CtgridError, match=r"m\.csv, line 2: it has more cells .* quotes missing"):
+        table(tmp_path, head + "a.nii.gz,[0.7, 0.7],1,-1024\n")
+    row = table(tmp_path, head + "a.nii.gz,,1,-1024,,\n").row("a")
+    assert row is not None and row.rescale() == (1.0, -1024.0)

@@ -11,7 +11,13 @@ from ctgrid.scan.formats.dicom.header import Header
 
 _GEOMETRY = {"patient_position": "PatientPosition"}
 _UNIMPORTANT = frozenset({"pixel_padding", "lossy_ratio"})
-_OF_FRAMES = {"kvp": "KVP", "kernel": "ConvolutionKernel"}  # may stand in functional groups
+_OF_FRAMES = {  # may stand in functional groups
+    "kvp": "KVP",
+    "kernel": "ConvolutionKernel",
+    "temporal_position": "TemporalPositionIdentifier",
+    "cardiac_phase": "NominalPercentageOfCardiacPhase",
+    "respiratory_phase": "NominalPercentageOfRespiratoryPhase",
+}
 _MOST_NAMED = 4
 
 

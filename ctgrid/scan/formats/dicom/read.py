@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from ctgrid.scan.formats.dicom.pixels import Decoded, decode
 from ctgrid.scan.formats.dicom.series import DicomSeries, choose, group, listing, why_passed_over
 from ctgrid.scan.formats.stored import MARK, StoredScan
 from ctgrid.scan.geometry import check_affine
+
+_PROJECTIONS = frozenset({"MIP", "MINIP"})
 
 
 def read_dicom(path: Path, series: str | None = None, others: Collection[str] = ()) -> StoredScan:
@@ -113,6 +116,11 @@ def _warnings(chosen: DicomSeries, told: _Told, values: np.ndarray) -> list[str]
         )
     if zipped(chosen.headers):
         warnings.append("instance numbers run through the stack more than once: it may be two passes in one")
+    projections = sum(not _PROJECTIONS.isdisjoint(re.split("[ _]", "_".join(h.image_type))) for h in chosen.headers)
+    if projections:
+        warnings.append(
+            f"ImageType of {projections} of {len(chosen.headers)} files says projection: values are extremes over slabs"
+        )
     warnings += [f"{remark} ({n} of {len(chosen.frames)} slices)" for remark, n in told.remarks.items()]
     if values.dtype == np.int32:
         warnings.append(f"values reach {int(values.max())} HU, which no tissue has: undeclared padding?")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MARK_KEY = "ctgrid"
 _MORE = 1 << 20
+_PLACE = re.compile(r"^ITK ERROR: \w+\(0x[0-9a-f]+\): ")  # of an object in memory
 
 
 def read_itk(path: Path) -> StoredScan:
@@ -158,4 +159,4 @@ def _reason(error: RuntimeError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[-1].startswith("Reason:"):  # of the operating system's, for whatever MetaIO dislikes
         return "its header or its data are damaged"
-    return reason_of(RuntimeError(lines[-1] if lines else "no reason given"))
+    return reason_of(RuntimeError(_PLACE.sub("", lines[-1]) if lines else "no reason given"))

@@ -20,6 +20,7 @@ from ctgrid.scan.formats.units import length_in_mm, may_be_hu
 
 _PLAIN_MODALITY = ("CT", "MET_MOD_CT", "MET_MOD_OTHER", "MET_MOD_UNKNOWN", "")
 _DIFFERENT = 0.01  # of a spacing
+_OF_SPACE = ("domain", "space", "none", "???", "unknown")  # kinds of axes
 Fields = Mapping[str, str]
 
 
@@ -53,9 +54,10 @@ def nrrd_stated(path: Path, fields: Fields, dtype: np.dtype[Any]) -> Stated:
         dtype: Of its values.
 
     Raises:
-        CtgridError: A unit that is no length, or bounds that make no map.
+        CtgridError: A unit that is no length, an axis that is none of space, or bounds that make no map.
     """
     details: dict[str, Any] = {}
+    _check_kinds(path, fields)
     key = next((key for key in ("space units", "units") if fields.get(key)), "")
     mm = _axes_in_mm(path, key, fields) if key else (1.0, 1.0, 1.0)
     if set(mm) != {1.0}:
@@ -111,7 +113,36 @@ def metaimage_stated(path: Path, fields: Fields) -> Stated:
     if size and spacing and not np.allclose(size[:3], spacing[:3], rtol=_DIFFERENT, atol=0):
         said = f"ElementSize {fields['ElementSize']}, ElementSpacing {fields['ElementSpacing']}"
         details["warnings"] = [f"says {said}; the spacing holds"]
+    if turned := _turned(fields):
+        details["warnings"] = [*details.get("warnings", []), turned]
     return Stated((factor,) * 3, slope, intercept, bool(size or spacing), details)
+
+
+def _check_kinds(path: Path, fields: Fields) -> None:
+    """Refuse axes of time, of vectors and the like; those of one voxel do not matter."""
+    for size, kind in zip(fields.get("sizes", "").split(), fields.get("kinds", "").split(), strict=False):
+        if size != "1" and kind.strip('"').lower() not in _OF_SPACE:
+            raise CtgridError(f"{path}: an axis of {size} voxels is of kind {kind}; a CT volume has three of space")
+
+
+def _turned(fields: Fields) -> str | None:
+    """Say where AnatomicalOrientation is another than that of the axes, told by where they come from or go to."""
+    said = fields.get("AnatomicalOrientation", "").upper()
+    matrix = next((fields[key] for key in ("TransformMatrix", "Rotation", "Orientation") if key in fields), "")
+    axes = [_number(text) for text in matrix.split()] or [1.0, 0, 0, 0, 1, 0, 0, 0, 1]
+    if len(axes) != 9 or len(said) != 3 or not set(said) <= set("RLAPIS"):
+        return None
+    columns = np.reshape(axes, (3, 3))
+    along = np.abs(columns).argmax(axis=1)
+    signs = [columns[i, axis] > 0 for i, axis in enumerate(along)]
+    start, end = (
+        "".join(("RL", "AP", "IS")[axis][(not sign) != far] for axis, sign in zip(along, signs, strict=True))
+        for far in (False, True)
+    )
+    if said in (start, end):
+        return None
+    what = "TransformMatrix" if matrix else "lack of a TransformMatrix"
+    return f"its AnatomicalOrientation {said} and its {what} disagree; the axes are taken as from {start}"
 
 
 def _axes_in_mm(path: Path, key: str, fields: Fields) -> tuple[float, float, float]:

@@ -213,11 +213,11 @@ def _as_written(path: Path, image: Any) -> Any:
 
 
 def _ignored_intercept(header: Any) -> list[str]:
-    """Say where an intercept is stated that does not hold: a slope of 0 means no scaling at all."""
+    """Say where an intercept is stated that does not hold: a slope of 0, or none, means no scaling at all."""
     slope, intercept = (float(header[key]) for key in ("scl_slope", "scl_inter"))
-    if slope != 0 or intercept == 0 or not math.isfinite(intercept):
+    if not (slope == 0 or math.isnan(slope)) or intercept == 0 or not math.isfinite(intercept):
         return []
-    return [f"its scl_slope is 0, which means no scaling, so scl_inter {intercept:g} was not applied"]
+    return [f"its scl_slope is {slope:g}, which means no scaling, so scl_inter {intercept:g} was not applied"]
 
 
 def _same_grid(like: Any, shape: tuple[int, ...], affine: np.ndarray, path: Path | None) -> bool:

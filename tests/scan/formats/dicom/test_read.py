@@ -346,3 +346,18 @@ def test_a_deflated_file_that_is_damaged_is_named(
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep) if keep > 0 else int(keep)])
     assert path.name in refusal(tmp_path / "s")
+
+
+def test_temporal_positions_and_projections_are_told(
+    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path
+) -> None:
+    """One after the other along z they may be one volume, which is said."""
+    make_series(tmp_path / "s", hu)
+    for k, path in enumerate(sorted((tmp_path / "s").iterdir())):
+        dataset = pydicom.dcmread(path)
+        dataset.TemporalPositionIdentifier = 1 + k // 4
+        dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "CT_SOM5 MIP"]
+        dataset.save_as(path)
+    details = read_stored(tmp_path / "s").details
+    assert any("temporal position (1: 4 slices, 2: 4 slices)" in note for note in details["notes"])
+    assert any("ImageType of 8 of 8 files says projection" in one for one in details["warnings"])
