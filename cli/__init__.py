@@ -21,6 +21,7 @@ from . import (
     plan,
     prepare,
     preview,
+    refine,
     report,
     simulate,
     split,
@@ -96,6 +97,7 @@ def main(
 MAKE, CLEAN, MEASURE, PREPARE, TRAIN, TOOLS = "Make", "Clean", "Measure", "Prepare", "Train", "Look and convert"
 _COMMANDS: tuple[tuple[str, str, Any, str], ...] = (
     (MAKE, "synthesize", synthesize, "synthesize --slices 201 --seed 3"),
+    (MAKE, "refine", refine, "refine clips --model sky --out refined"),
     (MAKE, "attention", attention, "attention --out attention.png --timestep 500"),
     (CLEAN, "denoise", denoise, "denoise chest.nii.gz --strength auto"),
     (MEASURE, "ablation", ablation, "ablation positions --data scans --out runs/positions"),

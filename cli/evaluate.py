@@ -1,4 +1,4 @@
-"""Measure volumes against real ones, denoising, super-resolution, and what happens to small nodules."""
+"""Measure volumes and movies against real ones, denoising, super-resolution, and what happens to small nodules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from ctgrid.runs.evaluation.settings import DenoisingRequest, TrialRequest
 
-from . import evaluate_super_resolution, evaluate_volumes, fetch_detectors
+from . import evaluate_super_resolution, evaluate_video, evaluate_volumes, fetch_detectors
 from .adapter import with_options
 from .evaluate_options import JsonOption, OutOption, report
 from .options import example
@@ -29,6 +29,7 @@ def main(ctx: typer.Context) -> None:
 app.command("volumes", epilog=example("evaluate volumes --real scans --fake chests --out measures"))(
     evaluate_volumes.command
 )
+app.command("video", epilog=example("evaluate video --real clips --fake made --out measures"))(evaluate_video.command)
 app.command("fetch-detectors", epilog=example("evaluate fetch-detectors --only i3d_torchscript.pt"))(
     fetch_detectors.command
 )

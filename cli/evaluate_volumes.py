@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from .errors import say, tell
 from .options import JsonOption
 from .output import cost, wrote
 from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ctgrid.runs.evaluation.run import Evaluated
 
 MOST_ROWS = 40
 """Of a table that is printed; table.md has all."""
@@ -39,8 +42,6 @@ def command(
     CTGRID_HOME/cache: a run that was stopped goes on where it was.
     """
     from ctgrid.runs.evaluation.run import compare_volumes
-    from ctgrid.runs.results.kinds import describe
-    from ctgrid.runs.results.markdown import description_markdown
 
     request.check_places()
     try:
@@ -49,6 +50,14 @@ def command(
         raise typer.BadParameter(str(error)) from error
     with progress_bar() as progress:
         done = compare_volumes(real, fake, out, request, argv=ctx.find_root().obj, progress=progress)
+    report_sets(done, as_json)
+
+
+def report_sets(done: Evaluated, as_json: bool) -> None:
+    """Print what two sets' comparison found, and what must be said of it."""
+    from ctgrid.runs.results.kinds import describe
+    from ctgrid.runs.results.markdown import description_markdown
+
     record, results = done.record, done.content
     for line in remarks(results):
         say(line)
@@ -68,7 +77,7 @@ def remarks(results: dict[str, Any]) -> list[str]:
         for row in results["measures"]
         if row["measure"].startswith(("FVD", "FID", "FD")) and min(row["n_real"], row["n_fake"]) < fewest
     }
-    lines = [*results["left_out"], *results["warnings"], *(results["ct"] or {}).get("warnings", [])]
+    lines = [*results["left_out"], *results["warnings"], *(results.get("ct") or {}).get("warnings", [])]
     if few:
         lines.append(
             f"fewer than {fewest} samples ({min(few.values())} at the least): Fréchet distances are too large; "

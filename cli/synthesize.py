@@ -33,7 +33,10 @@ def command(
         ),
     ] = None,
     kind: Annotated[
-        Literal["volume", "video"], typer.Option("--as", help="CT volumes, or movies (--out .mp4, .gif, .webp).")
+        Literal["volume", "video"],
+        typer.Option(
+            "--as", help="CT volumes, or movies (--out .mp4, .gif, .webp, or a folder's name for PNG frames)."
+        ),
     ] = "volume",
     request: MovieRequest,
     as_json: JsonOption = False,

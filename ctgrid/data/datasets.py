@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -16,7 +16,16 @@ from torch.utils.data import Dataset
 
 from ctgrid.base.draws import generator_for, integer
 from ctgrid.base.errors import CtgridError
-from ctgrid.data.degrade import BLUR_KERNELS, NOISE_LEVELS, degrade, draw_degradation, enlarge
+from ctgrid.base.families import unknown
+from ctgrid.data.degrade import (
+    BLUR_KERNELS,
+    NOISE_LEVELS,
+    Way,
+    degrade,
+    degraded_as_published,
+    draw_degradation,
+    enlarge,
+)
 from ctgrid.data.grids import draw_plan
 from ctgrid.data.store import Store
 from ctgrid.data.stored import StoreSlices, stored_volumes
@@ -123,6 +132,7 @@ class RefineDataset(StoreDataset):
         *,
         noise_levels: tuple[int, int] = NOISE_LEVELS,
         blur_share: float = 0.5,
+        degradation: Way = "ctgrid",
         seed: int = 0,
     ) -> None:
         """Take the volumes.
@@ -132,6 +142,7 @@ class RefineDataset(StoreDataset):
             names: of volumes; None takes all.
             noise_levels: lowest and highest noise added, of 255 gray levels.
             blur_share: share of pairs whose coarse version is blurred as well.
+            degradation: ``published`` is that of the published code, see :mod:`ctgrid.data.degrade`.
             seed: of noise and blur.
 
         Raises:
@@ -144,20 +155,29 @@ class RefineDataset(StoreDataset):
             )
         if self.settings.size <= max(BLUR_KERNELS) // 2:
             raise CtgridError(f"slices of {self.settings.size} pixels are too small to be blurred")
-        self.noise_levels, self.blur_share = noise_levels, blur_share
+        if degradation not in get_args(Way):
+            raise unknown(degradation, "degradation", get_args(Way))
+        self.noise_levels, self.blur_share, self.degradation = noise_levels, blur_share, degradation
 
     def __len__(self) -> int:
         return len(self.volumes) * self.settings.slices
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return ``slice`` and ``condition``, (1, S, S) float32 in [-1, 1], ``z_index`` () int64 and ``name``."""
+        """Return ``slice`` and ``condition``, (1, S, S) float32 in [-1, 1], ``z_index`` () int64 and ``name``.
+
+        The ``published`` condition is (3, S, S): gray three times, each with noise of its own.
+        """
         index = self._at(index)
         volume, row = self.volumes[index // self.settings.slices], index % self.settings.slices
         drawn = draw_degradation(self.generator(index), self.noise_levels, self.blur_share)
-        large = enlarge(volume.coarse(row)[None, None], self.settings.k)[0]
+        image = volume.unit(row)[None]
+        if self.degradation == "published":  # the store's coarse slices are antialiased
+            condition = degraded_as_published(image, self.settings.k, drawn)
+        else:
+            condition = degrade(enlarge(volume.coarse(row)[None, None], self.settings.k)[0], drawn)
         return {
-            "slice": volume.unit(row)[None],
-            "condition": degrade(large, drawn),
+            "slice": image,
+            "condition": condition,
             "z_index": torch.tensor(row),
             "name": volume.name,
         }

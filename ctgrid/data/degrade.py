@@ -21,6 +21,9 @@ from ctgrid.scan.grid import downsample
 Way = Literal["ctgrid", "published"]
 """How a slice is degraded, see this module."""
 
+COLOURS = 3
+"""Channels of the images that the published code reads, gray ones too."""
+
 BLUR_KERNELS = (9, 11, 13, 15)
 NOISE_LEVELS = (10, 15)
 """Lowest and highest noise, in grey levels of 0...255."""
@@ -93,6 +96,21 @@ def degrade(enlarged: Tensor, parameters: Degradation, way: Way = "ctgrid") -> T
         padded = pad(noisy[:, None], (half, half, half, half), mode="reflect")
         noisy = conv2d(conv2d(padded, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))[:, 0]
     return noisy.clamp(-1, 1)
+
+
+def degraded_as_published(image: Tensor, k: int, parameters: Degradation) -> Tensor:
+    """Degrade an image as the published code does, from shrinking on.
+
+    Args:
+        image: (1, S, S) or (3, S, S) in [-1, 1]; gray is taken three times, as the code reads it.
+        k: how many times it is shrunk and enlarged.
+        parameters: see :func:`draw_degradation`.
+
+    Returns:
+        (3, S, S) in [-1, 1].
+    """
+    large = enlarge(shrink(image[None], k, "published"), k)[0]
+    return degrade(large.expand(COLOURS, -1, -1), parameters, "published")
 
 
 @dataclass(frozen=True)

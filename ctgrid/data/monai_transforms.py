@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
-from ctgrid.data.degrade import NOISE_LEVELS, degrade, draw_degradation, enlarge
+from ctgrid.base.families import unknown
+from ctgrid.data.degrade import NOISE_LEVELS, Way, degrade, degraded_as_published, draw_degradation, enlarge
 from ctgrid.data.grids import draw_plan
 from ctgrid.scan.grid import downsample, to_grid
 from ctgrid.scan.hu.metadata import MetadataTable
@@ -189,6 +190,7 @@ class Degraded(RandomizableTransform, MapTransform):
         k: int = 4,
         noise_levels: tuple[int, int] = NOISE_LEVELS,
         blur_share: float = 0.5,
+        degradation: Way = "ctgrid",
         allow_missing_keys: bool = False,
     ) -> None:
         """Choose the degradation.
@@ -198,20 +200,27 @@ class Degraded(RandomizableTransform, MapTransform):
             k: factor by which they are shrunk.
             noise_levels: lowest and highest noise, of 255 gray levels.
             blur_share: share of images that are blurred.
+            degradation: ``published`` is that of the published code, see :mod:`ctgrid.data.degrade`: gray becomes
+                (3, S, S), each channel with noise of its own.
             allow_missing_keys: leave items without a key as they are.
         """
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, 1.0)
-        self.k, self.noise_levels, self.blur_share = k, noise_levels, blur_share
+        if degradation not in get_args(Way):
+            raise unknown(degradation, "degradation", get_args(Way))
+        self.k, self.noise_levels, self.blur_share, self.degradation = k, noise_levels, blur_share, degradation
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw for each key and degrade."""
         out = dict(data)
         generator = _generator(self)
         for key in self.key_iterator(out):
-            small = downsample(_plain(out[key])[None], self.k).clamp(-1, 1)
             drawn = draw_degradation(generator, self.noise_levels, self.blur_share)
-            out[key] = degrade(enlarge(small, self.k)[0], drawn)
+            image = _plain(out[key])
+            if self.degradation == "published":
+                out[key] = degraded_as_published(image, self.k, drawn)
+            else:
+                out[key] = degrade(enlarge(downsample(image[None], self.k).clamp(-1, 1), self.k)[0], drawn)
         return out
 
 

@@ -93,10 +93,11 @@ class ModelPipeline:
         place = choose_device(device)
         bundle = load_bundle(find_parts(model, codec=codec, stage1=stage1, stage2=stage2), place)
         if bundle.facts1.content not in cls.contents:
-            raise CtgridError(
-                f"model {bundle.name}: it was trained on {bundle.facts1.content} and makes no CT; "
-                "use it with ctgrid synthesize --as video"
-            )
+            content = bundle.facts1.content
+            remedy = "makes no CT; use it with ctgrid synthesize --as video"
+            if content == "ct":
+                remedy = "not on video; give a model of video clips"
+            raise CtgridError(f"model {bundle.name}: it was trained on {content} and {remedy}")
         precision = choose_dtype(dtype, place)
         prepare(bundle, place, precision, compile)
         return cls(bundle, place, precision)

@@ -11,6 +11,7 @@ from .evaluation.nodule_trial import evaluate_nodules as evaluate_nodules
 from .evaluation.run import compare_denoising as compare_denoising
 from .evaluation.run import compare_on_nodules as compare_on_nodules
 from .evaluation.run import compare_upscaling as compare_upscaling
+from .evaluation.run import compare_video as compare_video
 from .evaluation.run import compare_volumes as compare_volumes
 from .evaluation.super_resolution import Comparison as Comparison
 from .evaluation.super_resolution import evaluate_super_resolution as evaluate_super_resolution
@@ -31,6 +32,7 @@ from .stores.grids import store_grids as store_grids
 from .stores.latents import store_latents as store_latents
 from .stores.prepare import prepare_scans as prepare_scans
 from .stores.split import split_volumes as split_volumes
+from .synthesis.refined import refine_clips as refine_clips
 from .synthesis.run import synthesize_movies as synthesize_movies
 from .synthesis.run import synthesize_volumes as synthesize_volumes
 from .synthesis.series import Target as Target

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
 from ctgrid.base.draws import generator_for
@@ -70,6 +71,19 @@ def test_a_pair_is_a_slice_and_its_degraded_coarse_one(store: Store) -> None:
     assert len(seen) == 6
 
 
+def test_pairs_as_the_published_code_has_them(store: Store) -> None:
+    """Shrunk from the slice without antialiasing, gray three times with noise of its own, 8 bits before the blur."""
+    dataset = RefineDataset(store, seed=2, degradation="published")
+    item = dataset[9]
+    drawn = draw_degradation(generator_for(2, 0, 9))
+    small = interpolate(item["slice"][None], size=(16, 16), mode="bicubic").clamp(-1, 1)
+    large = enlarge(small, 2)[0].expand(3, -1, -1)
+    assert item["condition"].shape == (3, 32, 32)
+    assert torch.equal(item["condition"], degrade(large, drawn, "published"))
+    assert not torch.equal(item["condition"][0], item["condition"][1])
+    assert torch.equal(item["slice"], RefineDataset(store, seed=2)[9]["slice"])
+
+
 def test_a_crop_is_cut_from_its_slice(store: Store) -> None:
     """Beside the whole coarse slice."""
     item = CodecDataset(store, crop=16, seed=3)[25]
@@ -125,6 +139,7 @@ def test_monai_takes_the_datasets(store: Store) -> None:
         (lambda s: GridDataset(s, strides=()), "strides"),
         (lambda s: GridDataset(s, seed=-1), "seeds must be 0 or more"),
         (lambda s: RefineDataset(s, noise_levels=(5, 2)), "noise_levels"),
+        (lambda s: RefineDataset(s, degradation="listing"), "unknown degradation 'listing'; known: ctgrid, published"),
         (lambda s: CodecDataset(s, crop=64), "crop 64 does not fit slices of 32"),
         (lambda s: GridDataset("nowhere.zarr"), "nowhere.zarr does not exist"),
     ],

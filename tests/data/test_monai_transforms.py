@@ -98,6 +98,10 @@ def test_grids_slices_and_degradation_follow_the_random_state(scan: Path) -> Non
     degraded = bad(one)["image"]
     assert degraded.shape == (1, 32, 32) and not torch.equal(degraded, bad(one)["image"])
     assert torch.equal(degraded, bad.set_random_state(2)(one)["image"])
+    published = Degraded("image", k=2, degradation="published").set_random_state(2)(one)["image"]
+    assert published.shape == (3, 32, 32) and not torch.equal(published[0], published[1])
+    with pytest.raises(CtgridError, match="unknown degradation 'mine'"):
+        Degraded("image", degradation="mine")
 
 
 def test_an_image_that_is_none_of_monais_is_refused() -> None:

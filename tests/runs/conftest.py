@@ -72,7 +72,19 @@ def samples() -> dict[str, Any]:
     way = {"windows": {"full": window}, "bias_hu": -0.5, "worst_slice": 3, "worst_psnr_db": 35.0}
     ceiling = {"slices": [1, 3], "size": 64, "cell": 16, "full": way, "cells": way, "grids": way}
     other = {"kind": "something-else", "rows": [{"arm": "2-D", "loss": 0.5}, {"arm": "3-D", "loss": 0.25}]}
+    movies = {
+        **{
+            "kind": "video",
+            "protocol": volumes["protocol"],
+            "measures": volumes["measures"],
+            "left_out": ["FID: no file"],
+        },
+        "flicker": [
+            {"frames": 16, "real": 2.5, "real_sd": 0.5, "n_real": 3, "fake": 3.5, "fake_sd": None, "n_fake": 1}
+        ],
+        "pairs": [{"clip": SCRIPT, "frames": 16, "psnr": 30.0, "ssim": 0.9}, {"clip": "b", "psnr": 40.0, "ssim": 0.95}],
+    }
     return {
-        **{"denoising": denoising, "nodules": nodules, "volumes": volumes},
+        **{"denoising": denoising, "nodules": nodules, "volumes": volumes, "video": movies},
         **{"super-resolution": upscaled, "ablation": ablation, "rows": other, "ceiling": ceiling},
     }

@@ -84,7 +84,7 @@ def find_clips(root: str | Path, layout: Layout = FOLDER, part: Part = "train") 
     """
     root = Path(root)
     if not root.is_dir():
-        raise CtgridError(f"{root}: not a folder; --data takes a folder of video clips")
+        raise CtgridError(f"{root}: not a folder; give a folder of video clips")
     folder = part_folder(root, layout, part)
     found: dict[str, Path] = {}
     for path in _clips_below(folder):

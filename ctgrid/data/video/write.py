@@ -1,4 +1,4 @@
-"""Finished frames as a movie: mp4 through PyAV, animated gif or webp through Pillow."""
+"""Finished frames as a movie: mp4 through PyAV, animated gif or webp through Pillow; or as a folder of PNG images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
-from ctgrid.base.files import atomic_output, check_output, full_suffix
+from ctgrid.base.files import atomic_folder, atomic_output, check_output, full_suffix
 from ctgrid.base.usual import MOST_FPS
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webp")
+
+FRAMES = ""
+"""What the name of a folder of frames ends in: nothing."""
+
+FRAME_NAME = "{:06d}.png"
 
 MILLISECONDS = 1000
 QUALITY = "12"
@@ -30,12 +35,12 @@ class Movie:
         shape: height and width of the movie; None before the first frame.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
-        """Write to ``path``, whose suffix says how."""
-        self.path, self.fps = path, fps
+    def __init__(self, path: Path, fps: float, suffix: str) -> None:
+        """Write to ``path``, a file or a new folder, as the suffix says."""
+        self.path, self.fps, self.suffix = path, fps, suffix
         self.count, self.shape = 0, None  # type: tuple[int, tuple[int, int] | None]
         self._frame_shape: tuple[int, ...] | None = None
-        self._encoder: _Mp4 | _Animation | None = None
+        self._encoder: _Mp4 | _Animation | _Frames | None = None
 
     def add(self, frame: np.ndarray) -> None:
         """Append a frame, uint8 (H, W) or (H, W, 3).
@@ -50,8 +55,7 @@ class Movie:
         self._frame_shape = frame.shape
         colour = np.repeat(frame[..., None], 3, axis=2) if frame.ndim == 2 else np.ascontiguousarray(frame)
         if self._encoder is None:
-            kind = _Mp4 if full_suffix(self.path) == ".mp4" else _Animation
-            self._encoder = kind(self.path, self.fps, *colour.shape[:2])
+            self._encoder = ENCODERS[self.suffix](self.path, self.fps, *colour.shape[:2])
             self.shape = self._encoder.shape
         self._encoder.add(colour)
         self.count += 1
@@ -64,15 +68,15 @@ class Movie:
 
 @contextmanager
 def open_movie(path: str | Path, *, fps: float = 16.0, overwrite: bool = False) -> Iterator[Movie]:
-    """Open a movie to add frames to; half a file is never seen.
+    """Open a movie to add frames to; half a file, or folder, is never seen.
 
-    An mp4 is H.264 in yuv420p, which every player shows: it needs even sides, so an odd one gets its last row or
-    column twice.
+    A name without a suffix is a folder of PNG images, ``000000.png`` and so on, which keep every pixel. An mp4 is H.264
+    in yuv420p, which every player shows: it needs even sides, so an odd one gets its last row or column twice.
 
     Args:
-        path: ends in .mp4, .gif or .webp.
-        fps: frames per second.
-        overwrite: replace a file that is there.
+        path: ends in .mp4, .gif or .webp, or in no suffix.
+        fps: frames per second; a folder of images has none.
+        overwrite: replace what is there; of folders only one of frames.
 
     Yields:
         The movie, which takes frames.
@@ -81,8 +85,9 @@ def open_movie(path: str | Path, *, fps: float = 16.0, overwrite: bool = False) 
         CtgridError: for no frame, another suffix, or a path that cannot be written.
     """
     path = check_movie(path, fps=fps, overwrite=overwrite)
-    with atomic_output(path, overwrite) as temporary:
-        movie = Movie(temporary, fps)
+    suffix = full_suffix(path)
+    with atomic_folder(path) if suffix == FRAMES else atomic_output(path, overwrite) as temporary:
+        movie = Movie(temporary, fps, suffix)
         try:
             yield movie
         except BaseException:
@@ -100,12 +105,23 @@ def check_movie(path: str | Path, *, fps: float = 16.0, overwrite: bool = False)
         CtgridError: for another suffix, a rate that is none, or a path that cannot be written.
     """
     path = Path(path)
-    if full_suffix(path) not in VIDEO_SUFFIXES:
-        raise CtgridError(f"cannot write {path}: a movie must end in {' or '.join(VIDEO_SUFFIXES)}")
+    if full_suffix(path) not in (*VIDEO_SUFFIXES, FRAMES):
+        raise CtgridError(
+            f"cannot write {path}: a movie must end in {' or '.join(VIDEO_SUFFIXES)}; a name without an ending is a "
+            "folder of PNG frames"
+        )
     if not 0 < fps <= MOST_FPS:
         raise CtgridError(f"fps must lie above 0 and at most {MOST_FPS}, got {fps:g}")
     if full_suffix(path) == ".mp4":
         require("av")
+    if full_suffix(path) == FRAMES and path.is_dir():
+        there = [file.name for file in path.iterdir()]
+        foreign = [name for name in there if not name.endswith(".png")]
+        if foreign:
+            raise CtgridError(f"{path} holds {foreign[0]}, so it is no folder of frames; choose another --out")
+        if there and not overwrite:
+            raise CtgridError(f"{path} exists; pass --overwrite to replace it")
+        return path
     return check_output(path, overwrite)
 
 
@@ -116,9 +132,9 @@ def write_video(
 
     Args:
         frames: uint8 (H, W) or (H, W, 3), all of one shape.
-        path: ends in .mp4, .gif or .webp.
+        path: see :func:`open_movie`; likewise the others.
         fps: frames per second.
-        overwrite: replace a file that is there.
+        overwrite: replace what is there.
 
     Returns:
         Frames written, height and width of the movie.
@@ -163,6 +179,23 @@ class _Mp4:
         self._container.close()
 
 
+class _Frames:
+    """A folder of PNG images, which are written as they come."""
+
+    def __init__(self, path: Path, fps: float, height: int, width: int) -> None:
+        self.shape = (height, width)
+        self._path, self._count = path, 0
+
+    def add(self, frame: np.ndarray) -> None:
+        from PIL import Image
+
+        Image.fromarray(frame).save(self._path / FRAME_NAME.format(self._count))
+        self._count += 1
+
+    def close(self, failed: bool) -> None:
+        """Every frame is written already."""
+
+
 class _Animation:
     """A gif or webp: its frames are held until the end."""
 
@@ -180,3 +213,12 @@ class _Animation:
         if not failed:
             first, *others = self._images
             first.save(self._path, save_all=True, append_images=others, duration=self._milliseconds, loop=0, quality=90)
+
+
+ENCODERS: dict[str, type[_Mp4 | _Animation | _Frames]] = {
+    ".mp4": _Mp4,
+    ".gif": _Animation,
+    ".webp": _Animation,
+    FRAMES: _Frames,
+}
+"""By the suffix of what is written."""

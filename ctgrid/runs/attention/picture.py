@@ -50,32 +50,33 @@ def attention_picture(attended: Attended, token: tuple[int, int, int] | None = N
         attended: maps and the grid image.
         token: see :func:`token_number`.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     timesteps = list(dict.fromkeys(timestep for timestep, _ in attended.maps))
     blocks = list(dict.fromkeys(block for _, block in attended.maps))
     gray = (attended.image.mean(dim=0).clamp(-1, 1) + 1) * 127.5
     under = interpolate(gray[None, None], size=(TILE_PX, TILE_PX), mode="bilinear", antialias=True)[0, 0]
     sheet = Image.new("RGB", (TILE_PX * len(blocks), TILE_PX * len(timesteps)))
-    pen = ImageDraw.Draw(sheet)
     for (timestep, block), attention in attended.maps.items():
         number = token_number(token, attended.cells_per_side, len(attention))
         left, top = blocks.index(block) * TILE_PX, timesteps.index(timestep) * TILE_PX
-        sheet.paste(_tile(under, raster(attention[number], attended.cells_per_side)), (left, top))
-        place = raster(torch.arange(len(attention)) == number, attended.cells_per_side).nonzero()[0].tolist()
-        pixels = TILE_PX / round(len(attention) ** 0.5)
-        corner = (left + place[1] * pixels, top + place[0] * pixels)
-        pen.rectangle((*corner, corner[0] + pixels, corner[1] + pixels), outline="white", width=2)
+        heat = raster(attention[number], attended.cells_per_side)
+        sheet.paste(heat_tile(under, heat / heat.max(), number, attended.cells_per_side, len(attention)), (left, top))
         write_text(sheet, (left + 4, top + 2), f"timestep {timestep}, block {block}")
     return sheet
 
 
-def _tile(under: torch.Tensor, heat: torch.Tensor) -> Image:
-    """Blend a gray image (P, P), 0 to 255, with a map of any size into a colour tile."""
-    from PIL import Image
+def heat_tile(under: torch.Tensor, heat: torch.Tensor, number: int, cells_per_side: int, tokens: int) -> Image:
+    """Blend a gray image (P, P), 0 to 255, with a map of any size, 0 to 1, into a colour tile; frame a token white."""
+    from PIL import Image, ImageDraw
 
-    heat = interpolate((heat / heat.max()).float()[None, None], size=under.shape, mode="nearest")[0, 0]
+    heat = interpolate(heat.float()[None, None], size=under.shape, mode="nearest")[0, 0]
     share = 0.85 * heat[..., None]
     colour = torch.tensor(HOT, dtype=torch.float32)
     mixed = under[..., None] * (1 - share) + colour * share
-    return Image.fromarray(mixed.round().to(torch.uint8).numpy().astype(np.uint8))
+    tile = Image.fromarray(mixed.round().to(torch.uint8).numpy().astype(np.uint8))
+    row, column = raster(torch.arange(tokens) == number, cells_per_side).nonzero()[0].tolist()
+    pixels = len(under) / round(tokens**0.5)
+    corner = (column * pixels, row * pixels)
+    ImageDraw.Draw(tile).rectangle((*corner, corner[0] + pixels, corner[1] + pixels), outline="white", width=2)
+    return tile

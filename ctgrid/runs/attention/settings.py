@@ -24,6 +24,7 @@ class AttentionSettings(Checked):
         timestep: levels of noise, 0 to 999.
         block: numbers of blocks; none are the first, the middle and the last.
         token: cell, row and column of the token whose attention is drawn; None is the middle of the middle cell.
+        positions: draw position codes instead.
         device: where to compute.
         dtype: number format.
         overwrite: replace what is there.
@@ -59,6 +60,9 @@ class AttentionSettings(Checked):
             panel=WHAT,
         ),
     ] = None
+    positions: Annotated[
+        bool, Setting("Draw position codes instead: how alike the token's is to all others', whole and by part.")
+    ] = False
     device: Device = "auto"
     dtype: Dtype = "auto"
     overwrite: Overwrite = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
@@ -16,6 +16,7 @@ from ctgrid.scan.reading import Hu, Metadata
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.denoising_plan import Evaluation
     from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
+    from ctgrid.runs.evaluation.fidelity.video import VideoPlan
     from ctgrid.runs.evaluation.super_resolution import Comparison
 
 Given = Strength | Literal["known"]
@@ -234,50 +235,29 @@ class UpscalingRequest(Checked):
 
 
 @dataclass(frozen=True)
-class FidelityRequest(Checked):
-    """How generated volumes are compared with real ones.
+class DistanceRequest(Checked):
+    """How generated volumes or movies are compared with real ones.
 
-    Attributes are those of :class:`ctgrid.runs.evaluation.fidelity.evaluate.FidelityPlan`; ``train`` are volumes
-    trained on, ``protocol`` is a name or a file, and without ``cached`` features are neither used nor kept.
+    Attributes are those of :class:`ctgrid.runs.evaluation.fidelity.evaluate.FidelityPlan`; ``protocol`` is a name or a
+    file, and without ``cached`` features are neither used nor kept.
     """
 
-    train: Annotated[
-        Path | None, Setting("Volumes trained on: looks for copies of them.", metavar="DIR|STORE", panel=WHAT)
-    ] = None
-    protocol: Annotated[
-        str, Setting("stylegan-v@1, stylegan-v-ct@1, gridit-ct-rate@1 or a YAML file.", metavar="NAME|FILE")
-    ] = "stylegan-v@1"
+    protocol: Annotated[str, Setting("A shipped protocol or a YAML file.", metavar="NAME|FILE")] = "stylegan-v@1"
     frames: Annotated[
         tuple[int, ...] | None,
-        Setting("Slices of a clip; the protocol's where left out.", metavar="N,...", read=read_frames),
+        Setting("Slices or frames of a clip; the protocol's where left out.", metavar="N,...", read=read_frames),
     ] = None
-    real_frame: Annotated[
-        Literal["own", "generatect"] | None,
-        Setting(
-            "What scans of --real and --train are brought to: their own slices, or 201 as GenerateCT's loader makes "
-            "them; the protocol's where left out."
-        ),
-    ] = None
-    measures: Annotated[
-        tuple[str, ...] | None,
-        Setting(
-            "fvd, fid (with KID), ctgrid-features, ct, memorisation; left out: all that can be had.",
-            metavar="NAME,...",
-            read=read_names,
-            panel=WHAT,
-        ),
-    ] = None
+    measures: tuple[str, ...] | None = None
     detectors: Detectors = None
     pin: Pins = ()
     seed: Seed = 0
-    metadata: Metadata = ()
     device: Device = "auto"
     batch_size: Annotated[
         int | None,
         Setting("Slices at once, less needs less memory; each detector's own if not given.", least=1, panel=WHERE),
     ] = None
     cached: Annotated[
-        bool, Setting("Neither use nor keep features of volumes in CTGRID_HOME/cache.", flag="--no-cache", panel=WHERE)
+        bool, Setting("Neither use nor keep features in CTGRID_HOME/cache.", flag="--no-cache", panel=WHERE)
     ] = True
     overwrite: Overwrite = False
 
@@ -295,31 +275,108 @@ class FidelityRequest(Checked):
             )
         load_protocol(self.protocol)
 
+    def common(self) -> dict[str, Any]:
+        """Return what plans of either have.
+
+        Raises:
+            CtgridError: where a folder or a protocol is not there, or a hash is none.
+        """
+        from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
+        from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
+        from ctgrid.runs.evaluation.fidelity.statistics import cache_folder
+
+        self.check_places()
+        return {
+            "loaded": load_protocol(self.protocol),
+            "frames": self.frames or (),
+            "measures": self.measures or (),
+            "detectors": self.detectors,
+            "pins": parse_pins(list(self.pin)),
+            "seed": self.seed,
+            "device": self.device,
+            "batch_size": self.batch_size,
+            "cache": cache_folder() if self.cached else None,
+        }
+
+
+@dataclass(frozen=True)
+class VideoRequest(DistanceRequest):
+    """How generated movies are compared with real clips.
+
+    Attributes are those of :class:`ctgrid.runs.evaluation.fidelity.video.VideoPlan` and :class:`DistanceRequest`.
+    """
+
+    protocol: Annotated[str, Setting("gridit-video-256@1, gridit-minecraft@1 or a YAML file.", metavar="NAME|FILE")] = (
+        "gridit-video-256@1"
+    )
+    measures: Annotated[
+        tuple[str, ...] | None,
+        Setting(
+            "fvd, fid (with KID), flicker, psnr (with SSIM, of clips of one name); left out: all but psnr.",
+            metavar="NAME,...",
+            read=read_names,
+            panel=WHAT,
+        ),
+    ] = None
+    layout: Annotated[
+        str,
+        Setting("How a collection's folders are named: folder, sky, taichi or minecraft.", metavar="NAME", panel=WHAT),
+    ] = "folder"
+    part: Annotated[
+        Literal["train", "test"] | None, Setting("Of --real; test where it has parts, unless given.", panel=WHAT)
+    ] = None
+
+    def plan(self) -> VideoPlan:
+        """Return what is done.
+
+        Raises:
+            CtgridError: where a folder or a protocol is not there, or there is no such measure.
+        """
+        from ctgrid.runs.evaluation.fidelity.video import VideoPlan
+
+        return VideoPlan(**self.common(), layout=self.layout, part=self.part)
+
+
+@dataclass(frozen=True)
+class FidelityRequest(DistanceRequest):
+    """How generated volumes are compared with real ones.
+
+    Attributes are those of :class:`DistanceRequest`; ``train`` are volumes trained on.
+    """
+
+    train: Annotated[
+        Path | None, Setting("Volumes trained on: looks for copies of them.", metavar="DIR|STORE", panel=WHAT)
+    ] = None
+    protocol: Annotated[
+        str, Setting("stylegan-v@1, stylegan-v-ct@1, gridit-ct-rate@1 or a YAML file.", metavar="NAME|FILE")
+    ] = "stylegan-v@1"
+    real_frame: Annotated[
+        Literal["own", "generatect"] | None,
+        Setting(
+            "What scans of --real and --train are brought to: their own slices, or 201 as GenerateCT's loader makes "
+            "them; the protocol's where left out."
+        ),
+    ] = None
+    measures: Annotated[
+        tuple[str, ...] | None,
+        Setting(
+            "fvd, fid (with KID), ctgrid-features, ct, memorisation; left out: all that can be had.",
+            metavar="NAME,...",
+            read=read_names,
+            panel=WHAT,
+        ),
+    ] = None
+    metadata: Metadata = ()
+
     def plan(self) -> FidelityPlan:
         """Return what is done.
 
         Raises:
             CtgridError: where a folder or a protocol is not there, or there is no such measure.
         """
-        from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
         from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
-        from ctgrid.runs.evaluation.fidelity.protocol import load_protocol
-        from ctgrid.runs.evaluation.fidelity.statistics import cache_folder
 
-        self.check_places()
-        return FidelityPlan(
-            loaded=load_protocol(self.protocol),
-            frames=self.frames or (),
-            real_frame=self.real_frame,
-            measures=self.measures or (),
-            detectors=self.detectors,
-            pins=parse_pins(list(self.pin)),
-            seed=self.seed,
-            metadata=self.metadata,
-            device=self.device,
-            batch_size=self.batch_size,
-            cache=cache_folder() if self.cached else None,
-        )
+        return FidelityPlan(**self.common(), real_frame=self.real_frame, metadata=self.metadata)
 
 
 @dataclass(frozen=True)

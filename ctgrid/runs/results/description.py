@@ -21,6 +21,7 @@ class Description:
         notes: sentences before the tables, on all of them.
         beside: the name by which published figures are put beside; empty where there are none.
         protocol: by which was measured, as ``NAME@VERSION``; empty where it has no name that others use.
+        ct: whether it is of chest CT, as published figures beside it are to be.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Description:
     notes: Sequence[str] = ()
     beside: str = ""
     protocol: str = ""
+    ct: bool = True
 
 
 @dataclass(frozen=True)

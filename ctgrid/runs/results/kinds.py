@@ -12,10 +12,11 @@ from ctgrid.runs.results.description import Description, Kind, are_rows
 from ctgrid.runs.results.nodules import NODULES
 from ctgrid.runs.results.rows import describe_rows
 from ctgrid.runs.results.super_resolution import SUPER_RESOLUTION
+from ctgrid.runs.results.video import VIDEO
 from ctgrid.runs.results.volumes import VOLUMES
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (NODULES, DENOISING, VOLUMES, SUPER_RESOLUTION, ABLATION, CEILING)
+    kind.name: kind for kind in (NODULES, DENOISING, VOLUMES, VIDEO, SUPER_RESOLUTION, ABLATION, CEILING)
 }
 """By name; what two recognise is of the first."""
 

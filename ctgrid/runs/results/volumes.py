@@ -69,10 +69,9 @@ NEAREST = (
 
 def describe(content: Mapping[str, Any]) -> Description:
     """Return the distances, what CT measures say of the sets and of their volumes, and how near copies are."""
-    protocol = content.get("protocol") or {}
-    named = f"{protocol.get('name', 'not stated')}@{protocol.get('version', '?')}" if protocol else ""
+    named = protocol_of(content)
     tables = [
-        *_distances(content, f"Protocol: {named}" if named else ""),
+        *distances_of(content, "Distances of real and generated volumes"),
         *_ct(content.get("ct")),
         *_memorisation(content.get("memorisation")),
     ]
@@ -92,8 +91,16 @@ def _sets(content: Mapping[str, Any]) -> str:
     return f"{len(volumes.get('real') or [])} real and {len(volumes.get('fake') or [])} generated volumes."
 
 
-def _distances(content: Mapping[str, Any], stated: str) -> list[Table]:
+def protocol_of(content: Mapping[str, Any]) -> str:
+    """Return the protocol of results as ``NAME@VERSION``; nothing where they name none."""
+    protocol = content.get("protocol") or {}
+    return f"{protocol.get('name', 'not stated')}@{protocol.get('version', '?')}" if protocol else ""
+
+
+def distances_of(content: Mapping[str, Any], title: str) -> list[Table]:
     """Return the distances; none where no detector was asked for or at hand, and then a protocol says nothing."""
+    named = protocol_of(content)
+    stated = f"Protocol: {named}" if named else ""
     rows, warnings = [], list[Any]()
     for row in content["measures"]:
         low, high = row.get("confidence") or (None, None)
@@ -104,7 +111,6 @@ def _distances(content: Mapping[str, Any], stated: str) -> list[Table]:
     protocol = f"{stated}, sha256 {str(digest)[:DIGEST]}…" if stated and digest else stated
     spans = any(row["low"] is not None for row in rows)
     notes = sentences(protocol, "In brackets: 95 % confidence." if spans else "", *warnings)
-    title = "Distances of real and generated volumes"
     return [Table(title, present(DISTANCES, rows), rows, notes=notes)] if rows else []
 
 

@@ -140,7 +140,8 @@ def synthesize_movies(
     """Make one movie after the other, with a run record that says how much each flickers.
 
     Args:
-        out: a .mp4, .gif or .webp file, numbered where there are several; None names .mp4 files in the working folder.
+        out: a .mp4, .gif or .webp file, or a name without suffix for a folder of PNG frames; numbered where there are
+            several. None names .mp4 files in the working folder.
         request: what to make; None takes the defaults.
         argv: the command line, for the record.
         progress: called with (phase, done, total).

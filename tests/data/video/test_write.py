@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.data.video.read import FrameFolder
 from ctgrid.data.video.write import open_movie, write_video
 
 Frames = list[np.ndarray]
@@ -76,6 +77,30 @@ def test_what_cannot_be_written_leaves_nothing(name: str, frames: Frames, words:
     with pytest.raises(CtgridError, match=words):
         write_video(frames, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_frames(tmp_path: Path, square: Callable[..., Frames]) -> None:
+    """Every pixel kept, in order; whole or not at all; nothing but frames is replaced."""
+    frames, folder = square(5), tmp_path / "clip"
+    assert write_video(frames, folder) == (5, 32, 48)
+    back = FrameFolder.open(folder)
+    assert all(np.array_equal(frame, frames[number]) for number, frame in back.read(range(5)))
+    with pytest.raises(CtgridError, match="--overwrite"):
+        write_video(frames, folder)
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from square(2)
+        raise CtgridError("no more")
+
+    with pytest.raises(CtgridError, match="no more"):
+        write_video(broken(), folder, overwrite=True)
+    assert len(FrameFolder.open(folder)) == 5
+    write_video(frames[:3], folder, overwrite=True)
+    assert sorted(p.name for p in folder.iterdir()) == ["000000.png", "000001.png", "000002.png"]
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(CtgridError, match=r"holds notes\.txt, so it is no folder of frames"):
+        write_video(frames, folder, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["clip"]
 
 
 def test_an_interrupted_movie_leaves_what_was_there(tmp_path: Path, square: Callable[..., Frames]) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.base.files import sha256_of
+from ctgrid.data.video.clips import LUMA
 from ctgrid.runs.evaluation.fidelity.protocol import DetectorSpec
+
+COLOURS = 3
+"""Channels of a colour image, which come last: no image is as narrow."""
 
 BATCH_FRAMES = 32
 """Frames that go through a detector at once, in clips or alone, unless told otherwise."""
@@ -126,33 +130,42 @@ class Detector:
         return features.float().cpu().numpy()
 
 
-def frame_features(detector: Detector, grey: np.ndarray, channels: int, batch_size: int | None = None) -> np.ndarray:
+def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Return (..., H, W) or (..., H, W, 3) uint8 as (..., C, H, W): gray repeated, colour as it is or as luma."""
+    if images.shape[-1] != COLOURS:
+        return np.repeat(images[..., None, :, :], channels, axis=-3)
+    if channels == COLOURS:
+        return np.moveaxis(images, -1, -3)
+    return np.rint(images @ np.array(LUMA)).astype(np.uint8)[..., None, :, :]
+
+
+def frame_features(detector: Detector, shown: np.ndarray, channels: int, batch_size: int | None = None) -> np.ndarray:
     """Return features of single frames.
 
     Args:
         detector: of images.
-        grey: (n, H, W) uint8.
-        channels: 1, or 3 for gray repeated to RGB.
+        shown: (n, H, W) uint8, or (n, H, W, 3) in colour.
+        channels: 1, or 3; see :func:`with_channels`.
         batch_size: frames at once; None takes :data:`BATCH_FRAMES`.
 
     Returns:
         (n, d) float32.
     """
     step = batch_size or BATCH_FRAMES
-    batches = (repeat(grey[i : i + step], "b h w -> b c h w", c=channels) for i in range(0, len(grey), step))
-    return np.concatenate([detector(batch) for batch in batches])
+    batches = (with_channels(shown[i : i + step], channels) for i in range(0, len(shown), step))
+    return np.concatenate([detector(np.ascontiguousarray(batch)) for batch in batches])
 
 
 def clip_features(
-    detector: Detector, grey: np.ndarray, indices: np.ndarray, channels: int, batch_size: int | None = None
+    detector: Detector, shown: np.ndarray, indices: np.ndarray, channels: int, batch_size: int | None = None
 ) -> np.ndarray:
     """Return features of clips of one volume.
 
     Args:
         detector: of videos.
-        grey: (n, H, W) uint8, all slices.
+        shown: (n, H, W) uint8, or (n, H, W, 3) in colour, all slices or frames.
         indices: (m, T) slice numbers, see :func:`ctgrid.runs.evaluation.fidelity.clips.clip_indices`.
-        channels: 1, or 3 for gray repeated to RGB.
+        channels: 1, or 3; see :func:`with_channels`.
         batch_size: frames at once, but at least one clip; None takes :data:`BATCH_FRAMES`.
 
     Returns:
@@ -161,8 +174,8 @@ def clip_features(
     step = max(1, (batch_size or BATCH_FRAMES) // indices.shape[1])
     features = []
     for i in range(0, len(indices), step):
-        clips = rearrange(grey[indices[i : i + step]], "b t h w -> b 1 t h w")
-        features.append(detector(np.ascontiguousarray(np.repeat(clips, channels, axis=1))))
+        clips = rearrange(with_channels(shown[indices[i : i + step]], channels), "b t c h w -> b c t h w")
+        features.append(detector(np.ascontiguousarray(clips)))
     return np.concatenate(features)
 
 

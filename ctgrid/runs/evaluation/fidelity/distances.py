@@ -12,7 +12,13 @@ from ctgrid.runs.evaluation.fidelity.sets import FeatureSet
 from ctgrid.runs.evaluation.fidelity.statistics import Collected
 
 
-def distance_rows(one: FeatureSet, real: Collected, fake: Collected, protocol: Protocol) -> list[dict[str, Any]]:
+def distance_rows(
+    one: FeatureSet,
+    real: Collected,
+    fake: Collected,
+    protocol: Protocol,
+    called: tuple[str, str] = ("volumes", "slices"),
+) -> list[dict[str, Any]]:
     """Return the Fréchet and the kernel distance of one kind of features.
 
     Args:
@@ -20,6 +26,7 @@ def distance_rows(one: FeatureSet, real: Collected, fake: Collected, protocol: P
         real: real volumes.
         fake: generated volumes.
         protocol: how distances follow.
+        called: what is measured, and what it is made of, in words.
 
     Returns:
         Two rows as ``results.json`` holds them; the confidence of a kernel distance is the 95 % interval by the
@@ -31,14 +38,14 @@ def distance_rows(one: FeatureSet, real: Collected, fake: Collected, protocol: P
     for name, collected in (("real", real), ("fake", fake)):
         if collected.count < 2:
             raise CtgridError(
-                f"{one.distance} of {one.frames} frames needs 2 clips of {name} volumes, got {collected.count}: "
-                f"protocol {protocol.id} leaves out {collected.short} volumes as too short; ask for fewer --frames"
+                f"{one.distance} of {one.frames} frames needs 2 clips of {name} {called[0]}, got {collected.count}: "
+                f"protocol {protocol.id} leaves out {collected.short} {called[0]} as too short; ask for fewer --frames"
             )
     assert real.moments is not None and fake.moments is not None
     frechet = frechet_from_moments(real.moments, fake.moments, protocol.statistics.ddof)
     (x, of_x), (y, of_y) = real.features(), fake.features()
     kernel = kernel_distance_with_confidence(x, y, of_x, of_y)
-    warnings = _warnings(one, real, fake, protocol)
+    warnings = _warnings(one, real, fake, protocol, called)
     few = [
         f"{n} {name} samples: below {protocol.statistics.fewest} a Fréchet distance is too large; compare only with "
         f"equal numbers, and read {one.kernel} beside it"
@@ -59,7 +66,7 @@ def distance_rows(one: FeatureSet, real: Collected, fake: Collected, protocol: P
     }
     counts = {"n_real": real.count, "n_fake": fake.count}
     kept = {"n_real": len(x), "n_fake": len(y)}
-    unknown = [] if kernel.confidence else ["no confidence: it takes at least 3 volumes on either side"]
+    unknown = [] if kernel.confidence else [f"no confidence: it takes at least 3 {called[0]} on either side"]
     first = {"measure": one.distance, "value": frechet, "confidence": None, **counts, "warnings": warnings + few}
     second = {
         "measure": one.kernel,
@@ -72,13 +79,17 @@ def distance_rows(one: FeatureSet, real: Collected, fake: Collected, protocol: P
     return [{**first, **common}, {**second, **common}]
 
 
-def _warnings(one: FeatureSet, real: Collected, fake: Collected, protocol: Protocol) -> list[str]:
+def _warnings(
+    one: FeatureSet, real: Collected, fake: Collected, protocol: Protocol, called: tuple[str, str]
+) -> list[str]:
     """Say what both distances share."""
     warnings = []
     for name, collected in (("real", real), ("fake", fake)):
         if collected.short:
             what = "looped" if protocol.clips.too_short == "loop" else "left out"
-            warnings.append(f"{collected.short} {name} volumes have too few slices for {one.frames} frames: {what}")
+            warnings.append(
+                f"{collected.short} {name} {called[0]} have too few {called[1]} for {one.frames} frames: {what}"
+            )
     if not one.detector["pinned"]:
         warnings.append(
             f"{one.detector['file']} is not pinned: the name {one.distance} holds only if it is the published detector"

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
@@ -45,6 +45,9 @@ class FidelityPlan:
         metadata: tables of the collection, for real volumes that hold stored values.
     """
 
+    known: ClassVar[tuple[str, ...]] = MEASURES
+    """What can be asked for."""
+
     loaded: LoadedProtocol
     frames: tuple[int, ...] = ()
     measures: tuple[str, ...] = ()
@@ -59,8 +62,8 @@ class FidelityPlan:
 
     def __post_init__(self) -> None:
         for name in self.measures:
-            if name not in MEASURES:
-                raise unknown(name, "measure", MEASURES)
+            if name not in self.known:
+                raise unknown(name, "measure", self.known)
         for length in self.lengths:
             if not 2 <= length <= MOST_FRAMES:
                 raise CtgridError(f"a clip has 2 to {MOST_FRAMES} frames, got {length}")
@@ -96,6 +99,13 @@ class FidelityPlan:
         Raises:
             CtgridError: where a detector that was asked for is missing, or a file is not the pinned one.
         """
+        sets, left_out = self.detector_sets()
+        if self.wants(NAME):
+            sets += embedded_sets(self.loaded.protocol, self.embedded, self.lengths, self.seed)
+        return sets, left_out
+
+    def detector_sets(self) -> tuple[list[FeatureSet], list[str]]:
+        """Return those of FID and FVD alone; see :meth:`feature_sets`."""
         protocol, sets, left_out = self.loaded.protocol, list[FeatureSet](), list[str]()
         image = self._detector(FID, protocol.detectors.image, left_out)
         video = self._detector(FVD, protocol.detectors.video, left_out)
@@ -105,8 +115,6 @@ class FidelityPlan:
             sets += [video_set(protocol, video, n, self.seed, self.batch_size) for n in self.lengths]
         if self.detectors is not None and len(left_out) == 2:
             raise CtgridError(f"{self.detectors} holds neither detector of protocol {protocol.id}: {left_out[0]}")
-        if self.wants(NAME):
-            sets += embedded_sets(protocol, self.embedded, self.lengths, self.seed)
         return sets, left_out
 
     def _detector(self, measure: str, spec: DetectorSpec, left_out: list[str]) -> Detector | None:

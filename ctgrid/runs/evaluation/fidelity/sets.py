@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
+from typing import Protocol as TypingProtocol
 
 import numpy as np
 
+from ctgrid.metrics.flicker import flicker
 from ctgrid.runs.evaluation.fidelity.clips import clip_indices, to_uint8
 from ctgrid.runs.evaluation.fidelity.detectors import Detector, clip_features, frame_features
 from ctgrid.runs.evaluation.fidelity.features import NAME, EmbeddedFeatures
@@ -17,8 +19,23 @@ from ctgrid.runs.evaluation.fidelity.protocol import GrayWindow, Protocol
 Role = Literal["real", "fake"]
 
 
-class View:
-    """One volume in the protocol's form.
+class View(TypingProtocol):
+    """One volume, or one movie, in the protocol's form."""
+
+    @property
+    def digest(self) -> str:
+        """The content's hash."""
+
+    @property
+    def shown(self) -> np.ndarray:
+        """(n, S, S) uint8, or (n, S, S, 3) in colour: what detectors see."""
+
+    def __len__(self) -> int:
+        """Return n, slices or frames."""
+
+
+class VolumeView:
+    """One volume.
 
     Attributes:
         hu: (n, S, S) int16, slices in the protocol's order.
@@ -31,8 +48,11 @@ class View:
         self.digest = digest
         self._window = window
 
+    def __len__(self) -> int:
+        return len(self.hu)
+
     @cached_property
-    def grey(self) -> np.ndarray:
+    def shown(self) -> np.ndarray:
         """(n, S, S) uint8."""
         return to_uint8(self.hu, self._window)
 
@@ -85,7 +105,7 @@ def _frames_of_clips(
 
     def described(view: View, indices: np.ndarray) -> np.ndarray:
         slices, at = np.unique(indices, return_inverse=True)  # looped ones are described once
-        return frame_features(detector, view.grey[slices], protocol.channels, batch_size)[at.ravel()]
+        return frame_features(detector, view.shown[slices], protocol.channels, batch_size)[at.ravel()]
 
     caps: dict[Role, int | None] = {"real": protocol.frames.max_real, "fake": protocol.frames.max_fake}
     settings: dict[Role, Mapping[str, Any]] = {role: {**called, "of": "clips", **chosen[role]} for role in chosen}
@@ -99,7 +119,7 @@ def _of_clips(
     """Return what computes the features of a volume's chosen clips; none where it is too short for one."""
 
     def compute(view: View, role: Role) -> np.ndarray:
-        indices = clip_indices(len(view.grey), digest=view.digest, **chosen[role])
+        indices = clip_indices(len(view), digest=view.digest, **chosen[role])
         return described(view, indices) if len(indices) else np.empty((0, 0), dtype=np.float32)
 
     return compute
@@ -111,7 +131,7 @@ def image_set(protocol: Protocol, detector: Detector, batch_size: int | None = N
     settings = {**_input(protocol), **_called(detector, protocol)}
 
     def compute(view: View, role: Role) -> np.ndarray:
-        return frame_features(detector, view.grey, protocol.channels, batch_size)
+        return frame_features(detector, view.shown, protocol.channels, batch_size)
 
     return FeatureSet("FID", "KID", None, 1, detector.record(), caps, _both(settings), compute)
 
@@ -125,13 +145,32 @@ def video_set(
     called = {**_input(protocol), **_called(detector, protocol)}
 
     def described(view: View, indices: np.ndarray) -> np.ndarray:
-        return clip_features(detector, view.grey, indices, protocol.channels, batch_size)
+        return clip_features(detector, view.shown, indices, protocol.channels, batch_size)
 
     caps: dict[Role, int | None] = {"real": clips.max_real, "fake": clips.max_fake}
     settings: dict[Role, Mapping[str, Any]] = {role: {**called, **chosen[role]} for role in chosen}
     return FeatureSet(
         "FVD", "KVD", frames, clips.stride, detector.record(), caps, settings, _of_clips(chosen, described)
     )
+
+
+def flicker_set(protocol: Protocol, frames: int, seed: int) -> FeatureSet:
+    """Return the flicker of the clips that FVD-n is measured on, as features (m, 1) of themselves.
+
+    A clip that is looped has no step from its last frame to its first: nothing moved there.
+    """
+    clips = protocol.clips
+    chosen = _chosen(protocol, frames, seed, clips.per_volume, {"real": clips.real_offset, "fake": clips.fake_offset})
+
+    def described(view: View, indices: np.ndarray) -> np.ndarray:
+        # a looped clip has gone through all frames once; its repetitions say nothing new
+        runs = [row[: 1 + int(np.argmax(np.diff(row) < 0))] if (np.diff(row) < 0).any() else row for row in indices]
+        return np.array([[flicker(view.shown[run])] for run in runs if len(run) > 1])
+
+    caps: dict[Role, int | None] = {"real": clips.max_real, "fake": clips.max_fake}
+    settings: dict[Role, Mapping[str, Any]] = {r: {**_input(protocol), "flicker": 1, **chosen[r]} for r in chosen}
+    detector = {"name": "pixels", "sha256": None, "pinned": True}
+    return FeatureSet("flicker", "", frames, clips.stride, detector, caps, settings, _of_clips(chosen, described))
 
 
 def embedded_sets(protocol: Protocol, features: EmbeddedFeatures, frames: Sequence[int], seed: int) -> list[FeatureSet]:
@@ -142,6 +181,7 @@ def embedded_sets(protocol: Protocol, features: EmbeddedFeatures, frames: Sequen
     no_caps: dict[Role, int | None] = {"real": None, "fake": None}
 
     def slices(view: View, role: Role) -> np.ndarray:
+        assert isinstance(view, VolumeView)
         return features.slices(view.hu)
 
     sets = [FeatureSet(names[0], names[1], None, 1, detector, no_caps, _both(common), slices)]
@@ -151,7 +191,8 @@ def embedded_sets(protocol: Protocol, features: EmbeddedFeatures, frames: Sequen
         )
 
         def clips(view: View, role: Role, chosen: Mapping[Role, Mapping[str, Any]] = chosen) -> np.ndarray:
-            indices = clip_indices(len(view.hu), digest=view.digest, **chosen[role])
+            assert isinstance(view, VolumeView)
+            indices = clip_indices(len(view), digest=view.digest, **chosen[role])
             return features.clips(view.hu, indices) if len(indices) else np.empty((0, 0))
 
         names = [f"{kind} ({NAME}, clips of {length})" for kind in ("FD", "KD")]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from typing import Protocol as TypingProtocol
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from ctgrid.base.limits import check_zip
 from ctgrid.base.progress import Progress, silent
 from ctgrid.metrics.frechet import Moments
 from ctgrid.runs.evaluation.fidelity.protocol import Protocol
-from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, Role, View
-from ctgrid.runs.evaluation.samples import Sample
+from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, Role, View, VolumeView
 
 
 def cache_folder() -> Path:
@@ -130,13 +130,32 @@ class Collected:
         return np.concatenate(self.kept), np.repeat(np.arange(len(self.kept)), [len(f) for f in self.kept])
 
 
+class Seen(TypingProtocol):
+    """A volume or a movie that can be described."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its content."""
+
+    @property
+    def frame(self) -> str:
+        """What it is brought to; ``own`` is nothing special."""
+
+
+def view_of(sample: Any, protocol: Protocol) -> View:
+    """Read a volume, a :class:`Sample`, and show it as a protocol says."""
+    return VolumeView(sample.load().hu, sample.digest, protocol.window, protocol.slice_order)
+
+
 def collect(
-    samples: Sequence[Sample],
+    samples: Sequence[Seen],
     sets: Sequence[FeatureSet],
     role: Role,
     protocol: Protocol,
     cache: FeatureCache,
     progress: Progress = silent,
+    see: Callable[[Any, Protocol], View] = view_of,
+    what: str = "volumes",
 ) -> list[Collected]:
     """Describe volumes by every kind of features; a volume is read only where some are not known yet.
 
@@ -147,6 +166,8 @@ def collect(
         protocol: how they are shown.
         cache: features known from before.
         progress: told of every volume.
+        see: reads one and shows it; the default is for :class:`~ctgrid.runs.evaluation.samples.Sample`.
+        what: they are called.
 
     Returns:
         One summary for each kind.
@@ -157,7 +178,7 @@ def collect(
     quota = max(1, protocol.statistics.kernel_samples // len(samples))
     found = [Collected(one.caps[role], quota) for one in sets]
     for i, sample in enumerate(samples):
-        progress(f"{role} volumes", i, len(samples))
+        progress(f"{role} {what}", i, len(samples))
         view: View | None = None
         for one, collected in zip(sets, found, strict=True):
             if collected.full:
@@ -166,14 +187,10 @@ def collect(
             key = cache.key(sample.digest, {**one.settings[role], **framed})
             known = cache.get(key)
             if known is None:
-                view = view or _view(sample, protocol)
-                known = one.compute(view, role), len(view.hu)
+                view = view or see(sample, protocol)
+                known = one.compute(view, role), len(view)
                 cache.put(key, *known)
             features, slices = known
             collected.add(features, one.short(slices))
-    progress(f"{role} volumes", len(samples), len(samples))
+    progress(f"{role} {what}", len(samples), len(samples))
     return found
-
-
-def _view(sample: Sample, protocol: Protocol) -> View:
-    return View(sample.load().hu, sample.digest, protocol.window, protocol.slice_order)

@@ -137,8 +137,8 @@ _LEAD = (
 def group_html(described: Description) -> Markup:
     """Return charts and tables, published ones beside them; below, those whose words take all the width."""
     drawn = [figure for chart in described.charts if (figure := chart_html(chart)) is not None]
-    beside, protocol = described.beside, described.protocol
-    sides = (described.tables, published_tables(beside, ct=True, protocol=protocol) if beside else [])
+    beside, protocol, ct = described.beside, described.protocol, described.ct
+    sides = (described.tables, published_tables(beside, ct=ct, protocol=protocol) if beside else [])
     narrow = [[table for table in side if not table.wide] for side in sides]
     columns = [element("div", *map(table_html, side)) for side in narrow if side]
     return join(
@@ -147,7 +147,7 @@ def group_html(described: Description) -> Markup:
         element("div", *drawn, class_="charts") if drawn else None,
         element("div", *columns, class_="beside compared" if len(columns) > 1 else None),
         *(table_html(table) for side in sides for table in side if table.wide),
-        _folded(published_tables(beside, ct=False, protocol=protocol) if beside else []),
+        _folded(published_tables(beside, ct=False, protocol=protocol) if beside and ct else []),
     )
 
 
