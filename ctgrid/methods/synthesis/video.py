@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class VideoPipeline(SynthesisPipeline):
         window_hu: what is black and what white in a movie of CT slices.
     """
 
-    contents = ("ct", "video")
+    contents: ClassVar[tuple[str, ...]] = ("ct", "video")
 
     window_hu: tuple[float, float] = LUNG_WINDOW_HU
 
