@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from ctgrid.base.draws import generator_for, integer
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.families import unknown
+from ctgrid.base.families import look_up
 from ctgrid.data.degrade import (
     BLUR_KERNELS,
     NOISE_LEVELS,
@@ -155,8 +155,7 @@ class RefineDataset(StoreDataset):
             )
         if self.settings.size <= max(BLUR_KERNELS) // 2:
             raise CtgridError(f"slices of {self.settings.size} pixels are too small to be blurred")
-        if degradation not in get_args(Way):
-            raise unknown(degradation, "degradation", get_args(Way))
+        look_up(dict.fromkeys(get_args(Way)), degradation, "degradation")
         self.noise_levels, self.blur_share, self.degradation = noise_levels, blur_share, degradation
 
     def __len__(self) -> int:

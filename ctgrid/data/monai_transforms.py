@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
-from ctgrid.base.families import unknown
+from ctgrid.base.families import look_up
 from ctgrid.data.degrade import NOISE_LEVELS, Way, degrade, degraded_as_published, draw_degradation, enlarge
 from ctgrid.data.grids import draw_plan
 from ctgrid.scan.grid import downsample, to_grid
@@ -206,8 +206,7 @@ class Degraded(RandomizableTransform, MapTransform):
         """
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, 1.0)
-        if degradation not in get_args(Way):
-            raise unknown(degradation, "degradation", get_args(Way))
+        look_up(dict.fromkeys(get_args(Way)), degradation, "degradation")
         self.k, self.noise_levels, self.blur_share, self.degradation = k, noise_levels, blur_share, degradation
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
