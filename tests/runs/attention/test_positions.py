@@ -29,12 +29,12 @@ def test_codes_of_the_paper_tell_cell_and_place_apart() -> None:
     assert list(found.parts) == ["whole", "depth", "height", "width"] and len(found.codes) == 64
     rows = {row["part"]: row for row in found.rows(42)}
     assert rows["depth"]["own_cell"] == pytest.approx(1) and rows["depth"]["same_place"] < 0.95
-    assert rows["height"]["same_place"] == rows["width"]["same_place"] == pytest.approx(1)
+    assert all(rows[part]["same_place"] == pytest.approx(1) for part in ("height", "width"))
     assert rows["whole"]["same_place"] > rows["whole"]["elsewhere"]
     flat = position_codes(network(positions="2d"), StageFacts(size=128, k=4))
     assert list(flat.parts) == ["whole", "column", "row"]
     table = {row["part"]: row for row in flat.rows(42)}
-    assert table["whole"]["own_cell"] > table["whole"]["same_place"]  # neighbours are near, the same place is far
+    assert abs(table["whole"]["same_place"] - table["whole"]["elsewhere"]) < 0.01  # no cell knows its like elsewhere
 
 
 def test_absolute_z_spreads_the_cells_over_the_volume() -> None:
