@@ -52,7 +52,7 @@ def test_picture_of_any_model(make_model: Callable[..., Path], tmp_path: Path) -
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (4 * TILE_PX, TILE_PX)
         assert picture.getextrema()[0][1] == 255
-    words = f"attention --positions --out {tmp_path / 'b.png'} --stage1 {model / 'stage1'} --token 0,0,1"
+    words = f"attention --positions --out {tmp_path / 'b.png'} --stage1 {model / 'stage1'} --token 3,0,0"
     shown = CliRunner().invoke(app, words.split())
     assert shown.exit_code == 0 and "depth: likeness to the same place in other cells" in shown.stdout
     saved = json.loads((tmp_path / "a.run.json").read_text(encoding="utf-8"))
