@@ -11,6 +11,19 @@ from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import WHAT, Device, Dtype, Model, Overwrite, Seed
 
 
+def read_token(text: str) -> tuple[int, int, int]:
+    """Read ``cell,row,column``.
+
+    Raises:
+        CtgridError: for anything but three whole numbers, 0 or more.
+    """
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise CtgridError(f"{text!r} is not CELL,ROW,COL, such as 5,2,2")
+    cell, row, column = (int(part) for part in parts)
+    return cell, row, column
+
+
 @dataclass(frozen=True)
 class AttentionSettings(Checked):
     """Whose attention is shown, where, and at which levels of noise.
@@ -55,7 +68,7 @@ class AttentionSettings(Checked):
         Setting(
             "Whose attention is drawn, counted from 0; if not given, the middle one's.",
             metavar="CELL,ROW,COL",
-            read=lambda text: read_token(text),
+            read=read_token,
             write=lambda value: ",".join(map(str, value)),
             panel=WHAT,
         ),
@@ -75,16 +88,3 @@ class AttentionSettings(Checked):
         for timestep in self.timestep:
             if not 0 <= timestep < len(LINEAR):
                 raise CtgridError(f"timestep must lie in 0 to {len(LINEAR) - 1}, got {timestep}")
-
-
-def read_token(text: str) -> tuple[int, int, int]:
-    """Read ``cell,row,column``.
-
-    Raises:
-        CtgridError: for anything but three whole numbers, 0 or more.
-    """
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise CtgridError(f"{text!r} is not CELL,ROW,COL, such as 5,2,2")
-    cell, row, column = (int(part) for part in parts)
-    return cell, row, column
