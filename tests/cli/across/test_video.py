@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,19 +20,7 @@ Cli = Callable[..., Any]
 
 NETWORK = {"patch_size": 2, "width": 32, "depth": 1, "heads": 2, "learned_variance": False}
 STAGE = {"network": NETWORK, "prediction": "v", "size": 64, "k": 4, "slices": 20, "video": {"layout": "taichi"}}
-CODEC = {"latent_channels": 4, "encoder_width": 8, "encoder_blocks": 1, "decoder_width": 8, "decoder_blocks": 1}
-PARTS: dict[str, Any] = {
-    "codec": {
-        "network": CODEC | {"fine_width": 8},
-        "size": 64,
-        "crop": 32,
-        "cell": 16,
-        "cells_per_crop": 1,
-        "video": {"layout": "taichi"},
-    },
-    "stage1": STAGE,
-    "stage2": STAGE,
-}
+PAGE = Path(__file__).resolve().parents[3] / "docs/video.md"
 
 
 def encode(path: Path, count: int, seed: int) -> None:
@@ -53,68 +43,70 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 
 @pytest.fixture
-def trained(ctgrid: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Train both stages on two clips, a few steps each, and a codec where none is named; pack them."""
-    monkeypatch.setattr("ctgrid.methods.training.codec.STATISTICS_EXAMPLES", 4)
-
-    def train(*options: str, codec: object = None, scale: int | None = None) -> Path:
-        for i in range(2):
-            encode(tmp_path / "taichi" / "train" / f"id{i}#0-20.mp4", 20, i)
-        for kind, part in PARTS.items():
-            if kind == "codec" and codec is not None:
-                continue
-            steps = {"steps": 2, "batch_size": 2, "learning_rate": 1e-3, "ema_decay": 0.5}
-            recipe = tmp_path / f"{kind}.yaml"
-            content = {"kind": kind, "seed": 1, "optimisation": steps, "monitor": {"tensorboard": False}, kind: part}
-            recipe.write_text(yaml.safe_dump(content))
-            through = () if kind == "codec" else ("--set", f"{kind}.codec={codec or tmp_path / 'codec'}")
-            where = ("--data", tmp_path / "taichi", "--out", tmp_path / kind)
-            grids = (
-                () if kind == "codec" or not scale else ("--set", f"{kind}.scale={scale}", "--set", f"{kind}.size=32")
-            )
-            result = ctgrid("train", kind, "--config", recipe, *where, *through, *grids, *options)
-            assert (result.exit_code, result.stderr) == (0, "")
-        runs = (
-            "--codec",
-            codec or tmp_path / "codec",
-            "--stage1",
-            tmp_path / "stage1",
-            "--stage2",
-            tmp_path / "stage2",
-        )
-        assert ctgrid("model", "pack", *runs, "--out", tmp_path / "model").exit_code == 0
-        return tmp_path / "model"
-
-    return train
+def trained(ctgrid: Cli, tmp_path: Path) -> Path:
+    """Train both stages on two gray clips with the codec inside the package, two steps each; pack them."""
+    for i in range(2):
+        encode(tmp_path / "taichi" / "train" / f"id{i}#0-20.mp4", 20, i)
+    for kind in ("stage1", "stage2"):
+        steps = {"steps": 2, "batch_size": 2, "learning_rate": 1e-3, "ema_decay": 0.5}
+        content = {"kind": kind, "seed": 1, "optimisation": steps, "monitor": {"tensorboard": False}, kind: STAGE}
+        (tmp_path / f"{kind}.yaml").write_text(yaml.safe_dump(content))
+        where = ("--data", tmp_path / "taichi", "--out", tmp_path / kind, "--set", f"{kind}.codec=embedded", "--gray")
+        result = ctgrid("train", kind, "--config", tmp_path / f"{kind}.yaml", *where)
+        assert (result.exit_code, result.stderr) == (0, "")
+    runs = ("--codec", "embedded", "--stage1", tmp_path / "stage1", "--stage2", tmp_path / "stage2")
+    assert ctgrid("model", "pack", *runs, "--out", tmp_path / "model").exit_code == 0
+    return tmp_path / "model"
 
 
-@pytest.mark.parametrize("gray", [False, True])
-def test_from_clips_to_a_movie(gray: bool, trained: Callable[..., Path], ctgrid: Cli, tmp_path: Path) -> None:
-    """Number of frames, size and flicker are what was asked for and written; a seed stands for its bytes.
-
-    In colour through a codec trained on the clips and in grids twice as large as the frames, as the paper has them; in
-    gray through the codec inside the package.
-    """
-    model = trained("--gray", codec="embedded") if gray else trained(scale=2)
-    side = 64 if gray else 32
-    facts = json.loads((model / "stage1" / "stage.json").read_text(encoding="utf-8"))
-    assert (facts["content"], facts["channels"]) == ("video", 1 if gray else 3)
-    assert (facts["size"], facts["k"], facts["scale"]) == (side, 4, None if gray else 2)
-    asked = ("--as", "video", "--frames", 37, "--model", model, "--steps", 2)
+def test_from_clips_to_a_movie(trained: Path, ctgrid: Cli, tmp_path: Path) -> None:
+    """Number of frames, size and flicker are what was asked for and written; a seed stands for its bytes."""
+    facts = json.loads((trained / "stage1" / "stage.json").read_text(encoding="utf-8"))
+    assert (facts["content"], facts["channels"], facts["size"], facts["k"], facts["scale"]) == ("video", 1, 64, 4, None)
+    asked = ("--as", "video", "--frames", 37, "--model", trained, "--steps", 2)
     (tmp_path / "movies").mkdir()
     result = ctgrid("synthesize", *asked, "--out", tmp_path / "movies" / "out.mp4", "--fps", 12, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     frames = frames_of(tmp_path / "movies" / "out.mp4")
-    assert len(frames) == 37 and {frame.shape for frame in frames} == {(side, side, 3)}
-    assert gray == all(np.ptp(frame.astype(int), axis=2).max() <= 3 for frame in frames)
+    assert len(frames) == 37 and {frame.shape for frame in frames} == {(64, 64, 3)}
+    assert all(np.ptp(frame.astype(int), axis=2).max() <= 3 for frame in frames)
     record = json.loads((tmp_path / "movies" / "out.run.json").read_text(encoding="utf-8"))
     assert json.loads(result.stdout)["results"] == record["results"]
     assert record["results"]["frames"] == 37 and record["settings"]["schedule"] == "autoregressive"
     assert record["results"]["flicker"] == pytest.approx(flicker(frames), abs=2.0)  # encoding smooths a little
     assert record["outputs"][0]["frames"] == 37 and record["dit_token_passes"] > 0 and record["phases"]["stage 1"] > 0
     again = ctgrid("synthesize", *asked, "--out", tmp_path / "again.mp4", "--fps", 12)
-    assert again.exit_code == 0 and f"37 frames of {side} x {side} at 12 a second" in again.stdout
+    assert again.exit_code == 0 and "37 frames of 64 x 64 at 12 a second" in again.stdout
     assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "movies" / "out.mp4").read_bytes()
+
+
+def test_the_chain_of_the_page(ctgrid: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of docs/video.md, with fewer clips and steps: in colour, in grids twice as large as frames."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("ctgrid.methods.training.codec.STATISTICS_EXAMPLES", 4)
+    section = PAGE.read_text(encoding="utf-8").split("## The whole chain on small movies")[1].split("\n## ")[0]
+    (movies, commands, protocol) = re.findall(r"```\w+\n(.*?)```", section, re.S)
+    exec(movies.replace("range(24)", "range(3)").replace("range(100, 112)", "range(100, 102)"), {})
+    Path("small.yaml").write_text(protocol, encoding="utf-8")
+    less = {"train": ("--set", "optimisation.steps=2"), "synthesize": ("--steps", 1, "--count", 2)}
+    for line in commands.replace("\\\n", " ").splitlines():
+        program, *words = shlex.split(line)
+        if program == "mkdir":
+            Path(words[0]).mkdir()
+            continue
+        result = ctgrid(*words, *less.get(words[0], ()))
+        assert result.exit_code == 0, f"{line}: {result.output}"
+    facts = json.loads(Path("shapes/stage1/stage.json").read_text(encoding="utf-8"))
+    assert (facts["channels"], facts["size"], facts["k"], facts["scale"]) == (3, 64, 4, 2)
+    frames = frames_of(Path("made/shape_0001.mp4"))
+    assert len(frames) == 64 and frames[0].shape == (64, 64, 3)
+    assert max(np.ptp(frame.astype(int), axis=2).max() for frame in frames) > 3
+    measured = json.loads(Path("measured/results.json").read_text(encoding="utf-8"))
+    assert [(row["frames"], row["n_real"], row["n_fake"]) for row in measured["flicker"]] == [(16, 2, 2), (64, 2, 2)]
+    assert [clip["name"] for clip in measured["clips"]["real"]] == ["100", "101"]
+    upscaled = json.loads(Path("super-resolution/results.json").read_text(encoding="utf-8"))
+    assert [(pair["clip"], pair["frames"]) for pair in upscaled["pairs"]] == [("100", 48), ("101", 48)]
 
 
 def test_a_model_of_video_makes_no_ct(make_model: Callable[..., Path], fails: Cli, scan: Path) -> None:
