@@ -237,7 +237,7 @@ def make_store(chest: Callable[..., np.ndarray]) -> Callable[..., Any]:
                 "source": {"name": name, "seed": seed + number},
                 "hu": {"source": "stored", "slope": 1.0, "intercept": 0.0},
                 "geometry": {"spacing_mm": [2.0, 0.8, 0.8], "stored_spacing_mm": [1.5, 2.0 + number, 2.0 + number]},
-                "protocol": store.settings.model_dump(),
+                "protocol": store.settings.as_dict(),
                 "inverse": {"protocol": "canonical"},
             }
             write_volume(path, name, hu, coarse.round().short().numpy(), record)

@@ -20,7 +20,8 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import all_settings
 from ctgrid.data.store.inverse import put_back
 from ctgrid.data.store.prepare import prepare
-from ctgrid.data.store.store import Store, StoreSettings
+from ctgrid.data.store.settings import StoreSettings
+from ctgrid.data.store.store import Store
 from ctgrid.data.video.layouts import LAYOUTS, Layout
 from ctgrid.methods.denoising.choice import Choice
 from ctgrid.methods.denoising.methods import METHODS, Method, denoise

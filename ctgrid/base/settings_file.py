@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from ctgrid.base.documents import yaml_of
 from ctgrid.base.errors import CtgridError, CtgridWarning
-from ctgrid.base.families import unknown
 from ctgrid.base.files import sha256_of
-from ctgrid.base.settings import Known, all_settings
+from ctgrid.base.plain_settings import by_any_name, plain_settings
+from ctgrid.base.settings import Known
 
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path"}
-_TEXT = "a text, in quotes if it looks like something else"
 _EACH_TIME = ("overwrite", "resume")
 """What an earlier run was allowed is asked for anew."""
 
@@ -34,25 +32,13 @@ def read_settings(path: Path, cls: type, command: str) -> dict[str, Any]:
     Raises:
         CtgridError: where the file cannot be read, names a setting that there is not, holds a value of another type
             or out of range, or is the record of another command.
-    """  # noqa: DOC501
+    """
     content = yaml_of(path, "a file of settings")
     if not isinstance(content, Mapping):
         raise CtgridError(f"{path}: settings are a mapping of names to values, such as steps: 20")
-    settings = all_settings(cls)
-    names = {key: known for known in settings.values() for key in (known.name, known.said.was) if key}
     if "argv" in content and "settings" in content:
-        content = _of_record(content, path, command, names)
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        known = names.get(str(key).replace("-", "_"))  # as options are written, too
-        if known is None:
-            raise unknown(key, "setting", settings, str(path))
-        try:
-            found[known.name] = _as_typed(known, value)
-        except CtgridError as error:
-            words = str(error)
-            raise CtgridError(f"{path}: {words if words.startswith(known.name) else f'{key}: {words}'}") from error
-    return found
+        content = _of_record(content, path, command, by_any_name(cls))
+    return plain_settings(cls, content, str(path))
 
 
 @contextmanager
@@ -89,35 +75,3 @@ def _of_record(record: Mapping[str, Any], path: Path, command: str, names: Mappi
             stacklevel=3,
         )
     return {key: value for key, value in held.items() if key not in _EACH_TIME and value is not None}
-
-
-def _as_typed(known: Known, value: Any) -> Any:
-    """Return a value of a file as the dataclass takes it."""
-    if value is None:
-        if known.optional:
-            return None
-        raise CtgridError(f"{known.name} needs a value")
-    if known.said.read is not None:
-        parts = value if isinstance(value, list) else [value]
-        made = known.said.read(",".join(str(part) for part in parts))
-    elif get_origin(known.kind) in (tuple, list):
-        kind = get_args(known.kind)[0]
-        made = tuple(_plain(known.name, kind, part) for part in (value if isinstance(value, list) else [value]))
-    else:
-        made = _plain(known.name, known.kind, value)
-    known.check(made)
-    return made
-
-
-def _plain(name: str, kind: Any, value: Any) -> Any:
-    """Return a value of a plain type; numbers such as ``1e-4`` are texts to YAML."""
-    if kind is float and not isinstance(value, bool | list | dict):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    elif kind in (bool, int) and type(value) is kind:
-        return value
-    elif kind not in (bool, int, float) and isinstance(value, str):
-        return Path(value).expanduser() if kind is Path else value
-    raise CtgridError(f"{name} is {_KINDS.get(kind, _TEXT)}, got {value!r}")

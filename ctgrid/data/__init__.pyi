@@ -6,7 +6,7 @@ from .simulate.dose import low_dose as low_dose
 from .simulate.phantom import labelled_phantom as labelled_phantom
 from .simulate.phantom import phantom as phantom
 from .store.prepare import prepare as prepare
+from .store.settings import StoreSettings as StoreSettings
 from .store.store import Store as Store
 from .store.store import StoredVolume as StoredVolume
-from .store.store import StoreSettings as StoreSettings
 from .store.store import is_store as is_store

@@ -76,8 +76,8 @@ def test_what_cannot_be_is_refused_before_anything_is_read(
 ) -> None:
     out = ("--out", tmp_path / "X.zarr")
     assert "--scheduler" in fails("prepare", scan, *out, "--workers", 2, "--scheduler", "tcp://x", code=2)
-    assert "201 slices" in fails("prepare", scan, *out, "--slices", 20)
-    assert "no multiple" in fails("prepare", scan, *out, "--size", 30)
+    assert "201 slices" in fails("prepare", scan, *out, "--slices", 20, code=2)
+    assert "no multiple" in fails("prepare", scan, *out, "--size", 30, code=2)
     assert "cannot read" in fails("prepare", scan, *out, "--metadata", tmp_path / "none.csv")
     assert "does not exist" in fails("prepare", scan, "--out", tmp_path / "none" / "X.zarr")
 

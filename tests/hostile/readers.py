@@ -110,7 +110,7 @@ def _shipped(name: str, out: str) -> Callable[[Path], Path]:
 def _store(part: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         from ctgrid.data.store.prepare import prepare
-        from ctgrid.data.store.store import StoreSettings
+        from ctgrid.data.store.settings import StoreSettings
 
         (folder / "in").mkdir()
         Volume(_hu(24), np.diag([-8.0, -8.0, 2.5, 1.0])).write(folder / "in" / "a.nii.gz")

@@ -1,5 +1,7 @@
 """Training stores: volumes in both resolutions, prepared once, read slice by slice."""
 
-from ctgrid.data.store.store import Store, StoredVolume, StoreSettings, is_store
+from __future__ import annotations
 
-__all__ = ["Store", "StoreSettings", "StoredVolume", "is_store"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

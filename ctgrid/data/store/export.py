@@ -115,7 +115,7 @@ def export_grids(
     if unknown:
         raise CtgridError(f"{store.path} has no volume {unknown[0]!r}; ctgrid info lists those it has")
     manifest = {
-        "store": store.settings.model_dump(),
+        "store": store.settings.as_dict(),
         "window_hu": [low, high],
         "gray": [0, GRAYS],
         "hu_per_gray": (high - low) / GRAYS,

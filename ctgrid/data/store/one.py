@@ -16,7 +16,8 @@ from ctgrid.base.extras import require
 from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.record import peak_memory_mib
 from ctgrid.data.store.report import Row
-from ctgrid.data.store.store import Store, StoreSettings
+from ctgrid.data.store.settings import StoreSettings
+from ctgrid.data.store.store import Store
 from ctgrid.data.store.write import CannotWrite, write_volume
 from ctgrid.scan.cases import Case
 from ctgrid.scan.source import difference, identity, stamp
@@ -123,7 +124,8 @@ def apply_protocol(
     """
     from ctgrid.scan.protocols.protocols import protocol_named
 
-    made = protocol_named(settings.protocol).run(path, metadata, series, **settings.model_dump(exclude={"protocol"}))
+    how = {name: value for name, value in settings.as_dict().items() if name != "protocol"}
+    made = protocol_named(settings.protocol).run(path, metadata, series, **how)
     return made.result, _geometry(made.affine, made.shape)
 
 
@@ -147,7 +149,7 @@ def volume_record(
             "source": source,
             "geometry": {**geometry, "stored_spacing_mm": result.record.spacing_mm},
             "hu": _portable(plain(dict(result.record.hu))),
-            "protocol": settings.model_dump(),
+            "protocol": settings.as_dict(),
             "inverse": inverse,
         }
     )

@@ -19,7 +19,8 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.cluster import USUAL, Access, run_jobs
 from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.report import Report, Row, read_report, report_path
-from ctgrid.data.store.store import Store, StoreSettings, is_store
+from ctgrid.data.store.settings import StoreSettings
+from ctgrid.data.store.store import Store, is_store
 from ctgrid.data.store.write import CannotWrite, remove_stale
 from ctgrid.scan.cases import Case, find_cases, named
 from ctgrid.scan.hu.metadata import MetadataTable, Paths
@@ -197,7 +198,7 @@ def _check_settings(store: Store, settings: StoreSettings) -> None:
     Raises:
         CtgridError: naming what differs.
     """
-    was, now = store.settings.model_dump(), settings.model_dump()
+    was, now = store.settings.as_dict(), settings.as_dict()
     differing = [f"{key} {was[key]} there, {now[key]} here" for key in now if was[key] != now[key]]
     if differing:
         raise CtgridError(f"{store.path} was made with other settings: {'; '.join(differing)}; choose another --out")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-
 from ctgrid.base.errors import CtgridError
-from ctgrid.scan.hu.modes import HuMode
-from ctgrid.scan.protocols.protocols import check_protocol
+from ctgrid.base.plain_settings import plain_settings
+from ctgrid.base.settings import Checked, Setting
+from ctgrid.scan.protocols.protocols import PROTOCOLS
+from ctgrid.scan.reading import Hu
 
 
-class StoreSettings(BaseModel):
+@dataclass(frozen=True)
+class StoreSettings(Checked):
     """What decides the bytes of a store; volumes of different settings never share one.
 
     Attributes:
@@ -25,25 +27,25 @@ class StoreSettings(BaseModel):
         hu: How stored values become HU, see :data:`ctgrid.scan.hu.modes.HuMode`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    protocol: Annotated[str, Setting("How scans are brought to one form.", names=PROTOCOLS)] = "generatect"
+    size: Annotated[int, Setting("Rows and columns of the slices.", least=1, most=8192)] = 512
+    k: Annotated[int, Setting("Cells per side of a grid image; coarse is size / k.", least=1)] = 4
+    slices: Annotated[int, Setting("Slices of a volume.", least=1, most=10000)] = 201
+    parity: Annotated[bool, Setting("Truncate slope and intercept as GenerateCT does.")] = False
+    fov_mm: Annotated[
+        float | None, Setting("Side of the field of view (canonical); default: all.", least=1, most=10000)
+    ] = None
+    hu: Hu = "auto"
 
-    protocol: Annotated[str, AfterValidator(check_protocol)] = "generatect"
-    size: int = Field(default=512, ge=1, le=8192)
-    k: int = Field(default=4, ge=1)
-    slices: int = Field(default=201, ge=1, le=10000)
-    parity: bool = False
-    fov_mm: float | None = Field(default=None, gt=0, le=10000)
-    hu: HuMode = "auto"
-
-    @model_validator(mode="after")
-    def _fit_each_other(self) -> StoreSettings:
+    def __post_init__(self) -> None:
+        """Refuse what does not fit together."""
+        super().__post_init__()
         if self.size % self.k:
-            raise ValueError(f"size {self.size} is no multiple of k = {self.k}")
+            raise CtgridError(f"size {self.size} is no multiple of k = {self.k}")
         if self.protocol == "generatect" and (self.slices != 201 or self.fov_mm is not None):
-            raise ValueError("protocol generatect makes 201 slices of the whole field of view; use protocol canonical")
+            raise CtgridError("protocol generatect makes 201 slices of the whole field of view; use protocol canonical")
         if self.protocol != "generatect" and self.parity:
-            raise ValueError("parity belongs to protocol generatect")
-        return self
+            raise CtgridError("parity belongs to protocol generatect")
 
     @property
     def coarse_size(self) -> int:
@@ -52,19 +54,17 @@ class StoreSettings(BaseModel):
 
     @classmethod
     def checked(cls, values: Mapping[str, Any], where: str = "settings") -> StoreSettings:
-        """Build settings, or say in one line why they are none.
+        """Build settings from JSON values, or say in one line why they are none.
 
         Args:
             values: The fields; defaults for those left out.
             where: What to name in the error.
 
         Raises:
-            CtgridError: A field is unknown, out of range, or does not fit the others.
+            CtgridError: A field is unknown, of another type, out of range, or does not fit the others.
         """
+        given = plain_settings(cls, values, where)
         try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            text = first["msg"].removeprefix("Value error, ")
-            raise CtgridError(f"{where}: {f'{field}: ' if field else ''}{text}") from error
+            return cls(**given)
+        except CtgridError as error:
+            raise CtgridError(f"{where}: {error}") from error

@@ -78,7 +78,7 @@ class Store:
         """
         from ctgrid.data.store.write import create_root
 
-        create_root(Path(path), {_MARK: FORMAT, "settings": settings.model_dump()})
+        create_root(Path(path), {_MARK: FORMAT, "settings": settings.as_dict()})
         return cls(Path(path), settings)
 
     @classmethod

@@ -13,7 +13,6 @@ from ctgrid.base.settings import gather, spelled_out
 from ctgrid.data.store.cluster import Access
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.report import Row, report_path, tally
-from ctgrid.data.store.store import StoreSettings
 from ctgrid.runs.stores.settings import PrepareSettings
 
 
@@ -47,19 +46,8 @@ def prepare_scans(
     """
     asked, out = gather(PrepareSettings, changes, settings or PrepareSettings()), Path(out)
     given = [Path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)]
-    store = StoreSettings.checked({name: getattr(asked, name) for name in StoreSettings.model_fields})
     record = RunRecord("prepare", record_beside(out), list(argv))
-    record.settings = {
-        "inputs": [str(source) for source in given],
-        "metadata": asked.metadata,
-        "workers": asked.workers or 1,
-        "scheduler": asked.scheduler,
-        "strict": asked.strict,
-        "limit": asked.limit,
-        "all_series": asked.all_series,
-        "overwrite": asked.overwrite,
-        **store.model_dump(),
-    }
+    record.settings = {"inputs": [str(source) for source in given], **asked.as_dict(), "workers": asked.workers or 1}
     rows: list[Row] = []
 
     def note(row: Row) -> None:
@@ -73,7 +61,7 @@ def prepare_scans(
             prepare(
                 given,
                 out,
-                store,
+                asked.store,
                 asked.metadata,
                 workers=asked.workers or 1,
                 scheduler=asked.scheduler,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import OUTPUT, WHAT, WHERE, Device, DtypeName, Overwrite, read_window, write_window
-from ctgrid.scan.protocols.protocols import PROTOCOLS
-from ctgrid.scan.reading import Hu, Metadata
+from ctgrid.data.store.settings import StoreSettings
+from ctgrid.scan.reading import Metadata
 from ctgrid.scan.windows import FULL_WINDOW_HU
 
 
@@ -24,14 +24,7 @@ class PrepareSettings(Checked):
         scheduler: address of a Dask scheduler, instead.
         tls: its certificates.
         insecure: take one without TLS.
-        protocol: how scans are brought to one form; it and the next six are
-            :class:`ctgrid.data.store.settings.StoreSettings`.
-        size: rows and columns of the slices.
-        k: cells per side of a grid image.
-        slices: of a volume.
-        fov_mm: side of the field of view.
-        hu: how stored values become HU.
-        parity: truncate slope and intercept.
+        store: what decides its bytes.
         all_series: take every CT series of a DICOM folder.
         strict: stop at the first scan that fails.
         limit: only so many scans.
@@ -49,13 +42,7 @@ class PrepareSettings(Checked):
     insecure: Annotated[
         bool, Setting("Take a scheduler without TLS, which runs anyone's code as you.", panel=WHERE)
     ] = False
-    protocol: Annotated[str, Setting("How scans are brought to one form.", names=PROTOCOLS)] = "generatect"
-    size: Annotated[int, Setting("Rows and columns of the slices.", least=1)] = 512
-    k: Annotated[int, Setting("Cells per side of a grid image; coarse is size / k.", least=1)] = 4
-    slices: Annotated[int, Setting("Slices of a volume.", least=1)] = 201
-    fov_mm: Annotated[float | None, Setting("Side of the field of view (canonical); default: all.")] = None
-    hu: Hu = "auto"
-    parity: Annotated[bool, Setting("Truncate slope and intercept as GenerateCT does.")] = False
+    store: StoreSettings = field(default_factory=StoreSettings)
     all_series: Annotated[
         bool, Setting("Take every CT series of a DICOM folder, not the largest axial one.", panel=WHAT)
     ] = False

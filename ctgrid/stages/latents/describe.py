@@ -46,7 +46,7 @@ def describe_store(path: str | os.PathLike[str], progress: Progress = silent) ->
         "path": str(path),
         "kind": "store",
         "format": FORMAT,
-        "settings": store.settings.model_dump(),
+        "settings": store.settings.as_dict(),
         "volumes": len(names),
         "patients": len(by_patient(names)),
         "names": shown,

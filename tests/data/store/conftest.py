@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ctgrid.data.store.store import StoreSettings
+from ctgrid.data.store.settings import StoreSettings
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_a_moved_collection_is_known_again(scans: Scans, small: StoreSettings, t
 def test_other_settings_are_refused_by_name(scans: Scans, small: StoreSettings, tmp_path: Path) -> None:
     out = tmp_path / "X.zarr"
     prepare([scans("a")], out, small)
-    other = small.model_copy(update={"size": 32, "hu": "stored"})
+    other = replace(small, size=32, hu="stored")
     with pytest.raises(CtgridError, match="size 16 there, 32 here; hu auto there, stored here"):
         prepare([tmp_path / "in"], out, other)
 

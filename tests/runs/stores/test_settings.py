@@ -5,16 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.settings import all_settings
-from ctgrid.data.store.settings import StoreSettings
 from ctgrid.runs.stores.settings import GridsSettings, LatentsSettings, PrepareSettings
-
-
-def test_stores_have_one_set_of_defaults() -> None:
-    """Said in two rooms, because the lower one knows nothing of commands."""
-    known = all_settings(PrepareSettings)
-    for name, field in StoreSettings.model_fields.items():
-        assert known[name].default == field.default, name
 
 
 @pytest.mark.parametrize(

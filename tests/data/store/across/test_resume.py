@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable
@@ -19,12 +20,12 @@ from ctgrid_cli import app
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 SCRIPT = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 from ctgrid.data.store import StoreSettings
 from ctgrid.data.store.prepare import prepare
 
-scans, folder, settings = Path(sys.argv[1]), Path(sys.argv[2]), StoreSettings.model_validate_json(sys.argv[3])
+scans, folder, settings = Path(sys.argv[1]), Path(sys.argv[2]), StoreSettings(**json.loads(sys.argv[3]))
 
 def run(out, last_step):
     child = os.fork()
@@ -63,7 +64,7 @@ def test_killed_at_any_step_and_run_again(
     folder = scans("a", "b", slices=10)
     prepare([folder], tmp_path / "whole.zarr", small)
     (tmp_path / "killed").mkdir()
-    done = forked(SCRIPT, folder, tmp_path / "killed", small.model_dump_json(), 17).wait()
+    done = forked(SCRIPT, folder, tmp_path / "killed", json.dumps(small.as_dict()), 17).wait()
     assert done.returncode == 0, done.stderr
     ends = eval(done.stdout)
     assert len(ends) >= 5 and set(ends[:-1]) == {-signal.SIGKILL} and ends[-1] == 0
@@ -79,7 +80,7 @@ def test_killed_at_any_step_and_run_again(
 
 
 COMMAND = """
-import os, signal, sys
+import json, os, signal, sys
 from ctgrid_cli import app
 out, puts = sys.argv[sys.argv.index("--out") + 1], 0
 def watch(event, args):
