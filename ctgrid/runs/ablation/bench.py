@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from ctgrid.methods.training.run import Opened, make_task, train
 from ctgrid.methods.training.settled import settled
 from ctgrid.runs.ablation.data import Volumes, shown_hu
 from ctgrid.runs.ablation.measures import Reference, held_out_loss
-from ctgrid.runs.ablation.samples import first_stage, joints, sample_volumes, through_codec
+from ctgrid.runs.ablation.samples import joints, sample_volumes, through_codec, trained_stages
 from ctgrid.runs.ablation.spec import Ablation, Variant, grid_of
 from ctgrid.runs.ablation.summary import reference_row, summary_of
 from ctgrid.stages.codecs.codecs import load_codec
@@ -103,6 +103,9 @@ class VariantBench:
             "training": sorted(v.name for v in self.volumes.training),
             "volumes": self.volumes.digests,
         }
+        refiner = self.ablation.refiner(grid_of(recipe))
+        if refiner is not None and self.ablation.refinement is not None:
+            content["refinement"] = [refiner.model_dump(mode="json"), self.ablation.refinement.steps]
         if self.ablation.patients_by_seed:
             content["taken"] = self.taken(variant, seed).names
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
@@ -116,10 +119,17 @@ class VariantBench:
 
         run, trained_here = self.trained(variant, seed, recipe, progress)
         sampling, side = self.ablation.sampling_of(variant), self.ablation.measuring.side_px
-        bundle = first_stage(run / "model", load_codec(grid_of(recipe).codec).to(self.device))
+        second = self.refined(variant, seed, recipe, progress)
+        codec = load_codec(grid_of(recipe).codec).to(self.device)
+        bundle = trained_stages(run / "model", codec, None if second is None else second / "model")
         started = time.perf_counter()
         made = sample_volumes(
-            bundle, sampling, [SAMPLE_SEEDS * seed + i for i in range(sampling.samples)], side, progress
+            bundle,
+            sampling,
+            [SAMPLE_SEEDS * seed + i for i in range(sampling.samples)],
+            side,
+            progress,
+            self.ablation.refinement and self.ablation.refinement.steps,
         )
         sample_seconds = time.perf_counter() - started
         save_sample(self.out, name, made[0])
@@ -134,6 +144,7 @@ class VariantBench:
                     "seed": seed,
                     "case": case,
                     "model": run.name,
+                    **({} if second is None else {"stage2": second.name}),
                     **self.reference.measure(made, joints(sampling.plan(facts1.slices, facts1.k), facts1.slices)),
                     "loss": loss,
                     **self.codec_alone(bundle),
@@ -152,14 +163,35 @@ class VariantBench:
     def trained(self, variant: Variant, seed: int, recipe: TrainConfig, progress: Progress) -> tuple[Path, bool]:
         """Return the run of a trained model, and whether it is the variant's own rather than shared."""
         owner = self.ablation.owner(variant)
-        run = self.out / "runs" / f"{owner}-seed{seed}"
-        if owner != variant.name and (run / "model").is_dir():
+        return self._trained("stage1", f"{owner}-seed{seed}", owner == variant.name, variant, seed, recipe, progress)
+
+    def refined(self, variant: Variant, seed: int, recipe: TrainConfig, progress: Progress) -> Path | None:
+        """Return the run of the stage 2 behind a variant's stage 1, trained here; None where slices stay coarse."""
+        refiner, owner = self.ablation.refiner(grid_of(recipe)), self.ablation.owner(variant)
+        if refiner is None:
+            return None
+        name, own = f"{owner}-stage2-seed{seed}", owner == variant.name
+        return self._trained("stage2", name, own, variant, seed, refiner, progress)[0]
+
+    def _trained(
+        self,
+        kind: Literal["stage1", "stage2"],
+        name: str,
+        own: bool,
+        variant: Variant,
+        seed: int,
+        recipe: TrainConfig,
+        progress: Progress,
+    ) -> tuple[Path, bool]:
+        """Train under a name, or go on; a model of another variant that is there already is taken as it is."""
+        run = self.out / "runs" / name
+        if not own and (run / "model").is_dir():
             return run, False
         opened = Opened(self.taken(variant, seed), None, self.out / "cache", recipe.seed)
-        config = self.out / "runs" / f"{owner}-seed{seed}.yaml"
+        config = self.out / "runs" / f"{name}.yaml"
         config.write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")  # JSON is YAML
         train(
-            "stage1",
+            kind,
             config,
             self.volumes.path,
             run,

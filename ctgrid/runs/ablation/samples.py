@@ -1,4 +1,4 @@
-"""Coarse volumes of a trained stage 1, as images of one size; stage 2 is not needed to compare first stages."""
+"""Volumes of a trained stage 1 as images of one size: its coarse slices, or what a stage 2 makes of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch.nn.functional import interpolate
 
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.volumes import VolumeSlices
+from ctgrid.methods.synthesis.settings import REFINE_NOISE_MM
 from ctgrid.runs.ablation.data import to_hu
 from ctgrid.runs.ablation.spec import Sampling
-from ctgrid.stages.cells import decode_cells, encode_cells, sample_cells
+from ctgrid.stages.cells import batches, decode_cells, encode_cells, refine, sample_cells
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.latents.ahead import coarse_volumes
 from ctgrid.stages.models.bundle import Bundle, StageFacts, load_stage
@@ -25,24 +26,32 @@ DECODED = 16
 """Cells, or grids, decoded at once."""
 
 
-def first_stage(folder: Path, codec: Codec) -> Bundle:
-    """Load a trained stage 1 as a model that makes coarse slices alone; its stage 2 is never called."""
-    stage1 = moved(load_stage(folder), codec.device)
-    facts = StageFacts.read(folder)
-    return Bundle(str(folder), folder, codec, stage1, stage1, facts, facts)
+def trained_stages(folder: Path, codec: Codec, second: Path | None = None) -> Bundle:
+    """Load a trained stage 1, and the stage 2 behind it; without one the model makes coarse slices alone."""
+    stage1, facts1 = moved(load_stage(folder), codec.device), StageFacts.read(folder)
+    if second is None:
+        return Bundle(str(folder), folder, codec, stage1, stage1, facts1, facts1)
+    stage2, facts2 = moved(load_stage(second), codec.device), StageFacts.read(second)
+    return Bundle(str(folder), folder, codec, stage1, stage2, facts1, facts2)
 
 
 def sample_volumes(
-    bundle: Bundle, sampling: Sampling, seeds: Sequence[int], side_px: int, progress: Progress = silent
+    bundle: Bundle,
+    sampling: Sampling,
+    seeds: Sequence[int],
+    side_px: int,
+    progress: Progress = silent,
+    refine_steps: int | None = None,
 ) -> np.ndarray:
-    """Sample coarse volumes and enlarge or shrink their slices to one size.
+    """Sample volumes and enlarge or shrink their slices to one size.
 
     Args:
-        bundle: see :func:`first_stage`.
+        bundle: see :func:`trained_stages`.
         sampling: how.
         seeds: one for each volume.
         side_px: of the result.
         progress: told of every step.
+        refine_steps: network calls per slice of stage 2; None leaves slices coarse.
 
     Returns:
         (volumes, slices, side, side) int16 HU.
@@ -57,7 +66,24 @@ def sample_volumes(
         batch_size=sampling.batch_size,
         progress=progress,
     )
-    return np.stack([to_hu(_resized(decode_cells(bundle, volume, DECODED), side_px)) for volume in cells])
+    volumes = []
+    for seed, volume in zip(seeds, cells, strict=True):
+        images = decode_cells(bundle, volume, DECODED)
+        if refine_steps is not None:
+            images = _refined(bundle, images, seed, refine_steps)
+        volumes.append(to_hu(_resized(images, side_px)))
+    return np.stack(volumes)
+
+
+@torch.no_grad()
+def _refined(bundle: Bundle, coarse: Tensor, seed: int, steps: int) -> Tensor:
+    """Return the slices (n, 1, S, S) that stage 2 makes of coarse ones, its noise along z that of synthesis."""
+    step_mm = (bundle.facts1.extent_mm or len(coarse)) / len(coarse)
+    parts = []
+    for part in batches(len(coarse), DECODED):
+        z_mm = [(number + 0.5) * step_mm for number in range(part.start, part.stop)]
+        parts.append(refine(bundle, coarse[part], seed=seed, steps=steps, z_mm=z_mm, noise_mm=REFINE_NOISE_MM)[0])
+    return torch.cat(parts)
 
 
 def through_codec(bundle: Bundle, volumes: Sequence[VolumeSlices], side_px: int) -> np.ndarray:

@@ -51,6 +51,18 @@ class Measuring(_Frozen):
     loss_examples: int = Field(128, gt=0, description="grids of the validation loss, with equal noise")
 
 
+class Refinement(_Frozen):
+    """Stage 2 behind every variant's stage 1, trained on the same patients; what is compared are its slices."""
+
+    base: str = Field("ablation-stage2", description="shipped recipe of stage 2, or a file")
+    set: dict[str, Any] = Field(default_factory=dict, description="dotted keys of that recipe to values")
+    steps: int = Field(2, gt=0, description="network calls per slice")
+
+
+SHARED = ("codec", "size", "k", "scale", "slices", "fov_mm")
+"""Keys of stage 1's recipe that its stage 2 has too."""
+
+
 class Variant(_Frozen):
     """One way to do it.
 
@@ -80,6 +92,7 @@ class Ablation(_Frozen):
         set: dotted keys of the recipe to values, of all variants.
         sampling: of all variants.
         measuring: likewise.
+        refinement: stage 2 of every variant; None compares coarse slices.
         seeds: trainings of each variant.
         patients_by_seed: shares of the patients are others under every seed, so that the spread over seeds holds the
             spread over who is in them; smaller shares lie inside larger ones of the same seed.
@@ -93,6 +106,7 @@ class Ablation(_Frozen):
     set: dict[str, Any] = Field(default_factory=dict)
     sampling: Sampling = Field(default_factory=lambda: Sampling.model_validate({}))
     measuring: Measuring = Field(default_factory=lambda: Measuring.model_validate({}))
+    refinement: Refinement | None = None
     seeds: int = Field(2, gt=0)
     patients_by_seed: bool = False
     variants: tuple[Variant, ...] = Field(min_length=2)
@@ -115,6 +129,17 @@ class Ablation(_Frozen):
             CtgridError: for unknown keys, or numbers that do not fit.
         """
         return load_config(self.base, "stage1", {**self.set, **variant.set, **(overrides or {})})
+
+    def refiner(self, grid: GridRecipe) -> TrainConfig | None:
+        """Return the recipe of the stage 2 that belongs to a stage 1; None where coarse slices are compared.
+
+        Raises:
+            CtgridError: for unknown keys, or numbers that do not fit.
+        """
+        if self.refinement is None:
+            return None
+        shared = {f"stage2.{key}": getattr(grid, key) for key in SHARED}
+        return load_config(self.refinement.base, "stage2", {**shared, **self.refinement.set})
 
     def sampling_of(self, variant: Variant) -> Sampling:
         """Return how a variant is sampled."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from ctgrid.base.errors import CtgridError
@@ -16,6 +17,7 @@ from ctgrid.runs.ablation.pictures import draw_ablation
 from ctgrid.runs.ablation.run import run_ablation
 from ctgrid.runs.ablation.summary import report, summary_of
 from ctgrid.runs.results.ablation import MEASURES
+from ctgrid.stages.models.bundle import StageFacts
 
 pytestmark = pytest.mark.usefixtures("quick_features")
 
@@ -81,6 +83,32 @@ def test_fewer_steps_are_another_case(started: Callable[..., Any]) -> None:
     """``max_steps`` ends every training early, and says so."""
     results = started(max_steps=1)
     assert {row["steps"] for row in results["rows"]} == {1}
+
+
+def test_a_stage_2_behind_every_variant(spec: Callable[..., Path], scans: Path, tmp_path: Path) -> None:
+    """Of the variant's own K, shared where stage 1 is, taken up on resuming; slices are then whole ones."""
+    network = {"patch_size": 2, "width": 24, "depth": 1, "heads": 2, "learned_variance": False}
+    optimisation = {"steps": 2, "batch_size": 2, "checkpoint_every": 2, "ema_decay": 0.5}
+    base = {"kind": "stage2", "stage2": {"network": network, "degradations": 1}, "optimisation": optimisation}
+    (tmp_path / "second.yaml").write_text(yaml.safe_dump(base))
+    variants = [
+        {"name": "k4", "says": "4 x 4"},
+        {"name": "k4b", "says": "the same", "sampling": {"control_rows": 3}},
+        {"name": "k2", "says": "2 x 2", "set": {"stage1.k": 2}},
+    ]
+    how = {
+        "refinement": {"base": str(tmp_path / "second.yaml"), "steps": 1},
+        "measuring": {"side_px": 64, "feature_slices": 6, "loss_examples": 4},
+    }
+    path = spec(variants=variants, **how)
+    results = run_ablation(path, scans, tmp_path / "out", max_steps=1)
+    assert [row["stage2"] for row in results["rows"]] == ["k4-stage2-seed0", "k4-stage2-seed0", "k2-stage2-seed0"]
+    factors = [StageFacts.read(tmp_path / "out" / "runs" / f"{k}-stage2-seed0" / "model").factor for k in ("k4", "k2")]
+    assert factors == [4, 2]
+    with np.load(tmp_path / "out" / "samples" / "k2-seed0.npz") as made:
+        fine = made["hu"]
+    assert fine.shape == (24, 64, 64)
+    assert run_ablation(path, scans, tmp_path / "out", max_steps=1, resume=True)["rows"] == results["rows"]
 
 
 def test_wrong_folders_are_refused(spec: Callable[..., Path], scans: Path, tmp_path: Path) -> None:

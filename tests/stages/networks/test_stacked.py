@@ -89,7 +89,7 @@ def _tokens(network: DiT) -> int:
 def test_a_stage_of_stacks_is_trained_saved_and_sampled(tmp_path: Path, tiny_model: Path, make_store: Any) -> None:
     """From a recipe to slices: known rows of the last grid come back exactly, by replacement."""
     from ctgrid.methods.training.run import train
-    from ctgrid.runs.ablation.samples import first_stage
+    from ctgrid.runs.ablation.samples import trained_stages
     from ctgrid.stages.cells import decode_cells, sample_cells
     from ctgrid.stages.codecs.codecs import load_codec
     from ctgrid.stages.schedules import autoregressive
@@ -104,7 +104,7 @@ def test_a_stage_of_stacks_is_trained_saved_and_sampled(tmp_path: Path, tiny_mod
     optimisation = {"steps": 2, "batch_size": 2, "checkpoint_every": 2}
     config.write_text(yaml.safe_dump({"kind": "stage1", "stage1": stage, "optimisation": optimisation}))
     train("stage1", config, tmp_path / "x.zarr", tmp_path / "run")
-    bundle = first_stage(tmp_path / "run" / "model", load_codec(tiny_model / "codec"))
+    bundle = trained_stages(tmp_path / "run" / "model", load_codec(tiny_model / "codec"))
     assert (bundle.facts1.layout, bundle.facts1.conditioning) == ("channels", "replace")
     assert (bundle.stage1.in_channels, bundle.stage1.cells_per_side) == (64, 1)
     cells, _ = sample_cells(bundle, autoregressive(24, 4, 2), 24, seeds=[0, 1], steps=2)
