@@ -129,7 +129,7 @@ class VariantBench:
             [SAMPLE_SEEDS * seed + i for i in range(sampling.samples)],
             side,
             progress,
-            self.ablation.refinement and self.ablation.refinement.steps,
+            None if self.ablation.refinement is None else self.ablation.refinement.steps,
         )
         sample_seconds = time.perf_counter() - started
         save_sample(self.out, name, made[0])
