@@ -9,6 +9,8 @@ FROM ${BASE}
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG EXTRAS=all
 
+# no version is named here: the base image is an argument
+# hadolint ignore=DL3008
 RUN python3 -c 'import sys, ensurepip; sys.version_info >= (3, 11) or sys.exit(1)' 2>/dev/null || \
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 python3-venv && \
       rm -rf /var/lib/apt/lists/*; }

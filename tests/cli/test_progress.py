@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
-from ctgrid_cli import progress
+import pytest
+from typer.testing import CliRunner
+
+from ctgrid_cli import app, progress
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +49,17 @@ def test_a_long_phase_says_where_it_is() -> None:
 def test_an_unexpected_pause_is_no_reason_to_say_less() -> None:
     """The line of a phase that began early comes with the first call later on."""
     assert lines((0.0, "loading", 0, 1), (50.0, "stage 1", 0, 1)) == ["0 s: loading", "50 s: stage 1"]
+
+
+def test_commands_tell_their_phases_in_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On stderr; results stay alone on stdout."""
+    monkeypatch.setattr(progress, "QUICK_SECONDS", 0.0)
+    scan = tmp_path / "scan.nii.gz"
+    made = CliRunner().invoke(app, f"simulate phantom --slices 2 --size 32 --noise 30 --out {scan} --json".split())
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["command"] == "simulate phantom"
+    assert [line.split(": ")[-1] for line in made.stderr.splitlines()] == ["painting slices, 0 of 2", "writing"]
+    denoised = CliRunner().invoke(app, f"denoise {scan} --method bilateral --strength 30 --no-picture".split())
+    phases = [line.split(": ")[-1].split(",")[0] for line in denoised.stderr.splitlines()]
+    assert denoised.exit_code == 0 and {"reading", "loading the method", "bilateral", "writing"} <= set(phases), phases
+    assert len(phases) == len(set(phases))
