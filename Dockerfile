@@ -1,7 +1,7 @@
 # A CPU image:   docker build -t ctgrid .
 # With CUDA:     docker build -t ctgrid:cuda --build-arg BASE=nvidia/cuda:13.0.2-base-ubuntu24.04 \
 #                    --build-arg TORCH_INDEX=https://pypi.org/simple .
-# docs/containers.md says how to run either, with Apptainer too.
+# docs/howto/containers.md says how to run either, with Apptainer too.
 ARG BASE=python:3.12-slim
 FROM ${BASE}
 

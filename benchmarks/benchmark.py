@@ -29,19 +29,18 @@ SLOWER = 1.15
 """From this ratio on a task counts as slower: less is chance on a shared machine."""
 
 TASKS = {
-    "phantom, 48 slices": "simulate phantom --slices 48 --seed 1 --out chest.nii.gz",
-    "low dose, 48 slices": "simulate low-dose chest.nii.gz --dose 0.25 --out noisy.nii.gz",
+    "phantom, 48 slices": "simulate phantom --slices 48 --seed 1 --count 1 --out scans",
+    "low dose, 48 slices": "simulate low-dose scans/phantom_0000.nii.gz --dose 0.25 --out noisy.nii.gz",
     "synthesize, 201 slices": "synthesize --slices 201 --out synthetic.nii.gz",
     "denoise, 48 slices": "denoise noisy.nii.gz --out clean.nii.gz",
     "denoise by detail, 48 slices": "denoise noisy.nii.gz --method detail --out detail.nii.gz",
     "denoise by nlm, 48 slices": "denoise noisy.nii.gz --method nlm --out nlm.nii.gz",
     "prepare, one scan": "prepare synthetic.nii.gz --protocol generatect --out chest.zarr",
-    "train stage 1, 8 steps": "train stage1 --config embedded-stage1 --data chest.nii.gz --out stage1"
+    "train stage 1, 8 steps": "train stage1 --config embedded-stage1 --data scans --out stage1"
     " --set stage1.variants=1 --set optimisation.steps=8 --set optimisation.decay_steps=0",
-    "train stage 2, 8 steps": "train stage2 --config embedded-stage2 --data chest.nii.gz --out stage2"
+    "train stage 2, 8 steps": "train stage2 --config embedded-stage2 --data scans --out stage2"
     " --set stage2.degradations=1 --set optimisation.steps=8 --set optimisation.decay_steps=0",
-    "evaluate volumes, one pair": "evaluate volumes --real chest.nii.gz --fake synthetic.nii.gz --no-cache"
-    " --out measures",
+    "evaluate volumes, one pair": "evaluate volumes --real scans --fake synthetic.nii.gz --no-cache --out measures",
     "report": "report synthetic.nii.gz measures --out report.html",
 }
 """Commands in the order in which they run; later ones read what earlier ones made."""

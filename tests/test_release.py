@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ def test_benchmark_runs_commands_that_exist_and_compares_like_with_like(monkeypa
             command, words = command.commands[words[0]], words[1:]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, arguments
+        given = dict(pairwise(words))
+        if "--data" in given:  # a folder, which an earlier command made
+            assert any(f"--count 1 --out {given['--data']}" in earlier for earlier in benchmark.TASKS.values())
 
     def run(seconds: float, processor: str) -> dict[str, Any]:
         facts = {"processor": processor, "cores": 2, "threads": 2, "precision": "bfloat16", "gpu": None, "torch": "2"}
