@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from ctgrid.base.documents import plain
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.record import RunRecord, fingerprint, move_aside, peak_memory_mib, recorded
 
 
@@ -141,3 +142,25 @@ def test_a_working_folder_that_is_gone_is_recorded_as_such(tmp_path: Path, monke
         pass
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["working_folder"] is None
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_phase_that_leaves_something_behind_has_its_record_kept(tmp_path: Path) -> None:
+    """Once something was done in it; other phases do not count."""
+    record, heard = RunRecord("x", tmp_path / "run.json"), []
+    told = record.kept_from("training", lambda *step: heard.append(step))
+    for step, kept in ((("reading", 3, 4), False), (("wide: training", 0, 2), False), (("wide: training", 1, 2), True)):
+        told(*step)
+        assert record.worth_keeping is kept
+    told("drawing", 0, 1)
+    assert record.worth_keeping and len(heard) == 4
+
+
+def test_warnings_are_noted_and_still_shown(tmp_path: Path) -> None:
+    """Those of ctgrid, each as often as it was given."""
+    record = RunRecord("x", tmp_path / "run.json")
+    with pytest.warns(UserWarning) as shown, record.noting_warnings():
+        for _ in range(2):
+            warnings.warn("damaged", CtgridWarning, stacklevel=1)
+        warnings.warn("another", UserWarning, stacklevel=1)
+    assert [str(one.message) for one in shown] == ["damaged", "damaged", "another"]
+    assert record.decisions == {"warnings": ["damaged", "damaged"]}

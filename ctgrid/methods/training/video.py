@@ -9,19 +9,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ctgrid.base.draws import integer, normal, uniform
+from ctgrid.base.draws import integer, normal
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.data.degrade import DegradationTensors, degrade_batch, draw_degradation, enlarge, shrink
+from ctgrid.data.degrade import DegradationTensors, draw_degradation, shrink
 from ctgrid.data.store.splits import select_volumes
 from ctgrid.data.video.clips import Clip, CoarseClips
 from ctgrid.data.video.datasets import open_clips
 from ctgrid.data.video.layouts import Found, find_clips, find_layout
 from ctgrid.data.volumes import check_excluded
-from ctgrid.methods.training.diffusion import draw_timestep
 from ctgrid.methods.training.recipes import CodecRecipe, DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.stage1 import GridTask
-from ctgrid.methods.training.stage2 import RefineTask
+from ctgrid.methods.training.stage2_drawn import DrawnRefineTask
 from ctgrid.methods.training.volumes import TrainingData
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.models.bundle import StageFacts
@@ -148,12 +147,12 @@ def video_grid_task(recipe: GridRecipe, data: TrainingData) -> GridTask:
     return GridTask(recipe, views, video_codec(recipe), facts)
 
 
-class VideoRefineTask(RefineTask):
-    """Stage 2's task: frames drawn as images, degraded (Listing 1) and encoded where the batch is."""
+class VideoRefineTask(DrawnRefineTask):
+    """Stage 2's task: frames, degraded channel by channel."""
 
     def __init__(self, recipe: RefineRecipe, views: CoarseClips, codec: Codec, facts: StageFacts) -> None:
         """Take the recipe and the clips it draws frames from."""
-        super().__init__(recipe, torch.empty(0), torch.empty(0), codec, facts)
+        super().__init__(recipe, codec, facts)
         self.views = views
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
@@ -163,32 +162,13 @@ class VideoRefineTask(RefineTask):
         image = clip.images(integer(0, len(clip), generator))[0]
         drawn = draw_degradation(generator, recipe.noise_levels, recipe.blur_share)
         degradation = DegradationTensors.of(drawn, recipe.size)
-        side = recipe.size // self.codec.downsample
         grain = normal((clip.channels, recipe.size, recipe.size), torch.Generator().manual_seed(drawn.seed))
-        return {
-            "image": image,
-            "coarse": shrink(image[None], recipe.factor, recipe.degradation)[0],
-            "through_codec": torch.tensor(uniform(generator) < recipe.codec_share),
-            "grain": grain,
-            "sigma": degradation.sigma,
-            "kernel": degradation.kernel,
-            "timestep": draw_timestep(generator),
-            "noise": normal((self.codec.latent_channels, side, side), generator),
-        }
+        coarse = shrink(image[None], recipe.factor, recipe.degradation)[0]
+        return {"image": image, **self.drawn(coarse, degradation, grain, generator)}
 
     def latent(self, batch: dict[str, Tensor]) -> Tensor:
         """Encode a batch's frames."""
         return self.codec.to(batch["image"].device).encode(batch["image"])
-
-    def condition(self, batch: dict[str, Tensor]) -> Tensor:
-        """Enlarge the coarse frames, degrade them channel by channel and encode them."""
-        coarse = batch["coarse"]
-        codec = self.codec.to(coarse.device)
-        if self.recipe.codec_share > 0:
-            again = codec.decode(codec.encode(coarse))
-            coarse = torch.where(batch["through_codec"].view(-1, 1, 1, 1), again, coarse)
-        large, way = enlarge(coarse, self.recipe.factor), self.recipe.degradation
-        return codec.encode(degrade_batch(large, batch["grain"], batch["sigma"], batch["kernel"], way))
 
 
 def video_refine_task(recipe: RefineRecipe, data: TrainingData) -> VideoRefineTask:

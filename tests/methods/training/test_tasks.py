@@ -250,3 +250,11 @@ def test_an_encoder_of_other_sizes_cannot_be_kept(light_task: CodecTask, network
     recipe = light_task.recipe.model_copy(update={"network": {**light_task.recipe.network, **network}})
     with pytest.raises(CtgridError, match=r"has other sizes than codec\.network asks for; copy its latent_channels"):
         CodecTask(recipe, light_task.volumes).build()
+
+
+def test_an_encoder_of_another_class_cannot_be_kept(light_task: CodecTask) -> None:
+    """Whatever class that is."""
+    task = CodecTask(light_task.recipe, light_task.volumes)
+    task.kept = torch.nn.Identity()
+    with pytest.raises(CtgridError, match="is a Identity, a network of UnshuffleCodec is needed"):
+        task.build()
