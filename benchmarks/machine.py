@@ -13,8 +13,8 @@ def facts() -> dict[str, Any]:
     import torch
 
     from ctgrid.base.devices import choose_device
+    from ctgrid.base.machine import version_of
     from ctgrid.base.precision import choose_dtype
-    from ctgrid.base.record import version_of
 
     device = choose_device("auto")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None

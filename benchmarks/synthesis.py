@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from ctgrid.base.devices import choose_device
+from ctgrid.base.machine import peak_memory_mib
 from ctgrid.base.precision import autocast, choose_dtype
-from ctgrid.base.record import peak_memory_mib
 from ctgrid.methods.pipeline import prepare
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.methods.synthesis.settings import Settings

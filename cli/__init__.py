@@ -44,7 +44,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from ctgrid.base.record import version_of
+        from ctgrid.base.machine import version_of
 
         tell(f"ctgrid {version_of('ctgrid') or '(not installed)'}")
         raise typer.Exit

@@ -11,7 +11,7 @@ from .errors import tell
 from .output import cost, wrote
 
 if TYPE_CHECKING:
-    from ctgrid.runs.evaluation.run import Evaluated
+    from ctgrid.runs.evaluation.evaluated import Evaluated
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results, tables and pictures.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]

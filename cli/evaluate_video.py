@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.settings import VideoRequest
+from ctgrid.runs.evaluation.fidelity.settings import VideoRequest
 
 from .adapter import with_options
 from .evaluate_volumes import report_sets
@@ -34,7 +34,7 @@ def command(
     Clips that are too short are looped where the protocol says so. Writes results.json, table.md, run.json; features of
     clips are kept by content hash in CTGRID_HOME/cache.
     """
-    from ctgrid.runs.evaluation.run import compare_video
+    from ctgrid.runs.evaluation.fidelity.run import compare_video
 
     request.check_places()
     try:

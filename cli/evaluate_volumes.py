@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.settings import FidelityRequest
+from ctgrid.runs.evaluation.fidelity.settings import FidelityRequest
 
 from .adapter import with_options
 from .errors import say, tell
@@ -18,7 +18,7 @@ from .output import cost, wrote
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ctgrid.runs.evaluation.run import Evaluated
+    from ctgrid.runs.evaluation.evaluated import Evaluated
 
 MOST_ROWS = 40
 """Of a table that is printed; table.md has all."""
@@ -41,7 +41,7 @@ def command(
     Writes results.json, table.md, run.json, with --train a picture. Features of volumes are kept by content hash in
     CTGRID_HOME/cache: a run that was stopped goes on where it was.
     """
-    from ctgrid.runs.evaluation.run import compare_volumes
+    from ctgrid.runs.evaluation.fidelity.run import compare_volumes
 
     request.check_places()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ctgrid.runs.evaluation.settings import DetectorSettings
+from ctgrid.runs.evaluation.fidelity.settings import DetectorSettings
 
 from .adapter import with_options
 from .errors import tell

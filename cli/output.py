@@ -77,7 +77,7 @@ def describe(volume: Shaped) -> str:
 
 def cost(record: RunRecord) -> str:
     """Return wall time, where it went, and the highest memory use."""
-    from ctgrid.base.record import peak_memory_mib
+    from ctgrid.base.machine import peak_memory_mib
 
     phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record.phases.items() if seconds >= 0.05)
     memory = peak_memory_mib().get("process")

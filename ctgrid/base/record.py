@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +11,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,13 +19,12 @@ from ctgrid.base.documents import as_json, plain
 from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.files import atomic_output, sha256_of
 from ctgrid.base.locks import owned
+from ctgrid.base.machine import peak_memory_mib, versions
 from ctgrid.base.present import Present
 from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.progress import Progress
 from ctgrid.base.record_place import record_beside, renamed
 from ctgrid.base.settings_file import settings_file
-
-PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
 
 
 @dataclass
@@ -289,44 +285,3 @@ def fingerprint(path: Path) -> dict[str, Any]:
         "bytes": sum(p.stat().st_size for p in files),
         "sha256": sha256(listing.encode("utf-8", "surrogateescape")).hexdigest(),
     }
-
-
-def version_of(package: str) -> str | None:
-    """Return an installed package's version without importing it, or None."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def versions() -> dict[str, str | int | None]:
-    """Return what decides whether a run can be repeated to the byte."""
-    return {
-        **{package: version_of(package) for package in PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": computing_threads(),
-    }
-
-
-def computing_threads() -> int | None:
-    """Return how many threads torch computes with, on which the last bits of sums depend; None where it is not used."""
-    torch = sys.modules.get("torch")
-    return None if torch is None else int(torch.get_num_threads())
-
-
-def peak_memory_mib() -> dict[str, float]:
-    """Return the highest memory use so far in MiB: of the process, and of the GPU where one was used."""
-    peaks: dict[str, float] = {}
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        pass
-    else:
-        unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
-        usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peaks["process"] = round(usage * unit / 2**20, 1)
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        peaks["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    return peaks

@@ -7,12 +7,12 @@ from .evaluation.ceiling import codec_ceiling as codec_ceiling
 from .evaluation.denoising import evaluate_denoising as evaluate_denoising
 from .evaluation.denoising_plan import Evaluation as Evaluation
 from .evaluation.fidelity.evaluate import evaluate_volumes as evaluate_volumes
+from .evaluation.fidelity.run import compare_video as compare_video
+from .evaluation.fidelity.run import compare_volumes as compare_volumes
 from .evaluation.nodule_trial import evaluate_nodules as evaluate_nodules
 from .evaluation.run import compare_denoising as compare_denoising
 from .evaluation.run import compare_on_nodules as compare_on_nodules
 from .evaluation.run import compare_upscaling as compare_upscaling
-from .evaluation.run import compare_video as compare_video
-from .evaluation.run import compare_volumes as compare_volumes
 from .evaluation.super_resolution import Comparison as Comparison
 from .evaluation.super_resolution import evaluate_super_resolution as evaluate_super_resolution
 from .models.ceiling import measure_ceiling as measure_ceiling

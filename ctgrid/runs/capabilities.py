@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctgrid.base.extras import EXTRAS
-from ctgrid.base.record import versions
+from ctgrid.base.machine import versions
 
 
 def capabilities() -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.base.extras import EXTRAS
+from ctgrid.base.machine import versions
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import versions
 from ctgrid.base.settings import Checked, Setting
 
 SLICES, SIZE = 4, 128

@@ -13,7 +13,8 @@ import pytest
 
 from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError, CtgridWarning
-from ctgrid.base.record import RunRecord, fingerprint, move_aside, peak_memory_mib, recorded
+from ctgrid.base.machine import peak_memory_mib
+from ctgrid.base.record import RunRecord, fingerprint, move_aside, recorded
 
 
 def test_record_of_a_good_run(tmp_path: Path) -> None:

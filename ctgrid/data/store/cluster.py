@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.errors import CtgridError, one_line, reason_of
 from ctgrid.base.extras import require
-from ctgrid.base.record import version_of
+from ctgrid.base.machine import version_of
 from ctgrid.data.store.one import StoreJob, prepare_case
 from ctgrid.data.store.report import Row
 from ctgrid.data.store.tls import security

@@ -13,8 +13,8 @@ from ctgrid.base.causes import out_of_memory
 from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError, one_line
 from ctgrid.base.extras import require
+from ctgrid.base.machine import peak_memory_mib
 from ctgrid.base.privacy import hides, without_paths
-from ctgrid.base.record import peak_memory_mib
 from ctgrid.data.store.report import Row
 from ctgrid.data.store.settings import StoreSettings
 from ctgrid.data.store.store import Store

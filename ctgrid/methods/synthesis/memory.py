@@ -98,7 +98,7 @@ def resident(device: torch.device) -> int:
 
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):  # not Linux: the highest so far will do
-        from ctgrid.base.record import peak_memory_mib
+        from ctgrid.base.machine import peak_memory_mib
 
         return int(peak_memory_mib().get("process", 0) * 2**20)
     import os

@@ -13,7 +13,6 @@ from ctgrid.stages.codecs.codecs import Codec
 if TYPE_CHECKING:
     pass
 
-
 MODEL_KEYS = {
     "network",
     "start",
@@ -26,7 +25,6 @@ MODEL_KEYS = {
     "fill_steps",
 }
 """Keys of a recipe that say what is trained, or are told in other words."""
-
 
 DRAWING_KEYS = {
     "strides",

@@ -24,9 +24,7 @@ from ctgrid.methods.training.recipes import (
 
 Kind = Literal["codec", "stage1", "stage2", "detail"]
 
-
 MOST_EXTENDS = 20
-
 
 MOST_SEED = 2**32 - 1
 """NumPy takes no larger one."""

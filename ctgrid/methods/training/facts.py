@@ -18,10 +18,8 @@ from ctgrid.stages.models.bundle import StageFacts
 if TYPE_CHECKING:
     pass
 
-
 FACTS_FROM = 1000
 """Volumes of a store, evenly chosen, whose spacing is looked at for the stage's facts."""
-
 
 NEARLY_ALL = 0.75
 """Share of a store's volumes that must agree in the orientation of their slices."""

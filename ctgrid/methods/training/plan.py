@@ -15,7 +15,7 @@ from ctgrid.base.devices import choose_device
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
-from ctgrid.base.record import peak_memory_mib
+from ctgrid.base.machine import peak_memory_mib
 from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.empty import empty_task
 from ctgrid.methods.training.meter import imagined, no_data

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ctgrid.base.record import fingerprint, version_of
+from ctgrid.base.machine import version_of
+from ctgrid.base.record import fingerprint
 from ctgrid.methods.denoising.choice import Choice
 from ctgrid.methods.denoising.diffusion import diffusion_identity
 from ctgrid.methods.denoising.methods import Loading

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import unknown
+from ctgrid.base.machine import version_of
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import fingerprint, version_of
+from ctgrid.base.record import fingerprint
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.runs.evaluation.clip_distance import ClipMeasure, clips_of, distance_of, keep_clips, kept_clips
 from ctgrid.runs.evaluation.keep import keep_case

@@ -38,7 +38,7 @@ class Transport:
         from huggingface_hub import HfApi, constants
         from huggingface_hub.utils import build_hf_headers
 
-        from ctgrid.base.record import version_of
+        from ctgrid.base.machine import version_of
 
         self.name = name
         self.endpoint = _address(os.environ.get("HF_ENDPOINT") or constants.ENDPOINT)

@@ -14,8 +14,10 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import all_settings
 from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
-from ctgrid.runs.evaluation.run import compare_denoising, compare_on_nodules, compare_upscaling, compare_volumes
-from ctgrid.runs.evaluation.settings import DenoisingRequest, FidelityRequest, TrialRequest, UpscalingRequest
+from ctgrid.runs.evaluation.fidelity.run import compare_volumes
+from ctgrid.runs.evaluation.fidelity.settings import FidelityRequest
+from ctgrid.runs.evaluation.run import compare_denoising, compare_on_nodules, compare_upscaling
+from ctgrid.runs.evaluation.settings import DenoisingRequest, TrialRequest, UpscalingRequest
 from ctgrid.runs.evaluation.super_resolution import Comparison
 
 REQUESTS = {

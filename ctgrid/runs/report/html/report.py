@@ -12,8 +12,8 @@ from typing import Any
 from ctgrid.base.documents import legible, plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_outputs, check_apart, check_output, full_suffix
+from ctgrid.base.machine import version_of
 from ctgrid.base.progress import Progress, silent
-from ctgrid.base.record import version_of
 from ctgrid.base.record_place import RECORD
 from ctgrid.runs.report.html.collect import collect
 from ctgrid.runs.report.html.content import Content

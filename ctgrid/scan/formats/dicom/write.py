@@ -16,7 +16,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_folder, check_output
-from ctgrid.base.record import version_of
+from ctgrid.base.machine import version_of
 from ctgrid.scan.formats.dicom.files import looks_like_dicom
 from ctgrid.scan.formats.dicom.origin import Instance, Origin, origin_of
 from ctgrid.scan.formats.stored import MARK, UNCONFIRMED, hu_confirmed
