@@ -10,13 +10,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 COLUMNS = 80
-SCREENS = {"help": ["denoise", "-h"]}
+SCREENS = {"help": ["denoise", "-h"], "doctor": ["doctor", "--no-self-test"]}
 """Pictures by name, and the commands that they show."""
 
 
@@ -28,6 +29,7 @@ def screen(words: list[str]) -> str:
         capture_output=True,
         text=True,
         check=True,
+        cwd=tempfile.gettempdir(),  # doctor names the folder that it is called in
         env=os.environ | terminal,
     )
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
