@@ -6,27 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from ctgrid.scan.noise_patches import grain_of, joined, level_of, patches_of
 from ctgrid.scan.volume import Volume
 
 SLICES = 15
 """Slices looked at, evenly spaced: enough for a median, and quick."""
-
-SOFT_TISSUE_HU = (-300.0, 300.0)
-"""Where noise is measured: air is often clipped at its lower end, lungs and bone are full of edges."""
-
-LEAST_COEFFICIENTS = 500
-"""A slice with less soft tissue than this does not count."""
 
 REACH = 2
 """Slices on either side that have a say in a slice's noise."""
 
 
 def estimate_noise(volume: Volume) -> float:
-    """Estimate the standard deviation of a scan's noise, in HU.
+    """Estimate the standard deviation of a scan's noise in soft tissue, in HU, whatever its grain.
 
-    The median over slices of Donoho & Johnstone's (1994) wavelet estimator: the median absolute value of the
-    finest diagonal coefficients, over 0.6745, taken where the local mean is that of soft tissue. Noise that
-    is correlated between pixels (smooth kernels) is underestimated.
+    The median over slices of the response to a second difference in soft tissue, times the scan's grain: the ratio of
+    the spread within even patches to that response (their most frequent one, in the manner of Christianson et al.
+    2015, AJR 205:W337); see :mod:`ctgrid.scan.noise_patches`.
 
     Args:
         volume: the scan.
@@ -34,17 +29,13 @@ def estimate_noise(volume: Volume) -> float:
     Returns:
         The estimate; 0 where neither a slice nor all of them together hold enough soft tissue.
     """
-    chosen = np.unique(np.linspace(0, len(volume.hu) - 1, SLICES).round().astype(int))
-    found = [soft_coefficients(volume.hu[index]) for index in chosen]
-    sigmas = [_spread(values) for values in found if values.size >= LEAST_COEFFICIENTS]
-    if sigmas:
-        return float(np.median(sigmas))
-    together = np.concatenate(found)  # small slices
-    return _spread(together) if together.size >= LEAST_COEFFICIENTS else 0.0
+    return _level_and_grain(volume)[0]
 
 
 def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
     """Estimate the noise of every slice along the file's z, in HU; see :func:`estimate_noise`.
+
+    The grain is that of the whole scan.
 
     Args:
         volume: the scan.
@@ -52,8 +43,26 @@ def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
     Returns:
         (n,) float64; NaN for slices with too little soft tissue to tell.
     """
-    estimates = (slice_noise(plane) for plane in volume.hu)
-    return np.array([np.nan if sigma is None else sigma for sigma in estimates])
+    grain = _level_and_grain(volume)[1]
+    if grain is None:
+        return np.full(len(volume.hu), np.nan)
+    spacing = volume.spacing_mm[1], volume.spacing_mm[2]
+    levels = (level_of(patches_of(plane, spacing), grain) for plane in volume.hu)
+    return np.array([np.nan if level is None else level for level in levels])
+
+
+def _level_and_grain(volume: Volume) -> tuple[float, float | None]:
+    """Return a scan's noise in HU, 0 where nothing tells it, and its grain."""
+    chosen = np.unique(np.linspace(0, len(volume.hu) - 1, SLICES).round().astype(int))
+    spacing = volume.spacing_mm[1], volume.spacing_mm[2]
+    parts = [patches_of(volume.hu[index], spacing) for index in chosen]
+    together = joined(parts)
+    grain = grain_of(together)
+    if grain is None:
+        return 0.0, None
+    found = [level for level in (level_of(part, grain) for part in parts) if level is not None]
+    level = float(np.median(found)) if found else level_of(together, grain)  # small slices count together
+    return level or 0.0, grain
 
 
 def smoothed(per_slice: np.ndarray, level_hu: float) -> np.ndarray:
@@ -87,23 +96,3 @@ def summary_of(per_slice: np.ndarray) -> dict[str, Any]:
         low, middle, high = np.quantile(told, (0, 0.5, 1))
         facts |= {"lowest": round(float(low), 2), "median": round(float(middle), 2), "highest": round(float(high), 2)}
     return facts
-
-
-def slice_noise(hu: np.ndarray) -> float | None:
-    """Estimate the noise of one slice (y, x), in HU; None where it holds too little soft tissue."""
-    values = soft_coefficients(hu)
-    return _spread(values) if values.size >= LEAST_COEFFICIENTS else None
-
-
-def soft_coefficients(hu: np.ndarray) -> np.ndarray:
-    """Return the absolute finest diagonal wavelet coefficients in the soft tissue of a slice (y, x), in HU."""
-    import pywt
-
-    mean, (_, _, diagonal) = pywt.dwt2(hu.astype(np.float32), "db2")
-    low, high = (2 * bound for bound in SOFT_TISSUE_HU)  # an approximation coefficient is twice the mean
-    return np.asarray(np.abs(diagonal[(mean > low) & (mean < high)]))
-
-
-def _spread(coefficients: np.ndarray) -> float:
-    """Return the standard deviation of Gaussian noise with such absolute values."""
-    return float(np.median(coefficients)) / 0.6745

@@ -10,12 +10,11 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from ctgrid.scan.noise import slice_noise
-
 WINDOW_MM = 6.0
 """Side of the patches whose spread is measured: small beside organs, some grains of noise across."""
 
 TISSUE_HU = (-20.0, 120.0)
+SOFT_TISSUE_HU, LEAST_COEFFICIENTS = (-300.0, 300.0), 500
 LEAST_PATCHES = 100
 QUIET_HU = 4.0
 """Below this a scan counts as free of noise: a phantom, or denoised."""
@@ -62,10 +61,29 @@ def measure_grain(hu: np.ndarray, spacing_mm: tuple[float, float]) -> Grain | No
     mode = half_sample_mode(spread[tissue].numpy())
     patches = tissue & (spread > 0.7 * mode) & (spread < 1.3 * mode)
     level = float(spread[patches].square().mean().sqrt()) if mode >= QUIET_HU else 0.0
-    fine = [noise for noise in map(slice_noise, hu) if noise is not None]
+    fine = [noise for noise in map(finest_spread, hu) if noise is not None]
     if level < QUIET_HU or not fine:
         return None
     return Grain(level, float(np.median(fine)) / level, patches.numpy())
+
+
+def finest_spread(hu: np.ndarray) -> float | None:
+    """Return the spread of a slice's finest diagonal wavelet coefficients in soft tissue, in HU: its noise, if white.
+
+    The median absolute value over 0.6745 (Donoho & Johnstone 1994, Biometrika 81:425).
+
+    Args:
+        hu: (y, x).
+
+    Returns:
+        The spread; None where the slice holds too little soft tissue.
+    """
+    import pywt
+
+    mean, (_, _, diagonal) = pywt.dwt2(hu.astype(np.float32), "db2")
+    low, high = (2 * bound for bound in SOFT_TISSUE_HU)  # an approximation coefficient is twice the mean
+    found = np.abs(diagonal[(mean > low) & (mean < high)])
+    return float(np.median(found)) / 0.6745 if found.size >= LEAST_COEFFICIENTS else None
 
 
 def local_spread(images: Tensor, spacing_mm: tuple[float, float]) -> tuple[Tensor, Tensor]:

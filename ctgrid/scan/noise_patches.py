@@ -1,0 +1,178 @@
+"""What even patches of soft tissue tell of a scan's noise: how strong its finest part is, and how coarse its grain.
+
+The response to a second difference is nearly free of anatomy, but of noise with a coarse grain (that of smooth kernels)
+it holds little. So the noise is that response times a ratio: that of the spread within even patches to the response in
+the same patches. Most patches of soft tissue are even, so the ratio that is found most often is the noise's own;
+anatomy only makes it larger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+PATCH_MM, LEAST_PIXELS = 8.0, 6
+"""Side of a patch: some grains across, and even in muscle, liver, heart and fat."""
+
+REGION_MM = 40.0
+"""Side of the regions that have noise of their own: the middle of the body is noisier than its rim."""
+
+MOST_UNEVEN = 1.4
+"""A patch whose spread is more than this times that of noise, or less by as much, holds an edge, and does not count."""
+
+REGION_SHARE = 0.45
+"""Quantile of the responses in a region that stands for its noise: a little below the middle, for anatomy only adds."""
+
+ROUNDING_HU = 0.3
+"""Spread of values that are rounded to whole HU; less is no noise."""
+
+TISSUE_HU = (-150.0, 150.0)
+"""Mean of the patches that noise is measured in: air is often clipped below, lungs and bone are full of edges."""
+
+EVEN_HU = (-20.0, 120.0)
+"""Mean of those that the grain is measured in: without fat, which is laced with septa and vessels."""
+
+MOST_GRAIN = 6.0
+"""A larger ratio is anatomy in a scan without noise to speak of."""
+
+BANDWIDTH = 0.06
+"""Of the density, over the logarithm, whose highest point is the grain."""
+
+LEAST_PATCHES, LEAST_IN_REGION = 40, 8
+SMOOTHING = np.array([1.0, 2.0, 1.0], np.float32) / 4
+KEPT = float(np.sqrt(1 - 2 * SMOOTHING[1] ** 2 + np.square(SMOOTHING).sum() ** 2))
+"""Standard deviation of white noise of 1 less its smoothing."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The patches of soft tissue in one slice, all of one size, half overlapping.
+
+    Attributes:
+        mean: of each patch in HU, (p,).
+        spread: standard deviation about a plane through each patch, in HU, (p,).
+        fine: root mean square of the second difference in each, scaled so that white noise gives its own
+            standard deviation, (p,).
+        region: number of the region that each lies in, (p,).
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+    fine: np.ndarray
+    region: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+def patches_of(hu: np.ndarray, spacing_mm: tuple[float, float]) -> Patches:
+    """Measure the patches of a slice.
+
+    Args:
+        hu: (y, x).
+        spacing_mm: of its pixels (y, x).
+    """
+    image = np.asarray(hu, np.float32)
+    sides = [min(max(LEAST_PIXELS, round(PATCH_MM / mm)), n) for mm, n in zip(spacing_mm, image.shape, strict=True)]
+    steps = [max(1, side // 2) for side in sides]
+    views = _windows(image, sides, steps)
+    mean = views.mean((-2, -1), dtype=np.float64)
+    tissue = (mean > TISSUE_HU[0]) & (mean < TISSUE_HU[1])
+    y, x = np.nonzero(tissue)
+    region = [(at * step * mm // REGION_MM).astype(int) for at, step, mm in zip((y, x), steps, spacing_mm, strict=True)]
+    fine = _windows(_second_difference(image), sides, steps)[tissue].astype(np.float64)
+    return Patches(
+        mean=mean[tissue],
+        spread=_spread_about_plane(views[tissue].astype(np.float64)),
+        fine=np.sqrt(np.square(fine).mean((-2, -1))),
+        region=region[0] * 1000 + region[1],
+    )
+
+
+def joined(parts: list[Patches]) -> Patches:
+    """Return the patches of several slices as those of one, with regions of their own."""
+    apart = [part.region + 1_000_000 * number for number, part in enumerate(parts)]
+    columns = [[part.mean for part in parts], [part.spread for part in parts], [part.fine for part in parts], apart]
+    return Patches(*(np.concatenate(column) if column else np.zeros(0) for column in columns))
+
+
+def grain_of(patches: Patches) -> float | None:
+    """Return the ratio of the noise to its finest part: 1 for white noise, more for a coarser grain.
+
+    Args:
+        patches: of all slices that are looked at.
+
+    Returns:
+        The ratio, 1 to :data:`MOST_GRAIN`; None where there are too few patches to tell.
+    """
+    inner = (patches.mean > EVEN_HU[0]) & (patches.mean < EVEN_HU[1])
+    if inner.sum() < LEAST_PATCHES:
+        return None
+    if np.median(patches.fine[inner]) <= ROUNDING_HU:
+        return 1.0  # nothing but edges would tell of a grain
+    even = inner & (np.minimum(patches.fine, patches.spread) > ROUNDING_HU)
+    return float(np.clip(np.exp(_mode(np.log(patches.spread[even] / patches.fine[even]))), 1.0, MOST_GRAIN))
+
+
+def level_of(patches: Patches, grain: float) -> float | None:
+    """Return the noise in HU: the root mean square over regions of what even patches there respond, times the grain.
+
+    Args:
+        patches: of a slice, or of several.
+        grain: of the scan, see :func:`grain_of`.
+
+    Returns:
+        The noise; None where there are too few patches to tell.
+    """
+    if len(patches) < LEAST_PATCHES:
+        return None
+    usual = grain * patches.fine
+    even = (patches.spread <= np.maximum(MOST_UNEVEN * usual, ROUNDING_HU)) & (patches.spread >= usual / MOST_UNEVEN)
+    levels, weights = [], []
+    for number in np.unique(patches.region[even]):
+        inside = patches.fine[even & (patches.region == number)]
+        if len(inside) >= LEAST_IN_REGION:
+            levels.append(np.quantile(inside, REGION_SHARE))
+            weights.append(len(inside))
+    if not levels:
+        return float(np.median(patches.fine[even] if even.any() else patches.fine)) * grain
+    return float(np.sqrt(np.average(np.square(levels), weights=weights))) * grain
+
+
+def _mode(values: np.ndarray) -> float:
+    """Return where the density of a sample is highest, by a Gaussian kernel of :data:`BANDWIDTH`."""
+    counts, edges = np.histogram(values, bins=np.arange(values.min() - 0.5, values.max() + 0.5, BANDWIDTH / 6))
+    reach = np.arange(-24, 25) / 6
+    density = np.convolve(counts, np.exp(-0.5 * reach**2), mode="same")
+    return float(edges[density.argmax()] + BANDWIDTH / 12)
+
+
+def _windows(image: np.ndarray, sides: list[int], steps: list[int]) -> np.ndarray:
+    """Return overlapping windows (y', x', sy, sx) of an image, not copied."""
+    every = np.lib.stride_tricks.sliding_window_view(image, sides)
+    return every[:: steps[0], :: steps[1]]
+
+
+def _second_difference(image: np.ndarray) -> np.ndarray:
+    """Return what a 3 x 3 binomial smoothing takes away, scaled so that white noise keeps its standard deviation."""
+    from scipy.ndimage import correlate1d
+
+    smooth = correlate1d(correlate1d(image, SMOOTHING, 0), SMOOTHING, 1)
+    return np.asarray((image - smooth) / KEPT)
+
+
+def _spread_about_plane(windows: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of windows (p, sy, sx) about the planes that fit them best, (p,)."""
+    _, sy, sx = windows.shape
+    rest = windows - windows.mean((1, 2), keepdims=True)
+    total = np.square(rest).sum((1, 2))
+    for ramp, other, order in ((_ramp(sy), sx, "pyx,y->p"), (_ramp(sx), sy, "pyx,x->p")):
+        total -= np.square(np.einsum(order, rest, ramp)) / other
+    return np.sqrt(np.maximum(total, 0) / max(1, sy * sx - 3))
+
+
+def _ramp(count: int) -> np.ndarray:
+    """Return a centred ramp of ``count`` values with a sum of squares of 1."""
+    ramp = np.arange(count) - (count - 1) / 2
+    return np.asarray(ramp / np.sqrt(np.square(ramp).sum()))
