@@ -18,7 +18,7 @@ from ctgrid.scan.volume import Volume
 from ctgrid.scan.windows import FULL_WINDOW_HU
 
 DOSES = (0.04, 0.5)
-PAIRS_VERSION = 2
+PAIRS_VERSION = 3
 """Of what this file makes: pairs that another version made are made anew."""
 
 DEEPEST = 48
