@@ -14,11 +14,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.settings import all_settings
+from ctgrid.runs.models.settings import ConversionSettings
 from ctgrid.stages.models.bundle import StageFacts
 from ctgrid.stages.models.info import model_info
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.positions import position_table
 from ctgrid.stages.weights.convert import convert
+from ctgrid.stages.weights.datasets import DATASETS
 from ctgrid.stages.weights.load import load_dit
 
 WIDTH, HEADS, CLASSES = 48, 3, 5
@@ -129,6 +132,11 @@ def test_published_models_of_video(
     assert first.facts == StageFacts(size=size, k=k, scale=factor, content="video", channels=3)
     assert first.facts.grid_size == latent * 8 and first.checkpoint.config["cells_per_side"] == k
     assert f"{k} x {k} cells of {size // factor} pixels" in first.checkpoint.decisions["facts"]
+
+
+def test_data_sets_of_the_command_are_those_there_are() -> None:
+    """The command lists them by name, without the second that importing networks takes."""
+    assert set(all_settings(ConversionSettings)["dataset"].choices or ()) == set(DATASETS)
 
 
 def test_the_data_set_is_told_by_what_is_recorded(tmp_path: Path) -> None:
