@@ -31,5 +31,6 @@ def report(done: Evaluated, as_json: bool) -> None:
         tell(json.dumps({**done.record.as_dict(), "results": rows, **together}))
         return
     text = description_markdown(describe(done.content))
-    for line in (text, "", f"{done.path}: {len(rows)} cases", cost(done.record), wrote(done.record)):
+    left_out = [f"left out: {why}" for why in done.record.results.get("left_out", ())]
+    for line in (text, "", *left_out, f"{done.path}: {len(rows)} cases", cost(done.record), wrote(done.record)):
         tell(line)

@@ -52,6 +52,8 @@ def alias(name: str) -> str:
     Raises:
         CtgridError: The key cannot be made or read.
     """
+    if re.fullmatch(_ALIAS + r"(\.\w+)*", name):  # it stands for one already
+        return name
     digest = hmac.new(_key(), name.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
     suffix = full_suffix(name)
     plain = suffix[1:].replace(".", "").isalnum() and len(suffix) <= _LONGEST

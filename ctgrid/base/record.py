@@ -129,7 +129,8 @@ class RunRecord:
         _write(self.path, whole)
         self.written = True
         for output, facts in self.parts.items():
-            _write(record_beside(output), {**whole, **plain(facts)})
+            part = {**whole, **plain(facts)}
+            _write(record_beside(output), without_paths(part) if hides() else part)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values, without names and paths where these are not wanted."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -14,6 +13,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, walk_folders
 from ctgrid.base.privacy import alias, hides
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable
+from ctgrid.scan.names import plain_name
 
 _TEXT = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".md", ".pdf", ".html", ".xml", ".yaml", ".yml", ".log", ".py")
 _OTHER = frozenset((*_TEXT, ".png", ".jpg", ".jpeg", ".gif", ".mp4", ".raw", ".zraw"))  # never DICOM
@@ -128,9 +128,9 @@ def _name(case: Case, parents: int) -> str:
     if case.series:
         own += f"{_BETWEEN}series-{case.number}"
     above = path.parts[max(1, len(path.parts) - 1 - parents) : -1]
-    name = re.sub(r"[\x00-\x1f\\]+", "-", legible(_BETWEEN.join((*above, own)))).lstrip("._") or "volume"
+    name = plain_name(_BETWEEN.join((*above, own))).lstrip("._") or "volume"
     if len(name.encode("utf-8")) <= _LONGEST_NAME and name != "zarr.json":
-        return name_of(name)
+        return name
     head = name.encode("utf-8")[: _LONGEST_NAME - 20].decode("utf-8", "ignore")
     return name_of(f"{head}-{sha256(name.encode('utf-8')).hexdigest()[:12]}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ctgrid.base.documents import legible, name_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_folder, full_suffix
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable, writable
@@ -21,6 +22,15 @@ def scan_name(path: Path) -> str:
     suffix = full_suffix(path)
     removed = (".zarr",) if path.is_dir() else (*readable(), *DICOM_SUFFIXES, ".zarr")
     return (path.name[: -len(suffix)] if suffix in removed else "") or path.name
+
+
+def plain_name(name: str) -> str:
+    r"""Return a name that any file system, record and terminal holds: ``bad\xff`` becomes ``bad-xff``.
+
+    Args:
+        name: Made of file names of whatever bytes.
+    """
+    return name_of(re.sub(r"[\x00-\x1f\\]+", "-", legible(name)))
 
 
 def written_suffix(source: Path) -> str:

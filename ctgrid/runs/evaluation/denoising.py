@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.denoising.choice import Choice
 from ctgrid.runs.evaluation.clean_scan import CleanScan
@@ -17,7 +19,7 @@ from ctgrid.runs.evaluation.measures import mean_of, measure_slice, measure_tiss
 from ctgrid.runs.evaluation.method_bench import MethodBench, hash_of
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.outside import case_name, read_result, result_of, write_input
-from ctgrid.runs.evaluation.results import Cases, Results, Row
+from ctgrid.runs.evaluation.results import Cases, Results, Row, Unreadable, tried
 from ctgrid.runs.evaluation.slices import runs_of, subvolume, with_context
 
 
@@ -41,7 +43,7 @@ def evaluate_denoising(
         other measures of :func:`ctgrid.runs.evaluation.measures.measure_slice`.
 
     Raises:
-        CtgridError: for a bad scan, method or setting.
+        CtgridError: for a bad method or setting, or where no scan can be read; one of several is left out.
     """
     names = check_inputs(clean, plan)
     results = Results.open(out / "results.json", overwrite)
@@ -49,17 +51,24 @@ def evaluate_denoising(
 
     def work() -> Iterator[Cases]:
         for path, name in zip(clean, names, strict=True):
-            source, read = plan.source_of(path), cache(partial(CleanScan.read, path, name, plan))
+            try:
+                source = plan.source_of(path)
+            except CtgridError as error:
+                results.leave_out(error)
+                continue
+            read = cache(partial(tried, CleanScan.read, path, name, plan))
             for noise in plan.noises:
                 hashes = {method: hash_of(plan, source, noise, method, bench, name) for method in plan.compared}
                 if plan.inputs_out is not None:
                     progress("writing noisy scans", 0, 1)
-                    volume = read().volume
-                    noisy = noise.apply(volume, np.arange(len(volume.hu)), plan.seed, lambda *_: None)
-                    write_input(plan.inputs_out, case_name(name, str(noise)), noisy, volume)
+                    with suppress(Unreadable):  # told where it is measured
+                        volume = read().volume
+                        noisy = noise.apply(volume, np.arange(len(volume.hu)), plan.seed, lambda *_: None)
+                        write_input(plan.inputs_out, case_name(name, str(noise)), noisy, volume)
                 yield plan.cases(name, noise, hashes, partial(run_cases, read, noise, plan, bench, out, progress))
 
     results.complete(work(), len(clean) * len(plan.noises) * len(plan.compared), "reading", progress)
+    results.check_some(len(clean))
     return results
 
 

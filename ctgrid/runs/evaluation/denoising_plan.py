@@ -10,6 +10,7 @@ from typing import Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import unknown
+from ctgrid.base.privacy import alias, hides
 from ctgrid.base.record import fingerprint
 from ctgrid.data.volumes import volume_name
 from ctgrid.methods.denoising.choice import Choice
@@ -18,6 +19,7 @@ from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.outside import case_name, check_folders, result_of
 from ctgrid.runs.evaluation.results import Cases, Row
 from ctgrid.scan.hu.metadata import MetadataTable
+from ctgrid.scan.names import plain_name
 
 NOISY = "noisy"
 """The method that does nothing: what the others start from."""
@@ -105,7 +107,7 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
     for path in (*clean, *([plan.loading.weights] if plan.loading.weights else [])):
         if not path.exists():
             raise CtgridError(f"{path} does not exist")
-    names = [volume_name(path) for path in clean]
+    names = [plain_name(volume_name(Path(alias(path.name)) if hides() else path)) for path in clean]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise CtgridError(f"two clean scans are called {', '.join(sorted(twice))}; rename one, results go by name")

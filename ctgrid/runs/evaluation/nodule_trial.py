@@ -20,7 +20,7 @@ from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.method_bench import MethodBench, hash_of
 from ctgrid.runs.evaluation.nodules import Nodule, contrast_of, place_nodules, plant
 from ctgrid.runs.evaluation.noise import Noise
-from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash
+from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash, tried
 from ctgrid.runs.evaluation.slices import subvolume
 from ctgrid.runs.results.nodules import mean_recovered
 from ctgrid.scan.volume import Volume
@@ -90,7 +90,12 @@ def evaluate_nodules(
 
     def work() -> Iterator[Cases]:
         for path, name in zip(clean, names, strict=True):
-            source, planted = plan.source_of(path), cache(partial(Field.plant, path, name, plan))
+            try:
+                source = plan.source_of(path)
+            except CtgridError as error:
+                results.leave_out(error)
+                continue
+            planted = cache(partial(tried, Field.plant, path, name, plan))
             for noise in plan.noises:
                 hashes = {m: hash_of(plan, source, noise, m, bench) for m in plan.methods}
                 hashes = {m: case_hash(protocol=PROTOCOL, of=of) for m, of in hashes.items()}
@@ -98,6 +103,7 @@ def evaluate_nodules(
 
     total = len(clean) * len(plan.noises) * len(plan.methods)
     results.complete(work(), total, "planting nodules", progress)
+    results.check_some(len(clean))
     return results
 
 

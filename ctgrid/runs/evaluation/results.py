@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ctgrid.base.documents import as_json, json_of, plain
 from ctgrid.base.errors import CtgridError
@@ -15,6 +15,7 @@ from ctgrid.base.files import atomic_output
 from ctgrid.base.progress import Progress, silent
 
 IDENTITY = ("volume", "noise", "method")
+T = TypeVar("T")
 
 
 Row = dict[str, Any]
@@ -37,6 +38,22 @@ class Cases:
     run: Callable[[dict[str, str]], Iterable[Row]]
 
 
+class Unreadable(CtgridError):
+    """One scan of several that cannot be measured, where the others can."""
+
+
+def tried(read: Callable[..., T], *arguments: object) -> T:
+    """Read one scan of several.
+
+    Raises:
+        Unreadable: where it cannot be.
+    """
+    try:
+        return read(*arguments)
+    except CtgridError as error:
+        raise Unreadable(str(error)) from error
+
+
 class Results:
     """Rows of a JSON list, one for each volume, noise and method, or whatever tells rows apart.
 
@@ -54,6 +71,8 @@ class Results:
         """Take rows as they are; see :meth:`open`."""
         self.path, self.rows, self.identity, self.kind = path, rows, identity, kind
         self.together: dict[str, Any] = {}
+        self.failed: list[str] = []
+        """Why scans were left out, a line each."""
 
     @classmethod
     def open(
@@ -118,10 +137,33 @@ class Results:
             if not missing:
                 continue
             progress(preparing, done, total)
-            for row in cases.run(missing):
-                self.put(row)
-                done += 1
-                progress(cases.label, done, total)
+            last = done + len(missing)
+            try:
+                for row in cases.run(missing):
+                    self.put(row)
+                    done += 1
+                    progress(cases.label, done, total)
+            except Unreadable as error:
+                self.leave_out(error)
+                done = last
+
+    def leave_out(self, error: CtgridError) -> None:
+        """Note once why a scan is left out."""
+        if str(error) not in self.failed:
+            self.failed.append(str(error))
+
+    def check_some(self, count: int) -> None:
+        """Refuse to call it done where all scans were left out.
+
+        Args:
+            count: of the scans.
+
+        Raises:
+            CtgridError: All were; the first one's reason.
+        """
+        if self.failed and len(self.failed) >= count:
+            more = f"; nor can the {count - 1} others be measured" if count > 1 else ""
+            raise CtgridError(f"{self.failed[0]}{more}")
 
     def put(self, row: dict[str, Any]) -> None:
         """Add a row, in place of the older one that it is told apart by, and write."""

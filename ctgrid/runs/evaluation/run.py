@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import check_apart, check_folder
 from ctgrid.base.progress import Progress, silent
@@ -177,12 +179,15 @@ def _measured(
                 found = evaluate()
         finally:
             record.worth_keeping = results.exists()
+        if found.failed:
+            record.results["left_out"] = found.failed
         text = description_markdown(describe(found.content))
         with record.timed("draw"):
             save_text(table, text)
             pictures = draw(found.rows, folder)
         for path in inputs:
-            record.add_input(path)
+            with suppress(*([CtgridError] if found.failed else [])):
+                record.add_input(path)
         for path in (found.path, table, *pictures):
             record.add_output(path)
     return Evaluated(record, found.content, found.path)

@@ -71,6 +71,23 @@ def test_stores_name_nobody_and_are_gone_on_with(ctgrid: Callable[..., Any], nam
     assert again.exit_code == 0 and "1 already there" in again.stdout
 
 
+def test_denoising_names_nobody_and_is_gone_on_with(ctgrid: Callable[..., Any], named: Path, tmp_path: Path) -> None:
+    """What is listed is the name that the result has."""
+    (named.parent / f"{WHO} 2.nii.gz").write_bytes(named.read_bytes())
+    words = ("--no-paths", "denoise", named.parent, "--out", tmp_path / "out", "--method", "bilateral", "--no-picture")
+    first = ctgrid(*words, "--strength", 20)
+    assert first.exit_code == 0, first.output
+    made = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.nii.gz")}
+    listed = {json.loads(line)["file"] for line in (tmp_path / "out" / "denoise.jsonl").read_text().splitlines()}
+    assert len(made) == 2 and set(made) == listed
+    again = ctgrid(*words, "--strength", 20, "--resume")
+    assert again.exit_code == 0 and "2 kept" in again.stdout, again.output
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.nii.gz")} == made
+    assert "Anna" not in said(tmp_path / "out") and "Mueller" not in said(tmp_path / "out")
+    other = ctgrid(*words, "--strength", 30, "--resume")
+    assert other.exit_code == 1 and "--overwrite" in other.stderr
+
+
 def test_strip_keeps_no_text_of_a_header(ctgrid: Callable[..., Any], named: Path, tmp_path: Path) -> None:
     assert ctgrid("convert", named, tmp_path / "kept.nii").exit_code == 0
     assert b"Anna" in (tmp_path / "kept.nii").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -308,3 +309,26 @@ def test_raw_files_are_read_by_the_collections_table(chest_file: Path, tmp_path:
     table.write_text(table.read_text(encoding="utf-8").replace("-1024", "-1000"), encoding="utf-8")
     evaluate_denoising([raw], replace(PLAN, metadata=(table,)), out)
     assert len(count) > done
+
+
+def test_one_bad_scan_stops_no_evaluation(chest_file: Path, tmp_path: Path, count: list[str]) -> None:
+    """It is named, the others are measured, and all bad is an error; a name of any bytes is kept as text."""
+    bad, odd = tmp_path / "bad.nii.gz", Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff.nii.gz"))
+    bad.write_bytes(b"nothing")
+    shutil.copy(chest_file, odd)
+    first = evaluate_denoising([bad, odd], PLAN, tmp_path / "out")
+    assert [row["volume"] for row in first.rows] == ["odd-xff"] * 2
+    assert len(first.failed) == 1 and "bad.nii.gz is not a readable NIfTI" in first.failed[0]
+    assert kept_case(tmp_path / "out", "odd-xff", "gaussian:60", "tv") is not None
+    again = evaluate_denoising([bad, odd], PLAN, tmp_path / "out")
+    assert again.rows == first.rows and again.failed == first.failed and count == ["tv"]
+    with pytest.raises(CtgridError, match=r"bad\.nii\.gz is not a readable"):
+        evaluate_denoising([bad], PLAN, tmp_path / "out")
+
+
+def test_names_are_hidden_from_results(chest_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTGRID_NO_PATHS", "1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    evaluate_denoising([chest_file], replace(PLAN, methods=("noisy",)), tmp_path / "out")
+    assert "chest" not in (tmp_path / "out" / "results.json").read_text()
+    assert [p.name[:5] for p in (tmp_path / "out" / "cases").iterdir()] == ["file-"]
