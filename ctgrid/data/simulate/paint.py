@@ -17,6 +17,7 @@ from ctgrid.data.simulate.view import Canvas, Frame, Label, View, soft_least
 from ctgrid.scan.windows import AIR_HU
 
 FAT_HU, SKIN_HU = -102.0, 15.0
+AIRWAY_WALL_MM = 1.5
 
 _LIVER = (
     Ellipsoid((-62, -2, 20), (96, 96, 92)),
@@ -187,8 +188,9 @@ class Painter:
 
     def _airways(self, canvas: Canvas, view: View) -> None:
         """Paint trachea and main bronchi."""
-        distance = self.airways.distance(view.grid, 5)
-        canvas.coat(view.cover(distance - 1.5), 30.0)
+        reach = max(5, AIRWAY_WALL_MM + view.edge / 2)  # no pixel further away is covered, however coarse
+        distance = self.airways.distance(view.grid, reach)
+        canvas.coat(view.cover(distance - AIRWAY_WALL_MM), 30.0)
         canvas.coat(view.cover(distance), -990.0, Label.AIRWAY)
 
     def _sides(self, view: View) -> tuple[np.ndarray, np.ndarray]:

@@ -102,7 +102,7 @@ def distances_of(content: Mapping[str, Any], title: str) -> list[Table]:
     named = protocol_of(content)
     stated = f"Protocol: {named}" if named else ""
     rows, warnings = [], list[Any]()
-    for row in content["measures"]:
+    for row in content.get("measures") or []:
         low, high = row.get("confidence") or (None, None)
         kept = {key: row.get(key) for key in ("measure", "frames", "value", "n_real", "n_fake")}
         rows.append({**kept, "low": low, "high": high, "detector": _named(row.get("detector") or {})})

@@ -7,6 +7,7 @@ a NIfTI neither a qform nor an sform code that was set on purpose (``blank`` of 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,8 @@ def audit_scan(
 ) -> tuple[np.ndarray, dict[str, Any] | None]:
     """As :func:`audit_spacing`, with the first of JSON and table that states a spacing.
 
-    DICOM and files that ctgrid wrote have their geometry right. A JSON that cannot be read is passed over: it
-    is refused where HU or the slice order depend on it.
+    DICOM and files that ctgrid wrote have their geometry right. A JSON that cannot be read is passed over, and
+    the table is asked: it is refused where HU or the slice order depend on it.
 
     Args:
         scan: What the format reader handed over.
@@ -79,9 +80,11 @@ def audit_scan(
     """
     if scan.format == "dicom" or scan.details.get("written_by_ctgrid"):
         return scan.affine, None
-    try:
-        rows = stated_rows(path, metadata)
-    except CtgridError:
-        rows = []
+    rows: list[MetadataRow] = []
+    with suppress(CtgridError):
+        rows += stated_rows(path)
+    with suppress(CtgridError):
+        listed = None if metadata is None else metadata.row(path)
+        rows += [] if listed is None else [listed]
     row = next((row for row in rows if row.spacing_mm() is not None), None)
     return audit_spacing(scan.affine, row, scan.blank)

@@ -160,7 +160,7 @@ def check_folder(
     Args:
         folder: the model's.
         files: what should be there; an entry's size of -1 is not compared.
-        strict: report weights that the list does not know as well.
+        strict: report weights that the list does not know as well, save hidden ones, which no list holds.
         progress: called in megabytes.
 
     Returns:
@@ -181,7 +181,7 @@ def check_folder(
     if strict:
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
-            if path.is_file() and is_weights(name) and name not in files:
+            if path.is_file() and is_weights(name) and _is_part_of_model(name) and name not in files:
                 problems.append({"path": name, "problem": "not in the manifest", "expected": None, "found": None})
     return problems
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from ctgrid.base.errors import CtgridWarning
-from ctgrid_cli.errors import quiet_libraries
 
 
 @pytest.mark.parametrize(
@@ -85,17 +81,6 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert time.perf_counter() - start < 10  # about 0.4 s; wide, because test machines are busy
-
-
-def test_only_ctgrids_own_warnings_are_shown_and_each_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """As one line on stderr, whatever was set up for warnings around it."""
-    shown = warnings.showwarning
-    with quiet_libraries():
-        warnings.warn("a library's", UserWarning, stacklevel=1)
-        for text in ("this would\ncrawl", "another", "this would\ncrawl"):
-            warnings.warn(text, CtgridWarning, stacklevel=1)
-    assert capsys.readouterr().err == "ctgrid: warning: this would crawl\nctgrid: warning: another\n"
-    assert warnings.showwarning is shown
 
 
 def test_a_device_that_is_not_here_is_refused(

@@ -7,22 +7,15 @@ import pytest
 
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
-from ctgrid.data.simulate import labelled_phantom, phantom
-from ctgrid.data.simulate.anatomy import draw_anatomy
+from ctgrid.data.simulate import phantom
 from ctgrid.data.simulate.phantom import phantom_slice
 from ctgrid.data.simulate.texture import Field
 from ctgrid.data.simulate.trees import grow_tree
 from ctgrid.data.simulate.tubes import Grid, Tubes
-from ctgrid.data.simulate.view import Label
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.volume import Volume
 
 SHAPE = (34, 96, 96)
-
-
-@pytest.fixture(scope="module")
-def person() -> tuple[Volume, Volume]:
-    return labelled_phantom(3, SHAPE)
 
 
 def test_it_is_a_chest_ct_in_lps(person: tuple[Volume, Volume]) -> None:
@@ -31,33 +24,6 @@ def test_it_is_a_chest_ct_in_lps(person: tuple[Volume, Volume]) -> None:
     assert volume.shape == SHAPE and volume.orientation == "LPS" and volume.hu.dtype == np.int16
     np.testing.assert_allclose(volume.spacing_mm, (301.5 / 34, 400 / 96, 400 / 96))
     assert volume.hu.min() >= -1010 and 300 < volume.hu.max() < 1500
-
-
-def test_tissues_have_their_hu(person: tuple[Volume, Volume]) -> None:
-    hu, labels = person[0].hu, person[1].hu
-    anatomy = draw_anatomy(3)
-    medians = {label: float(np.median(hu[labels == label])) for label in Label if (labels == label).any()}
-    assert medians[Label.OUTSIDE] == -1000
-    assert medians[Label.LUNG] == pytest.approx(anatomy.lung_hu + 30, abs=40)  # coarse voxels hold vessels too
-    assert medians[Label.HEART] == pytest.approx(anatomy.blood_hu, abs=15)
-    assert medians[Label.GREAT_VESSEL] == pytest.approx(anatomy.blood_hu, abs=15)
-    assert medians[Label.LIVER] == pytest.approx(anatomy.liver_hu, abs=12)
-    assert medians[Label.BONE] > 120
-    assert medians[Label.AIRWAY] < -700
-    fat = (hu[labels == Label.BODY] > -130) & (hu[labels == Label.BODY] < -70)
-    muscle = (hu[labels == Label.BODY] > 25) & (hu[labels == Label.BODY] < 85)
-    assert fat.mean() > 0.1 and muscle.mean() > 0.2
-
-
-def test_organs_lie_where_they_belong(person: tuple[Volume, Volume]) -> None:
-    labels = person[1].hu
-    at = {label: np.argwhere(labels == label).mean(0) for label in Label}  # z up, y to the back, x to the left
-    assert at[Label.LIVER][2] < at[Label.HEART][2] and at[Label.LIVER][0] < at[Label.HEART][0]
-    assert at[Label.HEART][1] < at[Label.BODY][1] < at[Label.TABLE][1]
-    lung = np.argwhere(labels == Label.LUNG)
-    litres = len(lung) * np.prod(person[1].spacing_mm) / 1e6
-    right = (lung[:, 2] < 48).mean()
-    assert 2.5 < litres < 8 and 0.45 < right < 0.65
 
 
 def test_the_same_seed_is_the_same_person_on_any_grid(person: tuple[Volume, Volume]) -> None:
@@ -71,11 +37,7 @@ def test_the_same_seed_is_the_same_person_on_any_grid(person: tuple[Volume, Volu
     assert np.abs(difference).mean() < 20 and abs(difference.mean()) < 6
 
 
-def test_persons_differ_in_anatomy_and_pose() -> None:
-    people = [draw_anatomy(seed) for seed in range(12)]
-    for name in ("scale", "roll", "fat", "inspiration", "heart", "gap", "lung_hu"):
-        assert len({getattr(p, name) for p in people}) == 12
-    assert 0 < sum(p.breasts > 0 for p in people) < 12
+def test_persons_differ() -> None:
     slices = [phantom(seed, (1, 64, 64), (5.0, 6.0, 6.0)).hu.astype(float) for seed in (0, 1)]
     assert np.abs(slices[0] - slices[1]).mean() > 20
 

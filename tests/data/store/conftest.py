@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.settings import StoreSettings
+from ctgrid.scan.cases import Case
 
 
 @pytest.fixture
@@ -27,3 +29,9 @@ def digest() -> Callable[[Path], dict[str, str]]:
         return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
     return hashed
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, small: StoreSettings) -> Callable[..., Iterator[StoreJob]]:
+    """Return a maker of jobs by name, for work that looks at nothing else."""
+    return lambda *names: (StoreJob(Case(tmp_path / name, name), tmp_path, small) for name in names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,16 +17,9 @@ from ctgrid.data.store.cluster import Access, run_jobs
 from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.prepare import prepare
 from ctgrid.data.store.report import read_report, tally
-from ctgrid.data.store.tls import CERTIFICATE, KEY, security
-from ctgrid.scan.cases import Case
+from ctgrid.data.store.tls import security
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-
-
-@pytest.fixture
-def jobs(tmp_path: Path, small: StoreSettings) -> Callable[..., Iterator[StoreJob]]:
-    """Return a maker of jobs by name, for work that looks at nothing else."""
-    return lambda *names: (StoreJob(Case(tmp_path / name, name), tmp_path, small) for name in names)
 
 
 def test_one_worker_works_in_this_process_and_only_as_asked(jobs: Callable[..., Iterator[StoreJob]]) -> None:
@@ -62,59 +54,6 @@ def test_no_scheduler_is_said(jobs: Callable[..., Iterator[StoreJob]], monkeypat
 def test_a_scheduler_that_anyone_can_reach_is_not_used(jobs: Callable[..., Iterator[StoreJob]], address: str) -> None:
     with pytest.raises(CtgridError, match=r"has no TLS.*--insecure"):
         list(run_jobs(jobs("a"), scheduler=address))
-
-
-def test_certificates_are_their_owners_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "tls"
-    made = security(folder)
-    assert made.require_encryption
-    assert [stat.S_IMODE(p.stat().st_mode) for p in (folder, folder / KEY, folder / CERTIFICATE)] == [
-        *(0o700, 0o600, 0o600)
-    ]
-    before = (folder / KEY).read_bytes()
-    security(folder)
-    assert (folder / KEY).read_bytes() == before
-    for path, mode in ((folder / KEY, 0o640), (folder, 0o755)):
-        usual = stat.S_IMODE(path.stat().st_mode)
-        path.chmod(mode)
-        with pytest.raises(CtgridError, match=r"can be read by others.*chmod"):
-            security(folder)
-        path.chmod(usual)
-
-
-def answer_or_die(job: StoreJob) -> dict[str, Any]:
-    """Work for processes: they must be able to import it."""
-    if job.case.name.startswith("deadly"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if job.case.name == "odd":
-        raise ZeroDivisionError("two\nlines")
-    if job.case.name == "full":
-        raise CtgridError("cannot write the store")
-    return {"name": job.case.name, "status": "ok", "pid": os.getpid()}
-
-
-def test_local_workers_listen_nowhere_and_their_deaths_touch_nobody(jobs: Callable[..., Iterator[StoreJob]]) -> None:
-    psutil = pytest.importorskip("psutil")
-    rows = []
-    for row in run_jobs(jobs("a", "deadly", "odd", "b", "c"), workers=2, work=answer_or_die):
-        rows.append(row)
-        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        assert len(processes) > 2
-        for process in processes:
-            assert [c for c in process.net_connections("inet") if c.status == "LISTEN"] == []
-            assert [c for c in process.net_connections("unix") if c.laddr] == []  # nor under a name
-    by_name = {row["name"]: row for row in rows}
-    assert {name for name, row in by_name.items() if row["status"] == "ok"} == {"a", "b", "c"}
-    assert "worker process died 3 times" in by_name["deadly"]["reason"]
-    assert by_name["odd"]["reason"] == "unexpected ZeroDivisionError: two lines"
-    assert os.getpid() not in {row.get("pid") for row in rows}
-
-
-def test_what_concerns_all_jobs_ends_them(jobs: Callable[..., Iterator[StoreJob]]) -> None:
-    psutil = pytest.importorskip("psutil")
-    with pytest.raises(CtgridError, match="cannot write the store"):
-        list(run_jobs(jobs("a", "full", *"bcdefgh"), workers=2, work=answer_or_die))
-    assert not [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
 
 
 @pytest.mark.slow

@@ -12,8 +12,12 @@ import pytest
 import torch
 import yaml
 
+from ctgrid.data.store import Store
 from ctgrid.methods.training.run import train
 from ctgrid.scan.volume import Volume
+from ctgrid.stages.codecs.codecs import Codec, load_codec
+
+from .stores import NAMES
 
 OPTIMISATION = {
     "steps": 6,
@@ -133,3 +137,34 @@ def weights_of() -> Callable[[Path], dict[str, bytes]]:
         return files | {name: value.numpy().tobytes() for name, value in state.items()}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def codec(tiny_model: Path) -> Codec:
+    """The tiny model's."""
+    return load_codec(tiny_model / "codec")
+
+
+@pytest.fixture
+def few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure a codec's latents on few examples, each of which reads a store three times, at every checkpoint."""
+    monkeypatch.setattr("ctgrid.methods.training.codec.STATISTICS_EXAMPLES", 4)
+
+
+@pytest.fixture(scope="session")
+def store(make_store: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Four volumes of three patients, of the recipes' sizes; not to be changed."""
+    return make_store(tmp_path_factory.mktemp("store") / "x.zarr", *NAMES, size=64, slices=24)
+
+
+@pytest.fixture
+def start(recipe: Callable[..., Path], tiny_model: Path, tmp_path: Path, few_examples: None) -> Callable[..., Path]:
+    """Train a kind on data into ``tmp_path / name`` and return that folder; stages use the tiny model's codec."""
+
+    def run(kind: str, data: Path, name: str, *, changes: dict[str, Any] | None = None, **options: Any) -> Path:
+        overrides = {} if kind == "codec" else {f"{kind}.codec": str(tiny_model / "codec")}
+        out = tmp_path / name
+        train(kind, recipe(kind), data, out, overrides=overrides | (changes or {}), **options)  # type: ignore[arg-type]
+        return out
+
+    return run

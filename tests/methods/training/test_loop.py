@@ -18,52 +18,13 @@ from ctgrid.base.draws import generator_for, normal
 from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.interrupt import Stopped
 from ctgrid.methods.training.loop import fit
-from ctgrid.methods.training.optimisation import Optimisation
-from ctgrid.methods.training.trainer import Trainer, learning_rate_factor
 
-
-class Line:
-    """Fit y = 2 x + 1; every x that was drawn is remembered."""
-
-    def __init__(self) -> None:
-        self.drawn: list[float] = []
-        self.scale = 1.0
-
-    def build(self) -> nn.Module:
-        return nn.Linear(1, 1)
-
-    def example(self, generator: torch.Generator) -> dict[str, Tensor]:
-        x = normal((1,), generator)
-        self.drawn.append(float(x))
-        return {"x": x, "y": 2 * x + 1}
-
-    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        error = network(batch["x"]) - batch["y"]
-        return {"loss": self.scale * error.square().mean(), "largest": error.abs().max()}
-
-    def save(self, network: Any, folder: Path) -> None:
-        folder.mkdir()
-        torch.save(network.state_dict(), folder / "weights.pt")
-
-
-def settings(**changes: Any) -> Optimisation:
-    """Eight examples a step, fast."""
-    return Optimisation(**{"steps": 8, "batch_size": 8, "learning_rate": 0.1, "ema_decay": 0.5} | changes)
+from .line import Line, settings
 
 
 def read_log(out: Path) -> list[dict[str, float]]:
     """One object per line."""
     return [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def test_learning_rate_warms_up_and_decays() -> None:
-    """Linear from ``warmup_start``, constant, linear to zero at the end."""
-    chosen = settings(steps=100, learning_rate=1e-2, warmup_start=1e-4, warmup_steps=10, decay_steps=20)
-    rates = [1e-2 * learning_rate_factor(step, chosen) for step in range(101)]
-    assert rates[0] == pytest.approx(1e-4)
-    assert rates[5] == pytest.approx((1e-4 + 1e-2) / 2)
-    assert rates[10:81] == pytest.approx([1e-2] * 71)
-    assert rates[90] == pytest.approx(5e-3) and rates[99] == pytest.approx(5e-4) and rates[100] == 0
 
 
 def test_log_has_one_object_per_step_and_the_loss_falls(tmp_path: Path) -> None:
@@ -103,40 +64,6 @@ def test_micro_batches_make_the_same_step(tmp_path: Path) -> None:
     for log, end in zip(logs[1:], ends[1:], strict=True):
         assert log == pytest.approx(logs[0], rel=1e-4)
         assert torch.allclose(end["weight"], ends[0]["weight"], atol=1e-5)
-
-
-def test_the_average_is_published_and_training_goes_on_with_the_weights(tmp_path: Path) -> None:
-    """Adam's first step moves by the rate; the average follows by 1 - decay."""
-    trainer = Trainer(Line(), settings(), 1, tmp_path)
-    before = trainer.model.weight.item()
-    trainer.step(0)
-    trainer.step(1)
-    after, average = trainer.model.weight.item(), float(trainer.ema.weights[0])
-    assert abs(after - before) == pytest.approx(0.2, rel=0.05)
-    assert min(before, after) < average < max(before, after)
-    trainer.save(2)
-    folder = tmp_path / "checkpoints" / "step_00000002"
-    assert torch.load(folder / "model" / "weights.pt")["weight"].item() == average
-    assert torch.load(folder / "state.pt")["model"]["weight"].item() == after
-    assert trainer.model.weight.item() == after
-
-
-def test_gradients_are_clipped(tmp_path: Path) -> None:
-    """The norm is logged as it was; what Adam sees has ``clip_norm`` at most."""
-    trainer = Trainer(Line(), settings(clip_norm=0.01), 1, tmp_path)
-    assert trainer.step(0)["grad_norm"] > 0.1
-    moments = trainer.optimizer.state_dict()["state"].values()
-    seen = torch.cat([moment["exp_avg"].flatten() for moment in moments]) / (1 - 0.9)
-    assert float(seen.norm()) == pytest.approx(0.01, rel=1e-3)
-
-
-def test_gradients_are_left_alone_where_no_norm_is_named(tmp_path: Path) -> None:
-    """What Adam sees is the gradient; its norm is logged all the same."""
-    trainer = Trainer(Line(), settings(clip_norm=None), 1, tmp_path)
-    norm = trainer.step(0)["grad_norm"]
-    moments = trainer.optimizer.state_dict()["state"].values()
-    seen = torch.cat([moment["exp_avg"].flatten() for moment in moments]) / (1 - 0.9)
-    assert norm > 0.1 and float(seen.norm()) == pytest.approx(norm, rel=1e-3)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:

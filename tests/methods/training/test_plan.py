@@ -13,10 +13,8 @@ from torch import nn
 from ctgrid.base.devices import choose_device
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.precision import choose_precision
-from ctgrid.methods.training import trial
 from ctgrid.methods.training.config import TrainConfig, load_config
 from ctgrid.methods.training.empty import empty_task
-from ctgrid.methods.training.meter import imagined
 from ctgrid.methods.training.plan import foresee, imagine, plan
 from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.methods.training.settled import settled
@@ -103,19 +101,6 @@ def test_attention_is_counted_in_any_number_format(precision: str) -> None:
     assert large - 4 * small == pytest.approx(quadratic, rel=0.1)
 
 
-def test_a_storage_counts_once_and_until_it_is_dropped() -> None:
-    with imagined() as meter:
-        a = torch.zeros(1000)
-        view = a[:10]
-        assert meter.live == 4000
-        b = a + 1
-        assert (meter.live, meter.peak) == (8000, 8000)
-        del b
-        assert (meter.live, meter.peak) == (4000, 8000)
-        del a, view
-        assert meter.live == 0
-
-
 @pytest.mark.parametrize("size", list(SIZES))
 def test_named_sizes_have_their_parameters(size: str) -> None:
     with torch.device("meta"):
@@ -161,21 +146,6 @@ def test_sharding_divides_what_is_kept() -> None:
     for part in ("weights", "gradients", "optimizer", "average"):
         assert shared.memory[part] == pytest.approx(whole.memory[part] / 4, abs=1e-3)
     assert shared.examples_per_step == 16
-
-
-def test_time_is_measured_where_no_rate_is_given(recipe: Callable[..., Path]) -> None:
-    result = plan(load_config(recipe("stage2"), "stage2"))
-    assert result.seconds_per_step is not None and 0 < result.seconds_per_step < 60
-    assert "timed on" in result.basis
-
-
-def test_a_number_format_that_crawls_is_not_waited_for(
-    recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trial, "product_rate", lambda device, dtype: 1e5)
-    result = plan(load_config(recipe("stage2"), "stage2"))
-    assert result.seconds_per_step == pytest.approx(result.flops_per_step / 1e5, rel=1e-3)
-    assert "products of matrices timed on this" in result.basis
 
 
 def test_a_plan_is_made_for_the_precision_that_training_would_decide_on(recipe: Callable[..., Path]) -> None:

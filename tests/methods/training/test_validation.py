@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from ctgrid.base.draws import normal
-from ctgrid.base.errors import CtgridError
 from ctgrid.methods.training.loop import fit
 from ctgrid.methods.training.optimisation import Monitor, Optimisation, Validation
 
@@ -105,10 +103,3 @@ def test_tensorboard_gets_losses_and_pictures(tmp_path: Path) -> None:
     assert [e.step for e in events.Images("sample")] == [3, 6]
     logged = [line["loss"] for line in lines(out / "log.jsonl")]
     assert [e.value for e in events.Scalars("train/loss")] == pytest.approx(logged)
-
-
-def test_a_service_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    if find_spec("wandb"):
-        pytest.skip("wandb is installed here")
-    with pytest.raises(CtgridError, match="pip install wandb"):
-        start(tmp_path / "run", monitor=Monitor(tensorboard=False, wandb="project"))

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.ablation.pictures import draw_ablation
 from ctgrid.runs.ablation.run import run_ablation
 from ctgrid.runs.ablation.summary import report, summary_of
 from ctgrid.runs.results.ablation import MEASURES
@@ -46,19 +44,14 @@ def test_every_variant_and_seed_is_measured(started: Callable[..., Any], tmp_pat
     assert set(results["held_out"]).isdisjoint(results["training"])
 
 
-def test_the_report_and_the_pictures_say_what_was_measured(started: Callable[..., Any], tmp_path: Path) -> None:
-    """Every mean stands in the table; every variant has a row of slices."""
+def test_the_report_says_what_was_measured(started: Callable[..., Any]) -> None:
+    """Every mean stands in the table."""
     results = started()
     text = report(results)
     for variant in results["variants"]:
         assert f"| {variant['name']} " in text and variant["says"] in text
         assert f"{results['summary'][variant['name']]['fd']['mean']:.2f}" in text
     assert "as r1" in text and "Not complete" not in text
-    for path in draw_ablation(results, tmp_path / "out"):
-        with Image.open(path) as picture:
-            assert picture.height > 100
-    with Image.open(tmp_path / "out" / "samples.png") as sheet:
-        assert np.asarray(sheet)[:, 150:].any()
     results["rows"].pop()
     assert "Not complete" in report({**results, "complete": False})
 

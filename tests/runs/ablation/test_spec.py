@@ -10,8 +10,7 @@ import pytest
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.training.checks import check_network
 from ctgrid.runs.ablation.run import check_alike
-from ctgrid.runs.ablation.samples import joints
-from ctgrid.runs.ablation.spec import Sampling, grid_of, load_ablation, shipped_ablations
+from ctgrid.runs.ablation.spec import grid_of, load_ablation, shipped_ablations
 
 PAPERS = ("control-rows", "data-fraction", "k", "k-paper", "naive", "positions")
 
@@ -56,13 +55,6 @@ def test_overrides_win(spec: Callable[..., Path]) -> None:
     ablation = load_ablation(spec())
     recipe = ablation.recipe(ablation.variants[2], {"stage1.network.absolute_z": False, "optimisation.steps": 7})
     assert not grid_of(recipe).network["absolute_z"] and recipe.optimisation.steps == 7
-
-
-def test_half_a_grid_is_carried_over_by_default() -> None:
-    """And joints lie where one grid ends and the next begins."""
-    assert joints(Sampling.model_validate({}).plan(32, 4), 32) == [15, 23]
-    assert joints(Sampling.model_validate({"control_rows": 3}).plan(24, 4), 24) == [15, 19]
-    assert joints(Sampling.model_validate({}).plan(16, 4), 16) == []
 
 
 def test_the_papers_sampling_interpolates_half_of_every_grid() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError, Volume
-from ctgrid.runs.denoising.cases import removed
 from ctgrid.runs.denoising.jobs import plan_jobs
 
 AFFINE = np.diag([-0.9, -0.9, 2.5, 1.0])
@@ -73,12 +72,3 @@ def test_inputs_are_safe(inputs: Path, tmp_path: Path) -> None:
     for name in ("x.dcm", "x.txt", "x.zip"):
         with pytest.raises(CtgridError, match=f"cannot write .*{name}"):
             plan_jobs([scan], tmp_path / name)
-
-
-def test_what_was_removed_does_not_wrap() -> None:
-    """16 bits hold it, clipped; floats stay floats."""
-    low, high = (np.full((1, 2, 2), v, np.int16) for v in (-32768, 32767))
-    rest = removed(Volume(high, AFFINE), Volume(low, AFFINE))
-    assert rest.hu.dtype == np.int16 and (rest.hu == 32767).all()
-    half = removed(Volume(high, AFFINE), Volume(np.full((1, 2, 2), 32766.5, np.float32), AFFINE))
-    assert half.hu.dtype == np.float32 and (half.hu == 0.5).all()

@@ -12,7 +12,7 @@ import pytest
 import ctgrid
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import all_settings
-from ctgrid.runs.denoising.run import denoise_scans, preview_denoising
+from ctgrid.runs.denoising.run import denoise_scans
 from ctgrid.runs.denoising.settings import Request
 
 AFFINE = np.diag([-0.9, -0.9, 2.5, 1.0])
@@ -44,13 +44,6 @@ def test_scans_are_denoised_and_kept(scans: Path, tmp_path: Path) -> None:
         on_case=lambda entry: told.append(entry["status"]),
     )
     assert again.results["kept"] == 2 and told == ["kept", "kept"]
-
-
-def test_a_quick_look(scans: Path, tmp_path: Path) -> None:
-    """Draws slices and writes no volume."""
-    record = preview_denoising(scans / "a.nii", tmp_path / "look.png", method="tv")
-    assert (tmp_path / "look.png").stat().st_size and record.results["done"] == 1
-    assert not list(tmp_path.glob("*.nii"))
 
 
 def test_settings_of_the_method_are_told_apart(scans: Path, tmp_path: Path) -> None:

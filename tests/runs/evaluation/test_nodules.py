@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.methods.denoising.methods import METHODS, Method
-from ctgrid.methods.denoising.result import DenoiseResult
-from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
-from ctgrid.runs.evaluation.nodule_plots import draw_nodules, places
-from ctgrid.runs.evaluation.nodule_trial import evaluate_nodules
 from ctgrid.runs.evaluation.nodules import DIAMETERS_MM, Nodule, contrast_of, place_nodules, plant
-from ctgrid.runs.evaluation.noise import Noise
-from ctgrid.runs.results.kinds import describe
-from ctgrid.runs.results.markdown import description_markdown
-from ctgrid.scan.volume import Volume
 
 SPACING = (2.5, 1.5, 1.5)
 LUNG = np.full((40, 80, 80), -850.0, np.float32)
@@ -93,48 +79,3 @@ def test_inventions(lungs: tuple[np.ndarray, np.ndarray]) -> None:
     assert result.false_per_litre == pytest.approx(1 / result.litres)
     same = find_inventions(clean, clean, inner, SPACING)
     assert (same.false_count, same.lost_count, same.worst) == (0, 0, None)
-
-
-class Blur:
-    """A method that blurs everything away and puts a ball into the lung."""
-
-    def run(self, volume: Volume, strength: object = "auto", *, progress: object = None) -> DenoiseResult:
-        """Blur and invent."""
-        hu = gaussian_filter(volume.hu, 3)
-        return DenoiseResult(Volume(plant(hu, [self.ball], volume.spacing_mm), volume.affine), {}, 50.0)
-
-    ball = Nodule(16.0, 700.0, (12.0, 32.0, 19.0))
-
-
-@pytest.fixture
-def results(
-    chest: Callable[..., np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[list[dict[str, Any]], Path]:
-    """Return rows of doing nothing, total variation and the blur on a chest, and their folder."""
-    monkeypatch.setitem(METHODS, "blur", Method("blur", "", lambda loading: Blur(), context=None))
-    affine = np.diag([-4.0, -4.0, 5.0, 1.0])
-    path = Volume(chest((24, 64, 64), noise_hu=4.0), affine).write(tmp_path / "chest.nii.gz")
-    plan = Evaluation((Noise("gaussian", 20.0),), ("noisy", "tv", "blur"), slices="1:23")
-    out = tmp_path / "out"
-    rows = evaluate_nodules([path], plan, out).rows
-    before = (out / "nodules.json").read_bytes()
-    assert evaluate_nodules([path], plan, out).rows == json.loads(before)
-    with pytest.raises(CtgridError, match="unbroken"):
-        evaluate_nodules([path], Evaluation(plan.noises, ("tv",), slices="::2"), out)
-    return rows, out
-
-
-def test_the_trial(results: tuple[list[dict[str, Any]], Path]) -> None:
-    """Doing nothing keeps contrast, the blur loses it and is caught inventing; tables and pictures say so."""
-    rows, out = results
-    noisy, tv, blur = rows
-    assert [r["method"] for r in rows] == ["noisy", "tv", "blur"]
-    large = [np.mean([n["recovered"] for n in r["nodules"] if n["diameter_mm"] >= 8]) for r in rows]
-    assert large[0] == pytest.approx(1.0, abs=0.2) and large[2] < 0.4 < large[1]
-    assert noisy["false_per_litre"] == 0 and blur["false_structures"] >= 1
-    assert all({"diameter_mm", "contrast_hu", "centre_zyx", "recovered"} <= set(n) for n in tv["nodules"])
-    table = description_markdown(describe(rows))
-    assert "| blur" in table and "10 mm 200 HU" in table and "chest, gaussian:20" in table
-    (picture,) = draw_nodules(rows, out)
-    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
-    assert places(blur, len(blur["nodules"]) + 1, True)[-1] == (len(blur["nodules"]), "worst false structure")

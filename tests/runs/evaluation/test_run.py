@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable
-from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.settings import all_settings
-from ctgrid.runs.evaluation.denoising_plan import Evaluation
-from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
-from ctgrid.runs.evaluation.fidelity.run import compare_volumes
-from ctgrid.runs.evaluation.fidelity.settings import FidelityRequest
-from ctgrid.runs.evaluation.run import compare_denoising, compare_on_nodules, compare_upscaling
-from ctgrid.runs.evaluation.settings import DenoisingRequest, TrialRequest, UpscalingRequest
-from ctgrid.runs.evaluation.super_resolution import Comparison
-
-REQUESTS = {
-    compare_denoising: (DenoisingRequest, Evaluation),
-    compare_on_nodules: (TrialRequest, Evaluation),
-    compare_upscaling: (UpscalingRequest, Comparison),
-    compare_volumes: (FidelityRequest, FidelityPlan),
-}
-
-
-@pytest.mark.parametrize("call", REQUESTS, ids=lambda call: call.__name__)
-def test_defaults_are_one(call: Callable[..., object]) -> None:
-    """Of the call, of what it is asked, and of the plan that is made of that."""
-    request, plan = REQUESTS[call]
-    known, shown = all_settings(request), inspect.signature(call).parameters
-    for name, setting in known.items():
-        wanted = inspect.Parameter.empty if setting.default is MISSING else setting.default
-        assert shown[name].default == wanted
-    planned = {field.name: field.default for field in fields(plan) if field.default is not MISSING}
-    for name in set(planned) & set(known) - {"methods"}:  # quick ones by the model
-        assert (planned[name] or None) == (known[name].default or None), name
+from ctgrid.runs.evaluation.run import compare_denoising
 
 
 def test_methods_are_compared(chest_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

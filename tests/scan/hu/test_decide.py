@@ -72,32 +72,6 @@ def test_identity_sidecar_needs_no_evidence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "[]",
-        "{}",
-        '{"RescaleSlope": "1"}',
-        '{"RescaleSlope": "x", "RescaleIntercept": 0}',
-        '{"RescaleSlope": 0, "RescaleIntercept": 0}',
-        '{"RescaleSlope": NaN, "RescaleIntercept": 0}',
-        '{"RescaleSlope": [1], "RescaleIntercept": 0}',
-    ],
-)
-def test_broken_sidecar(chest: Callable, tmp_path: Path, text: str) -> None:
-    path = save(tmp_path / "a.nii.gz", chest())
-    (tmp_path / "a_metadata.json").write_text(text)
-    with pytest.raises(CtgridError, match=r"a_metadata\.json"):
-        Volume.read(path)
-    np.testing.assert_array_equal(Volume.read(path, hu="stored").hu, chest())
-
-
-def test_no_sidecar_where_one_is_asked_for(chest: Callable, tmp_path: Path) -> None:
-    with pytest.raises(CtgridError, match="has no sidecar"):
-        Volume.read(save(tmp_path / "a.nii", chest()), hu="sidecar")
-
-
-@pytest.mark.parametrize(
     ("values", "reading", "dtype"),
     [
         (np.int16([[[-5, 7]]]), Reading("x", 1.0, 0.0), np.int16),

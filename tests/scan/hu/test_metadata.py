@@ -1,17 +1,14 @@
-"""The metadata CSV: found by any name, refused precisely, cheap to send to workers; and its spacing."""
+"""The metadata CSV: found by any name, refused precisely, cheap to send to workers."""
 
 from __future__ import annotations
 
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ctgrid import CtgridError
-from ctgrid.scan.formats.stored import StoredScan
 from ctgrid.scan.hu.metadata import MetadataTable, volume_key
-from ctgrid.scan.hu.spacing import audit_scan, audit_spacing
 
 HEAD = "VolumeName,Manufacturer,SeriesDescription,RescaleIntercept,RescaleSlope,XYSpacing,ZSpacing\n"
 ROWS = (
@@ -130,39 +127,6 @@ def test_fifty_thousand_rows_travel_light(tmp_path: Path) -> None:
     assert few.row("train_7_a_1") == found.row("train_7_a_1")
     assert len(pickle.dumps(few)) < 500
     assert len(pickle.loads(pickle.dumps(found.subset([])))) == 0
-
-
-def test_the_header_spacing_holds_where_it_says_something(tmp_path: Path) -> None:
-    row = table(tmp_path).row("train_1_a_1")
-    affine = np.diag([-0.8, -0.8, 1.5, 1.0])
-    used, record = audit_spacing(affine, row)
-    np.testing.assert_array_equal(used, affine)
-    assert record is not None
-    assert record["used"] == "header"
-    np.testing.assert_allclose(record["header_mm"], (1.5, 0.8, 0.8))
-    np.testing.assert_allclose(record["metadata_mm"], (1.5, 0.75, 0.75))
-    assert audit_spacing(np.diag([-0.7499, 0.751, 1.501, 1.0]), row)[1] is None
-    assert audit_spacing(affine, None) == (affine, None)
-
-
-def test_metadata_fill_a_header_that_says_nothing(tmp_path: Path) -> None:
-    row = table(tmp_path).row("train_1_a_2")
-    affine = np.array([[0, -1, 0, 5], [-1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1.0]])
-    assert audit_spacing(affine, row)[0] is affine  # the caller knows of codes and origin
-    used, record = audit_spacing(affine, row, blank=True)
-    assert record is not None
-    assert record["used"] == "metadata"
-    np.testing.assert_allclose(used, [[0, -0.8, 0, 5], [-0.6, 0, 0, 6], [0, 0, 0.625, 7], [0, 0, 0, 1]])
-    np.testing.assert_array_equal(affine[0], [0, -1, 0, 5])
-
-
-def test_files_whose_geometry_is_right_are_not_audited(tmp_path: Path) -> None:
-    found, path = table(tmp_path), tmp_path / "train_1_a_1.nii.gz"
-    values = np.zeros((2, 2, 2), np.int16)
-    assert audit_scan(StoredScan(values, np.eye(4), "nifti"), path, found)[1] is not None
-    assert audit_scan(StoredScan(values, np.eye(4), "dicom"), path, found)[1] is None
-    ours = StoredScan(values, np.eye(4), "nifti", details={"written_by_ctgrid": True})
-    assert audit_scan(ours, path, found)[1] is None
 
 
 def test_names_match_without_regard_to_case_where_none_matches_as_it_stands(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from ctgrid.scan.protocols.generatect import (
     invert,
 )
 from ctgrid.scan.protocols.protocols import record_from_json, restore
-from ctgrid.scan.protocols.resample import linear_taps, resample_z
 from ctgrid.scan.protocols.result import OutsideProtocol
 
 AFFINE = np.array([[-0.7, 0, 0, 10], [0, -0.8, 0, 20], [0, 0, 1.5, 30], [0, 0, 0, 1]])
@@ -127,20 +126,6 @@ def test_inverse_puts_a_smooth_field_back(tmp_path: Path, maker: str) -> None:
     np.testing.assert_allclose(volume.hu, hu, atol=12)  # at the borders; within, 1
     np.testing.assert_allclose(volume.hu[3:-3, 3:-3, 3:-3], hu[3:-3, 3:-3, 3:-3], atol=2)
     np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-6)
-
-
-@pytest.mark.parametrize("n_in", [1, 2, 7, 100, 107, 333, 600])
-@pytest.mark.parametrize("n_out", [1, 50, 201])
-def test_z_resampling_equals_pytorch(n_in: int, n_out: int) -> None:
-    slices = np.random.default_rng(0).uniform(-1, 1, (n_in, 3, 2)).astype(np.float32)
-    columns = torch.from_numpy(slices.reshape(n_in, 6).T.copy())[None]
-    expected = interpolate(columns, size=n_out, mode="linear", align_corners=False)[0].numpy().T
-    np.testing.assert_allclose(resample_z(slices, n_out).reshape(n_out, 6), expected, atol=2e-7, rtol=0)
-    low, high, weight = linear_taps(n_in, n_out)
-    assert low.min() >= 0
-    assert high.max() < n_in
-    assert weight.min() >= 0
-    assert weight.max() < 1
 
 
 @pytest.mark.parametrize(("maker", "size", "k"), [("PNMS", 128, 4), ("GE", 64, 1), ("GE", 48, 2)])

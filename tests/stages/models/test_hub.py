@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.stages.models import transfer
 from ctgrid.stages.models.bundle import load_bundle
 from ctgrid.stages.models.catalogue import Catalogue, HubName
 from ctgrid.stages.models.hub import Fetched, fetch
 from ctgrid.stages.models.sources import resolve_model
 
-SPEC = importlib.util.spec_from_file_location("fake_hub", Path(__file__).parents[2] / "fake_hub.py")
-assert SPEC is not None and SPEC.loader is not None
-fake_hub: Any = importlib.util.module_from_spec(SPEC)
-sys.modules["fake_hub"] = fake_hub
-SPEC.loader.exec_module(fake_hub)
+fake_hub: Any = sys.modules["fake_hub"]
 
 WEIGHTS = "codec/model.safetensors"
 NAME = "hub:lab/chest"
-OUTSIDE = b'{"id": "lab/chest", "sha": "../x", "siblings": [{"rfilename": "config.json", "size": 2}]}'
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A hub with one small model, and an empty home."""
-    files = {"README.md": b"# A model\n", "codec/config.json": b"{}", WEIGHTS: bytes(range(256)) * 1000, "x.png": b"p"}
-    with fake_hub.FakeHub(files=files) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.hub)
-        monkeypatch.setenv("NO_PROXY", "*")
-        monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "home"))
-        for name in ("CTGRID_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(transfer, "WAIT_S", 0.0)
-        yield server
 
 
 def get(name: str = NAME, **options: Any) -> Fetched:
@@ -73,122 +51,6 @@ def test_a_model_comes_whole_and_is_used_without_a_network(hub: Any, tiny_model:
     assert len(hub.log) == asked
     again = get()
     assert again.already_here and again.downloaded == 0 and all(method == "GET" for _, method, _, _ in hub.log[asked:])
-
-
-@pytest.mark.parametrize("listing", ["sizes and hashes", "names and a tree", "names alone"])
-def test_every_way_a_hub_lists_its_files_will_do(hub: Any, listing: str) -> None:
-    """Hashes come with the listing, from the tree, or with each file's own answer; pictures stay there."""
-    hub.sizes, hub.trees = listing == "sizes and hashes", listing == "names and a tree"
-    result = get()
-    checked = {path: entry.checked for path, entry in result.entry.manifest.files.items()}
-    assert checked == {"README.md": "sha1", "codec/config.json": "sha1", WEIGHTS: "sha256"}
-    assert result.left_out == ["x.png"]
-    assert (resolve_model(NAME) / WEIGHTS).read_bytes() == hub.files[WEIGHTS]
-
-
-@pytest.mark.parametrize("path", [WEIGHTS, "codec/config.json"])
-def test_content_that_is_not_what_the_hub_states_is_refused(hub: Any, path: str, tmp_path: Path) -> None:
-    """And nothing is kept of the whole model."""
-    hub.damaged = {path}
-    with pytest.raises(CtgridError, match=rf"{path}: its content has SHA-256 .* the hub states .* nothing was kept"):
-        get()
-    assert home_files(tmp_path) == []
-    assert list(Catalogue().entries()) == [] == Catalogue().interrupted()
-    hub.damaged = set()
-    assert get().entry.manifest.verified
-
-
-def test_a_dropped_connection_goes_on_at_once(hub: Any) -> None:
-    """With the byte where it stopped."""
-    hub.cuts = {WEIGHTS: [100_000, 50_000]}
-    result = get()
-    assert hub.downloads(WEIGHTS) == [None, "bytes=100000-", "bytes=150000-"]
-    assert result.downloaded == sum(len(hub.files[path]) for path in result.entry.manifest.files)
-    assert result.entry.manifest.verified
-
-
-def test_a_broken_fetch_goes_on_in_the_next(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is listed as interrupted, not as a model, until it is whole."""
-    hub.cuts = {WEIGHTS: [100_000] + [0] * transfer.RETRIES}
-    with pytest.raises(CtgridError, match=r"100000 bytes are kept, fetch again to go on"):
-        get()
-    assert Catalogue().find(HubName.parse(NAME)) is None
-    (left,) = Catalogue().interrupted()
-    assert left["id"] == "lab/chest" and left["bytes"] > 100_000
-    hub.log.clear()
-    result = get()
-    assert hub.downloads(WEIGHTS) == ["bytes=100000-"] and hub.downloads("README.md") == []
-    assert result.downloaded == len(hub.files[WEIGHTS]) - 100_000
-    assert result.resumed == left["bytes"] and Catalogue().interrupted() == []
-    assert (result.entry.folder / WEIGHTS).read_bytes() == hub.files[WEIGHTS]
-
-
-def test_ctrl_c_keeps_what_came(hub: Any) -> None:
-    """And the next fetch goes on behind it."""
-
-    def stop(phase: str, done: int, total: int) -> None:
-        if phase == WEIGHTS:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        get(progress=stop)
-    assert Catalogue().find(HubName.parse(NAME)) is None
-    hub.log.clear()
-    result = get()
-    (went_on,) = hub.downloads(WEIGHTS)
-    assert went_on is not None and result.downloaded < len(hub.files[WEIGHTS])
-    assert result.entry.manifest.verified
-
-
-def test_a_server_without_ranges_starts_again(hub: Any) -> None:
-    """What was there is not appended to."""
-    hub.cuts, hub.ranges = {WEIGHTS: [100_000]}, False
-    assert (get().entry.folder / WEIGHTS).read_bytes() == hub.files[WEIGHTS]
-
-
-def test_damage_before_an_interruption_is_found_after_it(hub: Any, tmp_path: Path) -> None:
-    """The whole is hashed, not only what came last."""
-    hub.cuts = {WEIGHTS: [100_000] + [0] * transfer.RETRIES}
-    with pytest.raises(CtgridError, match="are kept"):
-        get()
-    (part,) = (tmp_path / "home").rglob("*.part")
-    part.write_bytes(b"\xff" + part.read_bytes()[1:])
-    with pytest.raises(CtgridError, match="nothing was kept"):
-        get()
-    assert home_files(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("refuse", "name", "words"),
-    [
-        (None, "hub:lab/other", "has no such model"),
-        (None, "hub:lab/chest@v9", "no revision 'v9'"),
-        ((401, "", b"{}"), NAME, "gated, private, or no such model; check the name and set HF_TOKEN"),
-        ((401, "RepoNotFound", b"{}"), NAME, "gated, private, or no such model"),
-        ((403, "GatedRepo", b"{}"), NAME, "gated; accept its terms at http://.*/lab/chest and set HF_TOKEN"),
-        ((404, "", b"not here"), NAME, "has no such model or file"),
-        ((500, "", b"oops"), NAME, "answers with an error: .*500"),
-        ((200, "", b"<html>log in</html>"), NAME, "does not answer as a hub does"),
-        ((200, "", b"{}"), NAME, "does not answer as a hub does"),
-        ((200, "", b'{"id": "lab/chest"}'), NAME, "names no commit"),
-        ((200, "", OUTSIDE), NAME, r"names the commit '\.\./x', which is none"),
-    ],
-)
-def test_refusals_say_what_to_do(hub: Any, refuse: Any, name: str, words: str, tmp_path: Path) -> None:
-    """One line, and nothing is left."""
-    hub.refuse = refuse
-    with pytest.raises(CtgridError, match=words) as caught:
-        get(name)
-    assert "\n" not in str(caught.value)
-    assert home_files(tmp_path) == []
-
-
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "huggingface.co", "http://", "http://host:port"])
-def test_no_hub_at_all(hub: Any, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is down, and addresses that are none."""
-    monkeypatch.setenv("HF_ENDPOINT", address)
-    with pytest.raises(CtgridError, match=r"cannot reach http://127|HF_ENDPOINT is"):
-        get()
 
 
 def test_offline_asks_nobody(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,12 +156,3 @@ def test_a_home_that_cannot_be_written(hub: Any, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "file"))
     with pytest.raises(CtgridError, match=r"cannot write into .*set CTGRID_HOME elsewhere"):
         get()
-
-
-def test_a_disk_that_is_too_small(hub: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Said before anything is downloaded."""
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(CtgridError, match=r"0\.00 GB are free; make room, or set CTGRID_HOME"):
-        get()
-    assert hub.downloads(WEIGHTS) == []

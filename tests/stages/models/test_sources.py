@@ -6,15 +6,13 @@ import json
 import shutil
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.files import sha256_of
 from ctgrid.stages.models.bundle import PARTS, load_bundle, model_folder
-from ctgrid.stages.models.catalogue import Catalogue, HubName, ctgrid_home, is_offline
-from ctgrid.stages.models.manifest import MANIFEST_FILE, FileEntry, Manifest, check_folder, read_pins
+from ctgrid.stages.models.catalogue import Catalogue, HubName
+from ctgrid.stages.models.manifest import MANIFEST_FILE, FileEntry, Manifest, check_folder
 from ctgrid.stages.models.sources import EMBEDDED_FOLDER, list_models, recorded_files, resolve_model
 
 COMMIT = "c" * 40
@@ -43,43 +41,6 @@ def fetched(home: Path, tiny_model: Path) -> Path:
     Manifest(entries, {"id": "lab/tiny", "commit": COMMIT, "endpoint": "http://hub"}).write(folder)
     Catalogue().note_revision(HubName.parse("hub:lab/tiny"), COMMIT)
     return folder
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("hub:lab/chest", HubName("lab", "chest", "main")),
-        ("hub:stabilityai/sd-vae-ft-mse@main", HubName("stabilityai", "sd-vae-ft-mse", "main")),
-        ("hub:a/b.c_d@refs/pr/1", HubName("a", "b.c_d", "refs/pr/1")),
-    ],
-)
-def test_names_are_read_and_written(text: str, expected: HubName) -> None:
-    """``main`` is what is meant where no revision is named."""
-    assert HubName.parse(text) == expected == HubName.parse(str(expected))
-
-
-@pytest.mark.parametrize(
-    "text", ["lab/chest", "hub:chest", "hub:a/b/c", "hub:../b", "hub:a/..", "hub:a/b@", "hub:a--b/c", "hub:-a/b"]
-)
-def test_other_texts_are_no_names(text: str) -> None:
-    """The message shows the form."""
-    with pytest.raises(CtgridError, match=r"is not hub:owner/name or hub:owner/name@revision"):
-        HubName.parse(text)
-
-
-def test_home_and_offline_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With the platform's cache as the default."""
-    assert ctgrid_home() == tmp_path / "home"
-    monkeypatch.delenv("CTGRID_HOME")
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert ctgrid_home() == tmp_path / "cache" / "ctgrid"
-    for name in ("CTGRID_OFFLINE", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    assert not is_offline()
-    for value, expected in (("1", True), ("true", True), ("0", False), ("", False)):
-        monkeypatch.setenv("CTGRID_OFFLINE", value)
-        assert is_offline() is expected
 
 
 def test_each_kind_of_name_has_its_folder(fetched: Path, tmp_path: Path) -> None:
@@ -176,37 +137,3 @@ def test_manifests_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / MANIFEST_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(CtgridError, match=str(tmp_path / MANIFEST_FILE)):
         recorded_files(tmp_path)
-
-
-def test_expected_hashes_in_every_form(tmp_path: Path, tiny_model: Path) -> None:
-    """From the command line, from ``sha256sum``, from a manifest; the command line wins."""
-    file = tmp_path / "sums"
-    digest = sha256_of(tiny_model / "codec" / "config.json")
-    file.write_text(f"{digest}  ./codec/config.json\n{'0' * 64} *b.bin\n", encoding="utf-8")
-    assert read_pins([], file) == {"codec/config.json": digest, "b.bin": "0" * 64}
-    assert read_pins([f"b.bin={'A' * 64}"], file)["b.bin"] == "a" * 64
-    folder = Path(shutil.copytree(tiny_model, tmp_path / "copy"))
-    assert read_pins([], Manifest.of_folder(folder).write(folder))["codec/config.json"] == digest
-
-
-@pytest.mark.parametrize("bad", ["x", "a.bin=123", f"={'0' * 64}", f"../a={'0' * 64}"])
-def test_hashes_that_are_none_are_refused(bad: str, tmp_path: Path) -> None:
-    """On the command line and in files."""
-    with pytest.raises(CtgridError, match=r"is not FILE=HASH|leads out of"):
-        read_pins([bad])
-    (tmp_path / "sums").write_text("no hash here\n", encoding="utf-8")
-    with pytest.raises(CtgridError, match="is not a line of sha256sum"):
-        read_pins([], tmp_path / "sums")
-    with pytest.raises(CtgridError, match="give a manifest or what sha256sum prints"):
-        read_pins([], tmp_path / "missing")
-
-
-def test_a_manifest_reads_back_what_it_wrote(tmp_path: Path) -> None:
-    """Entries, source and the hash over all."""
-    manifest = Manifest(
-        {"a.safetensors": FileEntry(3, "1" * 64, "pin"), "b/c.json": FileEntry(2, "2" * 64)}, {"id": "x/y"}
-    )
-    again: Any = Manifest.read(manifest.write(tmp_path))
-    assert (again.files, again.source, again.sha256) == (manifest.files, manifest.source, manifest.sha256)
-    assert manifest.verified and manifest.size == 5
-    assert not Manifest({"a.safetensors": FileEntry(3, "1" * 64)}).verified

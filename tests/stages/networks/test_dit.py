@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.stages.networks.attention import attend
 from ctgrid.stages.networks.dit import SIZES, DiT, build_dit
-from ctgrid.stages.networks.layers import linear_gelu, timestep_code
 from ctgrid.stages.weights.load import load_dit
 
 TINY: dict[str, Any] = {
@@ -159,46 +156,6 @@ def test_bfloat16_autocast_stays_close() -> None:
     assert 0 < (rounded - exact).abs().max() < 0.05 * exact.abs().max()
 
 
-@pytest.mark.precision
-@pytest.mark.parametrize(("tokens", "width"), [(64, 64), (64, 128), (640, 64), (64, 32)])
-def test_written_out_attention_is_attention(tokens: int, width: int) -> None:
-    """Both paths in bf16 agree with float32 attention."""
-    q, k, v = noise(3, 2, 2, tokens, width).bfloat16().unbind(0)
-    exact = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
-    torch.testing.assert_close(attend(q, k, v).float(), exact, atol=0.03, rtol=0.03)
-
-
-@pytest.mark.parametrize("tokens", [64, 640])
-def test_gradients_of_written_out_attention_are_those_of_attention(tokens: int) -> None:
-    """Whichever way, as close to float64 as torch's own kernel in bf16, but for a factor of two."""
-    values = noise(4, 2, 2, tokens, 64)
-    leaves: dict[str, list[Tensor]] = {}
-    for name, dtype in (("exact", torch.float64), ("ours", torch.bfloat16), ("torch", torch.bfloat16)):
-        q, k, v = (x.bfloat16().to(dtype).requires_grad_() for x in values[:3])
-        attended = attend(q, k, v) if name == "ours" else F.scaled_dot_product_attention(q, k, v)
-        attended.backward(values[3].bfloat16().to(dtype))
-        leaves[name] = [x.grad.double() for x in (q, k, v) if x.grad is not None]
-
-    def error(name: str) -> list[float]:
-        return [float((a - b).norm() / b.norm()) for a, b in zip(leaves[name], leaves["exact"], strict=True)]
-
-    assert all(ours < 2.5 * theirs for ours, theirs in zip(error("ours"), error("torch"), strict=True))
-
-
-@pytest.mark.precision
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_linear_with_gelu_in_one_pass_is_both_in_turn(dtype: torch.dtype) -> None:
-    layer = torch.nn.Linear(48, 96).to(dtype)
-    x = noise(2, 4, 5, 48).to(dtype)
-    wanted = F.gelu(layer(x).float(), approximate="tanh")
-    tolerance = 1e-6 if dtype == torch.float32 else 0.03
-    with torch.no_grad():
-        torch.testing.assert_close(linear_gelu(x, layer).float(), wanted, atol=tolerance, rtol=tolerance)
-    out = linear_gelu(x, layer)
-    out.float().sum().backward()
-    assert layer.weight.grad is not None and bool(layer.weight.grad.abs().max() > 0)
-
-
 @pytest.mark.parametrize("autocast", [True, False])
 def test_a_compiled_block_answers_as_a_plain_one(autocast: bool) -> None:
     """Compiled code writes GELU and attention out; gradients agree as well."""
@@ -248,15 +205,6 @@ def test_gradient_checkpointing_changes_no_gradient() -> None:
         model(x, t).square().sum().backward()
         gradients.append(model.x_embedder.proj.weight.grad)
     torch.testing.assert_close(gradients[0], gradients[1])
-
-
-def test_timestep_code_is_cosine_then_sine() -> None:
-    """At t = 0 the first half is 1 and the second 0; -1 mirrors 1; fractions lie between."""
-    code = timestep_code(torch.tensor([0.0, 1.0, -1.0, 0.5]))
-    assert torch.equal(code[0], torch.cat([torch.ones(128), torch.zeros(128)]))
-    assert torch.equal(code[1, :128], code[2, :128])
-    assert torch.equal(code[1, 128:], -code[2, 128:])
-    assert code[3, 128] == pytest.approx(0.479426, abs=1e-5)
 
 
 X, T = noise(2, 2, 16, 16), torch.zeros(2)

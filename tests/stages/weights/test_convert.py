@@ -17,7 +17,6 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import all_settings
 from ctgrid.runs.models.settings import ConversionSettings
 from ctgrid.stages.models.bundle import StageFacts
-from ctgrid.stages.models.info import model_info
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.positions import position_table
 from ctgrid.stages.weights.convert import convert
@@ -186,13 +185,6 @@ def test_stock_dit_starts_either_stage(tmp_path: Path) -> None:
     assert StageFacts.read(tmp_path / "s2").k == 4
 
 
-def test_stage_2_cannot_become_stage_1(tmp_path: Path) -> None:
-    """Half of its input would be lost."""
-    with pytest.raises(CtgridError, match=r"takes a condition \(8 channels in\), so it is a stage 2"):
-        convert(published(tmp_path / "2.pt", network(2)), tmp_path / "out", stage=1)
-    assert [path.name for path in tmp_path.iterdir()] == ["2.pt"]
-
-
 @pytest.mark.parametrize(("positions", "k"), [("2d", 4), ("grid", 4), ("depth_major", 2)])
 def test_another_latent_size_gets_its_own_table(tmp_path: Path, positions: str, k: int) -> None:
     """Of the same mode; nothing else changes."""
@@ -294,48 +286,3 @@ def test_only_an_older_conversion_is_replaced(tmp_path: Path) -> None:
         convert(path, tmp_path / "nowhere" / "out")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.pt", "other.pt", "out"]
-
-
-def test_info_tells_what_conversion_would_find(tmp_path: Path) -> None:
-    """Without building the network, heads unknown included."""
-    model = network(2)
-    path = published(tmp_path / "0400000.pt", model, sr_scale=4)
-    info = model_info(path)
-    assert info == json.loads(json.dumps(info))
-    assert (info["kind"], info["stage"], info["positions"], info["dtype"]) == (
-        "training checkpoint",
-        2,
-        "2d",
-        "float32",
-    )
-    assert info["parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert info["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest() == info["files"]["0400000.pt"]
-    assert (info["config"]["heads"], info["config"]["condition_channels"], info["facts"]["k"]) == (HEADS, 4, 4)
-    torch.save(model.state_dict(), tmp_path / "bare.pt")
-    assert (model_info(tmp_path / "bare.pt")["kind"], model_info(tmp_path / "bare.pt")["config"]["heads"]) == (
-        "state dict",
-        None,
-    )
-    convert(path, tmp_path / "out")
-    again = model_info(tmp_path / "out")
-    assert (again["kind"], again["decisions"]["facts"]) == ("ctgrid folder", "stage.json of the source")
-    assert {name: value for name, value in again["config"].items() if name in info["config"]} == info["config"]
-
-
-def test_info_of_whole_models_codecs_and_runs(tiny_model: Path, tmp_path: Path) -> None:
-    """Each by its kind; a model's hashes are those of its parts."""
-    whole = model_info(tiny_model)
-    assert whole["kind"] == "model"
-    assert whole["parameters"] == sum(whole[part]["parameters"] for part in ("codec", "stage1", "stage2"))
-    assert whole["stage1"]["facts"]["prediction"] == "v" and whole["stage2"]["stage"] == 2
-    assert "stage1/diffusion_pytorch_model.safetensors" in whole["files"]
-    codec = model_info(tiny_model / "codec")
-    assert (codec["kind"], codec["class"], codec["latent_channels"]) == ("codec", "UnshuffleCodec", 4)
-    for part in ("codec", "stage1"):
-        run = tmp_path / part
-        run.mkdir()
-        (run / "model").symlink_to(tiny_model / part)
-        assert model_info(run)["kind"] == "training run"
-    assert model_info("embedded")["parameters"] > 18_000_000
-    with pytest.raises(CtgridError, match="nowhere"):
-        model_info(tmp_path / "nowhere")

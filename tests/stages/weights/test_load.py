@@ -57,32 +57,6 @@ def test_golden_checkpoints(golden_dir: Path, stage: str, report: str) -> None:
     assert config.learned_variance
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        {},
-        {"learned_variance": False, "in_channels": 3},
-        {"condition_channels": 4, "cells_per_side": 1},
-        {"condition_channels": 4, "learned_variance": False, "cells_per_side": 2},
-        {"positions": "depth_major"},
-        {"positions": "2d"},
-    ],
-)
-def test_config_is_read_off_the_shapes(tmp_path: Path, overrides: dict[str, Any]) -> None:
-    """A bare state dict gives back every argument but the heads, and the same answers."""
-    model = awake(**overrides)
-    torch.save(model.state_dict(), tmp_path / "model.pt")
-    loaded = load_dit(tmp_path / "model.pt", heads=3)
-    for name in CONFIG | {
-        "condition_channels": 0,
-        "learned_variance": 0,
-        "positions": 0,
-        "cells_per_side": 0,
-    }:
-        assert loaded.config[name] == model.config[name], name
-    assert torch.equal(answer(loaded), answer(model))
-
-
 def test_ema_is_preferred_and_arguments_are_read(tmp_path: Path) -> None:
     """A training checkpoint with its argparse Namespace gives the averaged weights, and the heads."""
     model, ema = awake(0), awake(1)
@@ -117,17 +91,6 @@ def test_a_foreign_table_is_kept_and_reported(tmp_path: Path) -> None:
     loaded = load_dit(tmp_path / "model.pt", heads=3)
     assert loaded.positions_report == "unknown"
     assert torch.equal(answer(loaded), answer(model))
-
-
-def test_class_branch_becomes_the_unconditional_prediction(tmp_path: Path) -> None:
-    """Stock DiT adds a class embedding to that of the timestep; ours adds the one of "no class" for good."""
-    model = awake()
-    classes = torch.randn(11, 48, generator=torch.Generator().manual_seed(3))
-    state = {**model.state_dict(), "y_embedder.embedding_table.weight": classes}
-    torch.save(state, tmp_path / "stock.pt")
-    loaded = load_dit(tmp_path / "stock.pt", heads=3)
-    model.t_embedder.register_forward_hook(lambda module, inputs, output: output + classes[-1])
-    torch.testing.assert_close(answer(loaded), answer(model))
 
 
 def test_folder(tmp_path: Path) -> None:
@@ -178,24 +141,6 @@ def test_files_that_are_no_dit(tmp_path: Path) -> None:
     refused(changed({}, without="pos_embed"), "has no pos_embed, and no latent_size")
 
 
-def test_wrappers_are_taken_off(tmp_path: Path) -> None:
-    """DDP, compiled networks, compiled or sharded blocks, and an attribute that holds the network."""
-    model = awake()
-    for number, wrap in enumerate(
-        (
-            lambda name: f"module.{name}",
-            lambda name: f"_orig_mod.module.{name}",
-            lambda name: f"module._orig_mod.model.{name}",
-            lambda name: name.replace("blocks.0.", "blocks.0._orig_mod."),
-            lambda name: name.replace("blocks.1.", "_fsdp_wrapped_module.blocks.1._fsdp_wrapped_module."),
-            lambda name: name.replace("blocks.1.", "blocks.1._checkpoint_wrapped_module."),
-        )
-    ):
-        path = tmp_path / f"{number}.pt"
-        torch.save({"state_dict": {wrap(name): tensor for name, tensor in model.state_dict().items()}}, path)
-        assert torch.equal(answer(load_dit(path, heads=3)), answer(model)), number
-
-
 def test_either_set_of_weights_can_be_had(tmp_path: Path) -> None:
     """By name; one that is not there is refused, with those that are."""
     model, ema = awake(0), awake(1)
@@ -207,14 +152,6 @@ def test_either_set_of_weights_can_be_had(tmp_path: Path) -> None:
     assert torch.equal(answer(load_dit(path)), answer(model))
     with pytest.raises(CtgridError, match="has no 'ema' weights, it holds model"):
         load_dit(path, weights="ema")
-
-
-@pytest.mark.parametrize(("recorded", "heads"), [({"model": "DiT-S/2"}, 6), ({"model": "XL/2"}, 6), ({}, 6)])
-def test_heads_come_from_the_name_or_the_width(tmp_path: Path, recorded: dict[str, Any], heads: int) -> None:
-    """A name of another width is not believed."""
-    model = awake(width=384, depth=1, heads=6)
-    torch.save({"model": model.state_dict(), "args": argparse.Namespace(**recorded)}, tmp_path / "m.pt")
-    assert load_dit(tmp_path / "m.pt").config.heads == heads
 
 
 def test_loaded_weights_do_not_depend_on_the_file(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.record_place import RECORD
 from ctgrid.base.settings import gather, spelled_out
+from ctgrid.runs.evaluation.evaluated import Evaluated, save_text
 from ctgrid.runs.evaluation.fidelity.settings import FidelityRequest, VideoRequest
 
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
-from ctgrid.runs.evaluation.evaluated import Evaluated, save_text
 
 
 @spelled_out(FidelityRequest, "changes")

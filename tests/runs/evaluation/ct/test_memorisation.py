@@ -14,7 +14,6 @@ from scipy.ndimage import gaussian_filter
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.ct import memorisation
-from ctgrid.runs.evaluation.ct.memory_rule import Rule, overall
 from ctgrid.runs.evaluation.ct.thumbnails import thumbnails
 from ctgrid.runs.evaluation.samples import Sample
 
@@ -160,9 +159,3 @@ def test_refusals(train: list[Sample], sample: Callable[..., Sample], tmp_path: 
     with pytest.raises(CtgridError, match="small: slices of 32 pixels beside others of 64"):
         memorisation(train[:2], [], [other], thumbnails, tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_gravest_verdict_counts() -> None:
-    assert overall(["no sign", "close"]) == "close" and overall(["no sign", "no sign"]) == "no sign"
-    assert overall(["close", "copies", "no sign"]) == "copies"
-    assert Rule.of([]).as_dict("test-to-train")["near_distance"] is None

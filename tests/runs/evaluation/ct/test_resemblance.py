@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ctgrid.runs.evaluation.ct import ct_measures
-from ctgrid.runs.evaluation.ct.resemblance import FIGURES, part_of_chest, resemblance
+from ctgrid.runs.evaluation.ct.chest_frame import chest_frame
+from ctgrid.runs.evaluation.ct.resemblance import FIGURES, frame_figures, part_of_chest, resemblance
+from ctgrid.runs.evaluation.samples import open_samples
 
 
 def row(**figures: Any) -> dict[str, Any]:
@@ -54,3 +57,13 @@ def test_measured_volumes_have_them(patient: Callable[..., np.ndarray], sample: 
     assert len(result["curves"]["bone_percent"]["real"]) == 50
     thick = ct_measures([sample("r", scans[0], (6.0, 3.5, 3.5))], real[:1])
     assert "no detail along z" in thick["resemblance"]["notes"][0]
+
+
+def test_figures_of_a_real_chest_are_those_that_aims_are_written_in(data_dir: Path) -> None:
+    volume = open_samples(data_dir / "test" / "lidc0028", size=None)[0].load()
+    found = frame_figures(chest_frame(volume.hu, volume.spacing_mm))
+    assert found["steps_across_p99_hu"] == pytest.approx(451, rel=0.02)
+    assert found["steps_along_p99_hu"] == pytest.approx(300, rel=0.02)
+    assert found["lung_detail_hu"] == pytest.approx(109, rel=0.02)
+    assert found["area_change_p95"] < 0.011
+    assert found["streaks"] == pytest.approx(0.60, abs=0.01)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedCTImageStorage, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedCTImageStorage
 
-from ctgrid import CtgridError, Volume
+from ctgrid import CtgridError
 from ctgrid.scan.formats.open import read_stored
 
 RNG = np.random.default_rng(3)
@@ -33,171 +31,6 @@ def refusal(path: Path, series: str | None = None) -> str:
     message = str(caught.value)
     assert str(path) in message and "\n" not in message and len(message) < 500
     return message
-
-
-def test_ordered_by_position_whatever_names_suffixes_and_folders(
-    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path
-) -> None:
-    make_series(tmp_path / "s", hu)
-    files = sorted((tmp_path / "s").iterdir())
-    (tmp_path / "s" / "deep" / "er").mkdir(parents=True)
-    files[0].rename(tmp_path / "s" / "deep" / "er" / "IM0")
-    files[1].rename(tmp_path / "s" / "IM1")
-    (tmp_path / "s" / ".hidden.dcm").write_bytes(files[2].read_bytes())
-    (tmp_path / "s" / "DICOMDIR").write_text("not really")
-    scan = read_stored(tmp_path / "s")
-    np.testing.assert_array_equal(scan.values, hu)
-    assert scan.values.dtype == np.int16
-    np.testing.assert_allclose(scan.affine, [[-0.7, 0, 0, 100], [0, -0.8, 0, 120], [0, 0, 2.5, -300], [0, 0, 0, 1]])
-    assert (scan.slope, scan.intercept, scan.applied) == (1.0, 0.0, (1.0, -1024.0))
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_zip(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, nested: bool) -> None:
-    make_series(tmp_path / "s", hu)
-    shutil.make_archive(str(tmp_path / "inner"), "zip", tmp_path, "s")
-    path = tmp_path / "inner.zip"
-    if nested:
-        with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
-            archive.writestr("read me.txt", "hello")
-            archive.write(path, "study/inner.ZIP")
-        path = tmp_path / "outer.zip"
-    np.testing.assert_array_equal(read_stored(path).values, hu)
-
-
-def test_a_single_slice_has_its_thickness(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path) -> None:
-    make_series(tmp_path, hu[:1])
-    for path in (tmp_path, next(tmp_path.glob("*.dcm"))):
-        scan = read_stored(path)
-        assert scan.values.shape == (1, 6, 7)
-        assert scan.affine[2, 2] == 2.5
-    make_series(tmp_path, hu[:1], SliceThickness=None)
-    assert "single slice without SliceThickness" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("implicit", [False, True])
-def test_a_bare_data_set_without_preamble_or_suffix(
-    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, implicit: bool
-) -> None:
-    path = next(make_series(tmp_path / "s", hu[:1]).iterdir())
-    ds = pydicom.dcmread(path)
-    del ds.file_meta
-    ds.save_as(tmp_path / "bare", implicit_vr=implicit, little_endian=True, enforce_file_format=False)
-    (tmp_path / "IM0001").write_bytes((tmp_path / "bare").read_bytes()[132:])
-    np.testing.assert_array_equal(read_stored(tmp_path / "IM0001").values, hu[:1])
-
-
-@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
-def test_transfer_syntaxes_of_pydicom(
-    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, syntax: str
-) -> None:
-    make_series(tmp_path, hu)
-    for path in tmp_path.iterdir():
-        ds = pydicom.dcmread(path)
-        if syntax == RLELossless:
-            ds.compress(RLELossless)
-        else:
-            ds.file_meta.TransferSyntaxUID = syntax
-        pydicom.dcmwrite(path, ds, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
-    scan = read_stored(tmp_path)
-    np.testing.assert_array_equal(scan.values, hu)
-    assert scan.details["transfer_syntax"] == pydicom.uid.UID(syntax).name
-
-
-def _compress(path: Path, how: str) -> None:
-    image = sitk.ReadImage(str(path))
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for tag in ("0028|1052", "0028|1053"):
-        image.EraseMetaData(tag)
-    writer.UseCompressionOn()
-    writer.SetCompressor(how)
-    writer.SetFileName(str(path))
-    writer.Execute(image)
-
-
-@pytest.mark.parametrize("how", ["JPEG", "JPEG2000"])
-def test_compressed_slices(make_series: Callable[..., Path], tmp_path: Path, how: str) -> None:
-    hu = RNG.integers(-1000, 1000, (2, 40, 44)).astype(np.int16)
-    make_series(tmp_path, hu, rescale=(1.0, 0.0))
-    for path in tmp_path.iterdir():
-        _compress(path, how)
-    scan = read_stored(tmp_path)
-    np.testing.assert_array_equal(scan.values, hu)
-    assert "JPEG" in scan.details["transfer_syntax"]
-    for path in tmp_path.iterdir():  # says how to show it, not what it holds; ITK turns it into its negative
-        ds = pydicom.dcmread(path)
-        ds.PhotometricInterpretation = "MONOCHROME1"
-        ds.save_as(path)
-    np.testing.assert_array_equal(read_stored(tmp_path).values, hu)
-
-
-def test_compression_that_nothing_here_decodes_is_named(
-    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path
-) -> None:
-    make_series(tmp_path, hu)
-    for path in tmp_path.iterdir():
-        ds = pydicom.dcmread(path)
-        ds.PixelData = pydicom.encaps.encapsulate([b"\xff\x0a" + bytes(30)])
-        ds["PixelData"].is_undefined_length = True
-        ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.201"
-        pydicom.dcmwrite(path, ds)
-    assert "High-Throughput JPEG 2000" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("tags", "rescale"),
-    [
-        ({"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0}, (1.0, -1024.0)),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, (1.0, -1024.0)),
-        ({"Manufacturer": "X"}, None),
-        ({}, (2.0, -1024.0)),
-    ],
-)
-def test_stored_bits_become_hu(
-    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, tags: dict[str, Any], rescale: Any
-) -> None:
-    hu = hu // 2 * 2
-    scan = read_stored(make_series(tmp_path, hu, rescale=rescale, **tags))
-    np.testing.assert_array_equal(scan.values, hu)
-    assert scan.values.dtype == np.int16
-    assert scan.applied == rescale
-
-
-def test_each_slice_has_its_own_rescale(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path) -> None:
-    maps = [(1.0 + i / 4, -1000.0 - i) for i in range(len(hu))]
-    scan = read_stored(make_series(tmp_path, hu, rescale=maps))
-    assert scan.values.dtype == np.float32
-    assert np.abs(scan.values - hu).max() <= 1.4
-    assert scan.details["rescale_varies"] == {"slope": [1.0, 2.75], "intercept": [-1007.0, -1000.0]}
-    assert scan.applied == (1.0, -1000.0)
-
-
-def test_values_outside_the_field_of_view_stay(
-    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path
-) -> None:
-    hu = hu.copy()
-    hu[:, 0, :] = -3024
-    scan = read_stored(make_series(tmp_path, hu, PixelPaddingValue=-2000))
-    np.testing.assert_array_equal(scan.values, hu)
-    assert scan.details["pixel_padding"] == "-2000"
-
-
-def test_gantry_tilt_gives_a_sheared_affine(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path) -> None:
-    places = [(-100.0, -120.0 + 0.4 * i, 2.5 * i) for i in range(len(hu))]
-    volume = Volume.read(make_series(tmp_path, hu, positions=places), hu="header")
-    np.testing.assert_array_equal(volume.hu, hu)
-    for i, (x, y, z) in enumerate(places):
-        np.testing.assert_allclose(volume.affine @ (0, 0, i, 1), (-x, -y, z, 1), atol=1e-9)
-    assert volume.record["gantry_tilt_deg"] == pytest.approx(np.degrees(np.arctan(0.4 / 2.5)), abs=1e-3)
-    assert any("gantry tilt" in note for note in volume.record["notes"])
-
-
-def test_rounded_positions_pass_and_are_noted(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path) -> None:
-    places = [round(0.75 * i, 1) for i in range(len(hu))]
-    scan = read_stored(make_series(tmp_path, hu, positions=places))
-    assert scan.affine[2, 2] == pytest.approx(0.75, abs=0.02)
-    assert 0.01 < scan.details["uneven_mm"] <= 0.06
 
 
 def test_equal_duplicates_are_dropped_different_ones_refused(
@@ -258,34 +91,6 @@ def test_odd_series_are_refused_with_the_reason(
 def test_partly_missing_rescale_is_refused(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path) -> None:
     make_series(tmp_path, hu, rescale=[(1.0, -1024.0)] * 6 + [None] * 2)
     assert "2 of 8 slices have no RescaleSlope" in refusal(tmp_path)
-
-
-def test_what_holds_no_dicom(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert "holds no DICOM files" in refusal(tmp_path / "empty")
-    (tmp_path / "empty" / "a.nii.gz").write_text("x")
-    assert "1 files of other formats" in refusal(tmp_path / "empty")
-    (tmp_path / "a.zip").write_text("not a zip")
-    assert "not a readable zip archive" in refusal(tmp_path / "a.zip")
-    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
-        archive.writestr("a.txt", "x")
-    assert "holds no DICOM files" in refusal(tmp_path / "b.zip")
-    (tmp_path / "a.dcm").write_text("nothing")
-    assert "not a readable DICOM file" in refusal(tmp_path / "a.dcm")
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_truncated_zip(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, compressed: bool) -> None:
-    make_series(tmp_path / "s", hu)
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", 8 if compressed else 0) as archive:
-        for path in sorted((tmp_path / "s").iterdir()):
-            archive.write(path, path.name)
-    raw = bytearray((tmp_path / "a.zip").read_bytes())
-    (tmp_path / "cut.zip").write_bytes(raw[:-300])
-    assert "not a readable zip archive" in refusal(tmp_path / "cut.zip")
-    raw[raw.index(b"-003.dcm") + 500] ^= 0xFF
-    (tmp_path / "bad.zip").write_bytes(raw)
-    assert "zip" in refusal(tmp_path / "bad.zip")
 
 
 def _enhanced(path: Path, hu: np.ndarray, order: list[int]) -> None:

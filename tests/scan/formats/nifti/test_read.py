@@ -49,26 +49,6 @@ def test_voxels_that_are_no_ct(tmp_path: Path, array: np.ndarray, says: str) -> 
     assert says in refusal(path)
 
 
-@pytest.mark.parametrize(
-    ("affine", "says"),
-    [
-        (np.diag([1, 1, 0, 1.0]), "zero"),
-        (np.ones((4, 4)), "singular"),
-        (np.diag([1, 1, np.nan, 1]), "finite"),
-    ],
-)
-def test_broken_geometry(tmp_path: Path, affine: np.ndarray, says: str) -> None:
-    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.int16), EYE)
-    for row, name in enumerate(("srow_x", "srow_y", "srow_z")):
-        image.header[name] = affine[row]
-    image.header["sform_code"] = 1
-    image.to_filename(tmp_path / "a.nii")
-    raw = bytearray((tmp_path / "a.nii").read_bytes())
-    raw[280:328] = affine[:3].astype("<f4").tobytes()  # srow_x, srow_y, srow_z
-    (tmp_path / "a.nii").write_bytes(raw)
-    assert says in refusal(tmp_path / "a.nii")
-
-
 @pytest.mark.parametrize("keep", [0, 5, 100, 360, 3000, -200, -9])
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_truncated_files(chest: Callable, tmp_path: Path, suffix: str, keep: int) -> None:
@@ -98,36 +78,6 @@ def test_damaged_bytes_never_end_in_another_error(chest: Callable, tmp_path: Pat
         Volume.read(path)
     except CtgridError as error:
         assert "\n" not in str(error)
-
-
-def test_qform_alone_gives_the_affine(chest: Callable, oblique_affine: np.ndarray, tmp_path: Path) -> None:
-    image = nibabel.Nifti1Image(chest().transpose(2, 1, 0), None)
-    image.set_sform(None, code=0)
-    image.set_qform(oblique_affine, code=1)
-    nibabel.save(image, tmp_path / "a.nii")
-    np.testing.assert_allclose(Volume.read(tmp_path / "a.nii").affine, oblique_affine, atol=1e-3)
-
-
-def test_sform_wins_over_qform(chest: Callable, oblique_affine: np.ndarray, tmp_path: Path) -> None:
-    image = nibabel.Nifti1Image(chest().transpose(2, 1, 0), None)
-    image.set_qform(np.diag([2, 2, 2, 1.0]), code=1)
-    image.set_sform(oblique_affine, code=2)
-    nibabel.save(image, tmp_path / "a.nii")
-    np.testing.assert_allclose(Volume.read(tmp_path / "a.nii").affine, oblique_affine, atol=1e-4)
-
-
-@pytest.mark.parametrize(("unit", "factor"), [("meter", 1000.0), ("micron", 0.001), ("mm", 1.0), ("unknown", 1.0)])
-def test_lengths_become_millimetres(
-    chest: Callable, oblique_affine: np.ndarray, tmp_path: Path, unit: str, factor: float
-) -> None:
-    scaled = oblique_affine.copy()
-    scaled[:3] /= factor
-    image = nibabel.Nifti1Image(chest().transpose(2, 1, 0), scaled)
-    image.header.set_xyzt_units(unit)
-    nibabel.save(image, tmp_path / "a.nii")
-    volume = Volume.read(tmp_path / "a.nii")
-    np.testing.assert_allclose(volume.affine, oblique_affine, rtol=1e-4)
-    assert bool(volume.record.get("notes")) == (factor != 1.0)
 
 
 @pytest.mark.parametrize("members", [1, 3])

@@ -1,0 +1,46 @@
+"""How long a step takes here: timed on small networks, or told by products where that would take too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctgrid.methods.training import trial
+from ctgrid.methods.training.config import load_config
+from ctgrid.methods.training.plan import plan
+from ctgrid.methods.training.recipes import GridRecipe, RefineRecipe
+from ctgrid.methods.training.trial import TRIAL_FLOPS, depth_of, product_rate, shrunk
+
+
+def test_time_is_measured_where_no_rate_is_given(recipe: Callable[..., Path]) -> None:
+    result = plan(load_config(recipe("stage2"), "stage2"))
+    assert result.seconds_per_step is not None and 0 < result.seconds_per_step < 60
+    assert "timed on" in result.basis
+
+
+def test_a_number_format_that_crawls_is_not_waited_for(
+    recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "product_rate", lambda device, dtype: 1e5)
+    result = plan(load_config(recipe("stage2"), "stage2"))
+    assert result.seconds_per_step == pytest.approx(result.flops_per_step / 1e5, rel=1e-3)
+    assert "products of matrices timed on this" in result.basis
+
+
+def test_trials_are_on_latents_so_small_that_they_are_quick(tiny_model: Path) -> None:
+    """Halved while sizes allow it; arithmetic falls by four each time; grids then need no codec."""
+    codec = str(tiny_model / "codec")
+    part = GridRecipe(codec=codec, size=1024, k=4, network={"patch_size": 2}, cell_encoding="grid")
+    small, flops = shrunk(part, 16.5 * TRIAL_FLOPS)
+    assert small.size == 64 * 2 and flops == pytest.approx(16.5 * TRIAL_FLOPS / 64)
+    assert isinstance(small, GridRecipe) and small.cell_encoding == "cell"
+    fine = RefineRecipe(codec=codec, size=256, network={"patch_size": 2})
+    assert shrunk(fine, TRIAL_FLOPS)[0].size == 256 and shrunk(fine, 1e30)[0].size == 64
+    assert depth_of(fine) == 28 and depth_of(RefineRecipe(network={"depth": 3})) == 3
+
+
+def test_products_have_a_rate() -> None:
+    assert 1e6 < product_rate(torch.device("cpu"), torch.float32) < 1e15
