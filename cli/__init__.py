@@ -27,6 +27,7 @@ from . import (
     split,
     synthesize,
     train,
+    view,
 )
 from .errors import DEBUG, OneLineGroup, tell
 from .options import example
@@ -108,6 +109,7 @@ _COMMANDS: tuple[tuple[str, str, Any, str], ...] = (
     (PREPARE, "grids", grids, "grids store --out pictures"),
     (TRAIN, "train", train, "train stage1 --config embedded-stage1 --data scans --out runs/stage1"),
     (TRAIN, "plan", plan, "plan --config ct-rate-stage1"),
+    (TOOLS, "view", view, "view chest.nii.gz chest_denoised.nii.gz"),
     (TOOLS, "preview", preview, "preview chest.nii.gz"),
     (TOOLS, "convert", convert, "convert series chest.nii.gz"),
     (TOOLS, "info", info, "info chest.nii.gz"),

@@ -33,7 +33,8 @@ _LESS = {
     "latents": "nothing here, but free memory",
     "synthesize": "--batch-size, --size or --slices",
     "denoise": "--batch-size",
-    "report": "--max-side or --max-volumes",
+    "report": "--max-mb or --max-volumes",
+    "view": "--max-mb",
 }
 """By command: what to lower where memory is too little."""
 UsageError: Any = typer.BadParameter.__base__  # public under this name only in click, which typer may vendor

@@ -14,6 +14,7 @@ from .runs.report.html.report import write_report as write_report
 from .runs.report.preview import save_preview as save_preview
 from .runs.report.run import make_report as make_report
 from .runs.report.run import preview_volumes as preview_volumes
+from .runs.report.view import view as view
 from .runs.scans.convert import convert_scan as convert_scan
 from .runs.scans.dose import lower_dose as lower_dose
 from .runs.scans.phantoms import make_phantoms as make_phantoms

@@ -24,6 +24,7 @@ from .report.html.report import write_report as write_report
 from .report.preview import save_preview as save_preview
 from .report.run import make_report as make_report
 from .report.run import preview_volumes as preview_volumes
+from .report.view import view as view
 from .scans.convert import convert_scan as convert_scan
 from .scans.dose import lower_dose as lower_dose
 from .scans.info import describe_source as describe_source

@@ -25,7 +25,7 @@ NO_SETTINGS = {
     "help",
     "settings_file",  # where settings come from
     "offline",  # where there is no network to leave alone
-    *("data", "clean", "real", "fake"),  # inputs with a name
+    *("data", "clean", "real", "fake", "labels", "trust", "residual"),  # inputs with a name
     "capabilities",  # of info: what is described
     "preview",  # of denoise: the output in place of --out
     "kind",  # of synthesize: which of two dataclasses' calls

@@ -10,11 +10,11 @@ from typing import Any
 
 def test_page_markdown_json_and_record(ctgrid: Callable[..., Any], scan: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    result = ctgrid("report", scan, "--out", out, "--title", "A scan", "--max-side", 16)
+    result = ctgrid("report", scan, "--out", out, "--title", "A scan", "--max-mb", 1)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith(f"{out}: ") and "1 volume, 0 results, 0 runs" in result.stdout
     data = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert data["title"] == "A scan" and data["volumes"][0]["shape"] == [20, 16, 16]
+    assert data["title"] == "A scan" and data["volumes"][0]["shape"][0] == 20
     assert (tmp_path / "report.md").read_text(encoding="utf-8").startswith("# A scan\n")
     record = json.loads((tmp_path / "report.report.run.json").read_text(encoding="utf-8"))
     assert record["inputs"][0]["path"] == str(scan) and record["results"]["volumes"] == 1

@@ -1,4 +1,4 @@
-"""What is asked of ``ctgrid preview`` and ``ctgrid report``: the same for Python and the command line."""
+"""What is asked of ``ctgrid preview``, ``report`` and ``view``: the same for Python and the command line."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import OUTPUT, WHAT, Overwrite, read_window, write_window
+from ctgrid.base.usual import OUTPUT, WHAT, WHERE, Overwrite, read_window, write_window
 from ctgrid.scan.reading import Hu
 from ctgrid.scan.windows import CHEST_WINDOW_HU
 
 Plane = Literal["axial", "coronal", "sagittal"]
+
+PAGE_MB, SERVED_MB = 160.0, 1024.0
+"""Voxels that the viewer holds, 2 bytes each: of a page, which grows by up to 0.9 of that, and from ``ctgrid view``."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,16 @@ class Options(Checked):
 
     Attributes:
         title: None takes one from the inputs.
-        max_side: the most rows or columns of an embedded volume.
+        max_mb: the most that voxels take; of larger volumes every second, third, ... slice is embedded.
         max_volumes: the most volumes, or pairs before and after, that are embedded.
         hu: how stored values become HU, as for :meth:`ctgrid.scan.volume.Volume.read`.
     """
 
     title: Annotated[str | None, Setting("Of the page; made of the inputs' names if not given.", panel=OUTPUT)] = None
-    max_side: Annotated[
-        int, Setting("Rows or columns that volumes are shrunk to.", least=16, most=1024, panel=OUTPUT)
-    ] = 256
+    max_mb: Annotated[
+        float,
+        Setting("MB of voxels that are embedded; of more, every n-th slice.", metavar="MB", least=1, panel=OUTPUT),
+    ] = PAGE_MB
     max_volumes: Annotated[
         int, Setting("Volumes, or pairs before and after, that are embedded.", least=0, panel=WHAT)
     ] = 8
@@ -78,4 +82,34 @@ class ReportSettings(Checked):
     """How a report is made, and whether one that is there is replaced."""
 
     options: Options = field(default_factory=Options)
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True)
+class ViewSettings(Checked):
+    """What is looked at in a browser, and how.
+
+    Attributes:
+        name: the volume of a store or a folder; None takes the first.
+        hu: how stored values become HU.
+        max_mb: the most that voxels take; None is :data:`SERVED_MB`, of a file :data:`PAGE_MB`.
+        port: of this machine; 0 takes a free one.
+        browser: whether a browser is opened where there is one.
+        overwrite: replace what is there.
+    """
+
+    name: Annotated[
+        str | None, Setting("The volume of a store or folder; else the first one.", metavar="NAME", panel=WHAT)
+    ] = None
+    hu: Hu = "auto"
+    max_mb: Annotated[
+        float | None,
+        Setting(
+            f"MB of voxels shown; of more, every n-th slice. If not given {SERVED_MB:g}, with --out {PAGE_MB:g}.",
+            metavar="MB",
+            least=1,
+        ),
+    ] = None
+    port: Annotated[int, Setting("Port on this machine; 0 takes a free one.", least=0, most=65535, panel=WHERE)] = 0
+    browser: Annotated[bool, Setting("Print the address and open no browser.", flag="--no-browser", panel=WHERE)] = True
     overwrite: Overwrite = False

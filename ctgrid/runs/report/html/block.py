@@ -1,136 +1,142 @@
-"""A volume as a browser can hold it: fewer voxels, fewer HU levels, deflated, in text."""
+"""A volume as the viewer holds it: every voxel of a slice, whole HU, all slices or every n-th."""
 
 from __future__ import annotations
 
 import math
 import zlib
-from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.runs.report.settings import Options
 
 if TYPE_CHECKING:
     from ctgrid.scan.volume import Volume
 
-MAX_SIDE = Options().max_side
-MAX_SLICES = 201
-
-KNOTS_HU = (-1024.0, -200.0, 400.0, 3072.0)
-KNOTS_LEVEL = (0.0, 103.0, 253.0, 420.0)
-"""HU and the levels they are stored as; linear in between: steps of 8 HU in lung, 4 in soft tissue, 16 in bone."""
+VOXEL_BYTES = 2
+MOST = 32767
+"""The largest value that a voxel of the page holds."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One volume, ready to be put into a page.
+    """One volume, ready to be put into a page or sent to one.
 
     Attributes:
-        shape: (z, y, x) of what is embedded, in LPS: slices from the feet, rows to the back, columns to the left.
-        spacing_mm: (z, y, x) of it.
+        shape: (z, y, x) of what is held, in LPS: slices from the feet, rows to the back, columns to the left.
         whole_shape: (z, y, x) of the volume itself, likewise upright.
-        whole_spacing_mm: (z, y, x) of it.
+        spacing_mm: (z, y, x) of the volume itself.
+        affine: (4, 4), index (x, y, z) of the upright volume to RAS+ mm.
         every: slice ``i`` here is slice ``every * i`` of the volume.
-        text: the levels: see :func:`pack`.
+        slope: what a stored value is multiplied with; 1 for HU.
+        rounded: the volume has values between those that are held.
+        packed: whether ``data`` is as :func:`pack` makes it, or the voxels themselves, little-endian int16.
+        data: the voxels.
     """
 
     shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
     whole_shape: tuple[int, int, int]
-    whole_spacing_mm: tuple[float, float, float]
+    spacing_mm: tuple[float, float, float]
+    affine: tuple[tuple[float, ...], ...]
     every: int
-    text: str
+    slope: float
+    rounded: bool
+    packed: bool
+    data: bytes
+
+    @property
+    def megabytes(self) -> float:
+        """What its voxels take where they are shown."""
+        return math.prod(self.shape) * VOXEL_BYTES / 1e6
 
     def facts(self) -> dict[str, Any]:
-        """Return everything but the voxels."""
+        """Return what its grid is, without the voxels."""
         return {
             "shape": list(self.shape),
-            "spacing_mm": [round(mm, 5) for mm in self.spacing_mm],
             "whole_shape": list(self.whole_shape),
-            "whole_spacing_mm": [round(mm, 5) for mm in self.whole_spacing_mm],
+            "spacing_mm": [round(mm, 5) for mm in self.spacing_mm],
+            "affine": [[round(mm, 5) for mm in row] for row in self.affine],
             "every": self.every,
         }
 
+    def voxels(self) -> np.ndarray:
+        """Return what the page shows: (z, y, x), HU as int16, other maps as float64."""
+        stored = unpack(self.data, self.shape) if self.packed else np.frombuffer(self.data, "<i2").reshape(self.shape)
+        return stored if self.slope == 1 else stored * self.slope
 
-def embed(volume: Volume, max_side: int = MAX_SIDE, max_slices: int = MAX_SLICES, progress: Progress = silent) -> Block:
-    """Turn a volume upright and make it small enough for a page.
 
-    Slices are shrunk by an antialiased triangle filter until their longer side fits; of too many slices every n-th
-    is kept. HU outside -1024 to 3071 are clipped.
+def every_of(shape: Sequence[int], volumes: int, max_mb: float) -> int:
+    """Return the least n such that every n-th slice of some volumes of a shape (z, y, x) fits into ``max_mb``."""
+    most_slices = max_mb * 1e6 / (VOXEL_BYTES * volumes * shape[1] * shape[2])
+    return next((n for n in range(1, shape[0]) if math.ceil(shape[0] / n) <= most_slices), shape[0])
+
+
+def embed(
+    volume: Volume, every: int = 1, *, packed: bool = True, continuous: bool = False, progress: Progress = silent
+) -> Block:
+    """Turn a volume upright and take its slices, no pixel of them left out.
 
     Args:
         volume: any; the nearest orientation to LPS is taken where it is oblique.
-        max_side: the most rows or columns.
-        max_slices: the most slices.
+        every: which slices, counted from the feet.
+        packed: make it small; else the voxels stay as they are.
+        continuous: of a map with values between whole numbers, the finest step is taken that holds its largest.
         progress: told of every slice.
-
-    Raises:
-        CtgridError: where a limit is less than 16 voxels or 1 slice.
     """
-    from PIL import Image
-
-    if max_side < 16 or max_slices < 1:
-        raise CtgridError(f"a page shows at least 16 voxels by 16 of 1 slice, got {max_side} and {max_slices}")
     upright = volume.reoriented("LPS")
-    (nz, ny, nx), (dz, dy, dx) = upright.shape, upright.spacing_mm
-    factor = max(1.0, max(ny, nx) / max_side)
-    rows, columns = max(1, round(ny / factor)), max(1, round(nx / factor))
-    every = math.ceil(nz / max_slices)
-    chosen = upright.hu[::every]
-    levels = np.empty((len(chosen), rows, columns), np.uint16)
-    table = level_table()
-    for i, hu in enumerate(chosen):
-        progress("embedding", i, len(chosen))
-        if (rows, columns) != (ny, nx):
-            image = Image.fromarray(np.asarray(hu, np.float32))
-            hu = np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
-        levels[i] = table[np.rint(hu.clip(KNOTS_HU[0], KNOTS_HU[-1] - 1)).astype(np.int32) - int(KNOTS_HU[0])]
+    chosen, slope, rounded = upright.hu[::every], 1.0, False
+    if upright.hu.dtype != np.int16:
+        rounded = any(not np.array_equal(np.rint(one), one) for one in chosen)
+        if rounded and continuous:
+            slope, rounded = max(float(np.abs(chosen).max()), 1e-6) / MOST, False
+    slices = (_stored(one, slope) for one in chosen)
+    told = (_told(one, i, len(chosen), progress) for i, one in enumerate(slices))
+    shape = (len(chosen), *upright.shape[1:])
     return Block(
-        shape=(len(chosen), rows, columns),
-        spacing_mm=(dz * every, dy * ny / rows, dx * nx / columns),
-        whole_shape=(nz, ny, nx),
-        whole_spacing_mm=(dz, dy, dx),
+        shape=(shape[0], shape[1], shape[2]),
+        whole_shape=upright.shape,
+        spacing_mm=upright.spacing_mm,
+        affine=tuple(tuple(float(mm) for mm in row) for row in upright.affine),
         every=every,
-        text=pack(levels),
+        slope=slope,
+        rounded=rounded,
+        packed=packed,
+        data=pack(told) if packed else b"".join(one.tobytes() for one in told),
     )
 
 
-def level_table() -> np.ndarray:
-    """Return the level of every whole HU from -1024 to 3071: (4096,) uint16."""
-    hu = np.arange(KNOTS_HU[0], KNOTS_HU[-1])
-    return np.rint(np.interp(hu, KNOTS_HU, KNOTS_LEVEL)).astype(np.uint16)
+def _stored(values: np.ndarray, slope: float) -> np.ndarray:
+    if values.dtype == np.int16 and slope == 1:
+        return np.ascontiguousarray(values, "<i2")
+    return np.rint(values.astype(np.float64) / slope).clip(-MOST - 1, MOST).astype("<i2")
 
 
-def hu_table() -> list[int]:
-    """Return the HU that each level stands for."""
-    levels = np.arange(KNOTS_LEVEL[-1] + 1)
-    return [round(float(hu)) for hu in np.interp(levels, KNOTS_LEVEL, KNOTS_HU)]
+def _told(values: np.ndarray, i: int, count: int, progress: Progress) -> np.ndarray:
+    progress("embedding", i, count)
+    return values
 
 
-def pack(levels: np.ndarray) -> str:
-    """Return levels as text: steps from the slice below, signs folded in, low bytes then high bytes, zlib, base64.
+def pack(slices: Any) -> bytes:
+    """Return slices (y, x) int16 as zlib holds them best: of each its low bytes, then its high ones.
 
-    A step d becomes 2d where d >= 0 and -2d - 1 elsewhere, so that small ones have small codes.
-
-    Args:
-        levels: (z, y, x) uint16, less than 16384.
+    A voxel is kept as its step d from the one on its left, modulo 65536, with the sign folded in: 2d where d >= 0 and
+    -2d - 1 elsewhere, so that small steps have small codes.
     """
-    steps = np.diff(levels.astype(np.int32), axis=0, prepend=0)
-    codes = np.where(steps >= 0, 2 * steps, -2 * steps - 1).astype(np.uint16).ravel()
-    planes = (codes & 255).astype(np.uint8).tobytes() + (codes >> 8).astype(np.uint8).tobytes()
-    return b64encode(zlib.compress(planes, 6)).decode("ascii")
+    packer, parts = zlib.compressobj(6), []
+    for values in slices:
+        steps = np.diff(values, axis=1, prepend=np.zeros((len(values), 1), np.int16)).astype(np.int16)
+        codes = ((steps << 1) ^ (steps >> 15)).view(np.uint16)
+        parts += [packer.compress((codes & 255).astype(np.uint8).tobytes())]
+        parts += [packer.compress((codes >> 8).astype(np.uint8).tobytes())]
+    return b"".join([*parts, packer.flush()])
 
 
-def unpack(text: str, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return the levels of a text that :func:`pack` made: (z, y, x) uint16."""
-    from base64 import b64decode
-
-    planes = np.frombuffer(zlib.decompress(b64decode(text)), np.uint8).astype(np.int32)
-    low, high = planes.reshape(2, *shape)
-    codes = low + 256 * high
-    steps = np.where(codes % 2, -(codes + 1) // 2, codes // 2)
-    return steps.cumsum(axis=0).astype(np.uint16)
+def unpack(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the voxels that :func:`pack` took: (z, y, x) int16."""
+    slices, rows, columns = shape
+    low, high = np.frombuffer(zlib.decompress(data), np.uint8).reshape(slices, 2, rows, columns).swapaxes(0, 1)
+    codes = low.astype(np.uint16) | (high.astype(np.uint16) << 8)
+    steps = (codes >> 1).astype(np.int16) ^ -(codes & 1).astype(np.int16)
+    return np.cumsum(steps, axis=2, dtype=np.int16)

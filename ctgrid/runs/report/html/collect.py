@@ -24,7 +24,7 @@ from ctgrid.runs.results.kinds import result_files
 from ctgrid.scan.formats.kinds import readable, writable
 
 PICTURES = (".png",)
-_LOOKS = ("preview", "report")
+_LOOKS = ("preview", "report", "view")
 """Commands whose outputs show what others made."""
 
 

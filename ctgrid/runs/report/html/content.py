@@ -67,7 +67,7 @@ class Content:
         if self.notes:
             items = [element("li", note) for note in self.notes]
             parts.append(part("notes", "What is not shown", element("ul", *items, class_="warning"), self._left_out()))
-        return page(self.title, parts, self.facts)
+        return page(self.title, parts, self.facts, viewer=bool(self.scenes))
 
     def _left_out(self) -> Markup | None:
         """Return the names of volumes that were too many, folded."""
@@ -190,7 +190,7 @@ def _paper() -> str:
 
 def _size(scene: Scene) -> str:
     voxels = " x ".join(str(n) for n in reversed(scene.block.whole_shape))
-    spacing = " x ".join(f"{mm:.2f}" for mm in reversed(scene.block.whole_spacing_mm))
+    spacing = " x ".join(f"{mm:.2f}" for mm in reversed(scene.block.spacing_mm))
     notes = "".join(f"; {_plain(note)}" for note in scene.notes)
     return f"{voxels} voxels of {spacing} mm{', before and after' if scene.before else ''}{notes}"
 

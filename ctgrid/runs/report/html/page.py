@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import resources
+from zlib import compress
 
 from ctgrid.runs.report.html.markup import Markup, element, join
 
 STYLE = ("page.css", "viewer.css")
-SCRIPTS = ("volume.js", "picture.js", "viewer.js")
+SCRIPTS = ("volume.js", "picture.js", "hands.js", "viewer.js")
+NIIVUE = "niivue.umd.js"
+"""The file of npm's @niivue/niivue that draws; what it is and its licence: `assets/niivue.LICENSE.txt`."""
+
+_ASKING = "connect-src 'self'; "
 
 
 @cache
@@ -39,22 +44,33 @@ def part(identity: str, title: str, *content: object, lead: object = None) -> Pa
     return Part(identity, title, join(element("p", lead, class_="lead") if lead else None, *content))
 
 
-def page(title: str, parts: Sequence[Part], facts: Sequence[object] = ()) -> str:
+def page(
+    title: str,
+    parts: Sequence[Part],
+    facts: Sequence[object] = (),
+    *,
+    viewer: bool = False,
+    served: bool = False,
+    alone: bool = False,
+) -> str:
     """Return a whole page.
 
-    The policy in its head allows the scripts below by their hash, and nothing from anywhere else: what a name or a
+    The policy in its head allows the page's own scripts by their hash, and nothing from anywhere else: what a name or a
     record holds cannot run even if it were markup, and nothing is ever fetched.
 
     Args:
         title: shown in its head and on the tab.
         parts: in their order.
         facts: short statements under the title.
+        viewer: whether one of the parts is :func:`ctgrid.runs.report.html.viewer.viewer`.
+        served: whether it may ask for more where it came from, and nowhere else.
+        alone: whether its one part takes the window.
     """
-    script = "\n".join(["'use strict';", *(asset(name) for name in SCRIPTS)])
-    allowed = b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii")
+    script = "\n".join(["'use strict';", *(asset(name) for name in SCRIPTS)]) if viewer else ""
+    allowed = [_hash(text) for text in (script, asset(NIIVUE))] if viewer else ["'none'"]
     policy = (
-        f"default-src 'none'; script-src 'sha256-{allowed}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {' '.join(allowed)}; style-src 'unsafe-inline'; img-src data:; "
+        f"{_ASKING if served else ''}base-uri 'none'; form-action 'none'"
     )
     head = element(
         "head",
@@ -78,6 +94,23 @@ def page(title: str, parts: Sequence[Part], facts: Sequence[object] = ()) -> str
         ),
         element("main", *(p.markup() for p in parts)),
         element("footer", "Made by ctgrid. Not for clinical use."),
-        element("script", Markup(script)),
+        *_viewer_scripts(script),
+        class_="alone" if alone else None,
     )
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _viewer_scripts(script: str) -> list[Markup]:
+    return [packed_script(NIIVUE), element("script", Markup(script))] if script else []
+
+
+@cache
+def packed_script(name: str) -> Markup:
+    """Return a script as a page carries it: deflated, for another to start."""
+    data = b64encode(compress(asset(name).encode("utf-8"), 9)).decode("ascii")
+    return element("script", Markup(data), type="text/plain", id="niivue-packed")
+
+
+@cache
+def _hash(script: str) -> str:
+    return f"'sha256-{b64encode(sha256(script.encode('utf-8')).digest()).decode('ascii')}'"

@@ -102,7 +102,7 @@ def gather(
     Raises:
         CtgridError: as :func:`ctgrid.runs.report.html.scenes.make_scenes`.
     """
-    scenes, unread = make_scenes(found.volumes, options.max_side, options.hu, progress)
+    scenes, unread = make_scenes(found.volumes, options.max_mb, options.hu, progress)
     notes = [*found.notes, *unread]
     names = [shown.name for shown in too_many]
     if names:

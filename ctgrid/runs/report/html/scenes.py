@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.runs.report.html.block import Block, embed
+from ctgrid.runs.report.html.block import embed, every_of
 from ctgrid.runs.report.html.found import Shown
 from ctgrid.runs.report.html.viewer import Scene
+from ctgrid.runs.report.settings import PAGE_MB
+
+if TYPE_CHECKING:
+    from ctgrid.scan.volume import Volume
 
 
 def choose(volumes: Sequence[Shown], max_volumes: int) -> tuple[list[Shown], list[Shown]]:
@@ -26,13 +30,13 @@ def choose(volumes: Sequence[Shown], max_volumes: int) -> tuple[list[Shown], lis
 
 
 def make_scenes(
-    volumes: Sequence[Shown], max_side: int, hu: str = "auto", progress: Progress = silent
+    volumes: Sequence[Shown], max_mb: float = PAGE_MB, hu: str = "auto", progress: Progress = silent
 ) -> tuple[list[Scene], list[str]]:
     """Read and embed volumes, at most one pair in memory.
 
     Args:
         volumes: all of them are read; see :func:`choose`.
-        max_side: the most rows or columns.
+        max_mb: the most that the voxels of all of them take.
         hu: how stored values become HU.
         progress: told of every slice.
 
@@ -42,10 +46,10 @@ def make_scenes(
     Raises:
         CtgridError: A volume that was named itself cannot be read, or none of the others can.
     """
-    scenes, failed = [], []
-    for shown in volumes:
+    scenes, failed, left = [], [], max_mb
+    for number, shown in enumerate(volumes):
         try:
-            scenes.append(make_scene(shown, max_side, hu, progress))
+            scene = make_scene(shown, left / (len(volumes) - number), hu, progress)
         except CtgridError as error:
             if shown.given and len(volumes) > 1:
                 raise CtgridError(
@@ -54,33 +58,43 @@ def make_scenes(
             if shown.given:
                 raise
             failed.append(error)
+            continue
+        left -= sum(block.megabytes for block in scene.blocks().values())
+        scenes.append(scene)
     if failed and not scenes:
         raise failed[0]
     return scenes, [f"Left out: {error}" for error in failed]
 
 
-def make_scene(shown: Shown, max_side: int, hu: str = "auto", progress: Progress = silent) -> Scene:
+def make_scene(shown: Shown, max_mb: float = PAGE_MB, hu: str = "auto", progress: Progress = silent) -> Scene:
     """Read and embed one volume, with the one before it where the two lie on one grid.
 
     Raises:
         CtgridError: The volume cannot be read.
     """
-    block, affine = _embedded(shown, max_side, hu, progress)
-    notes = [*shown.notes, *_stored(shown)]
-    if shown.before is None:
-        return Scene(shown.name, block, notes=notes)
-    try:
-        before, other = _embedded(Shown(shown.name, shown.before), max_side, hu, progress)
-    except CtgridError as error:
-        return Scene(shown.name, block, notes=[*notes, f"its scan cannot be shown: {error}"])
-    if before.whole_shape != block.whole_shape or not np.allclose(affine, other, atol=0.01):
-        return Scene(shown.name, block, notes=[*notes, f"{shown.before} lies on another grid"])
-    return Scene(shown.name, replace(block, spacing_mm=before.spacing_mm), before, notes)
+    notes, volume, before = [*shown.notes, *_stored(shown)], shown.load(hu), None
+    if shown.before is not None:
+        try:
+            before = Shown(shown.name, shown.before).load(hu)
+        except CtgridError as error:
+            notes.append(f"its scan cannot be shown: {error}")
+    if before is not None and not same_grid(volume, before):
+        notes.append(f"{shown.before} lies on another grid")
+        before = None
+    every = every_of(upright_shape(volume), 1 if before is None else 2, max_mb)
+    block = embed(volume, every, progress=progress)
+    return Scene(shown.name, block, before and embed(before, every, progress=progress), notes=notes)
 
 
-def _embedded(shown: Shown, max_side: int, hu: str, progress: Progress) -> tuple[Block, np.ndarray]:
-    volume = shown.load(hu)
-    return embed(volume, max_side, progress=progress), volume.affine
+def same_grid(one: Volume, other: Volume) -> bool:
+    """Tell whether two volumes, turned upright, have the same voxels at the same places."""
+    one, other = one.reoriented("LPS"), other.reoriented("LPS")
+    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=0.01)
+
+
+def upright_shape(volume: Volume) -> tuple[int, int, int]:
+    """Return a volume's (z, y, x) turned upright."""
+    return volume.reoriented("LPS").shape
 
 
 def _stored(shown: Shown) -> list[str]:

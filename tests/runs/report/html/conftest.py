@@ -19,11 +19,16 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell")
 FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"),
+    *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--remote-debugging-pipe"),
     *("--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update"),
+    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),  # WebGL 2 without a graphics card
     "--disable-features=Translate,MediaRouter,OptimizationHints",
 )
-PATIENCE_S = 60.0  # of a machine that does other things too
+PATIENCE_S = 240.0  # of a machine that does other things too
+
+
+VIEWER = "viewers[0]"
+"""The page's first viewer, as its script knows it."""
 
 
 class Browser:
@@ -80,9 +85,9 @@ class Browser:
         message, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(message))
 
-    def tab(self, size: tuple[int, int], dark: bool = False) -> Tab:
+    def tab(self, size: tuple[int, int], dark: bool = False, scale: float = 1) -> Tab:
         """Open a page."""
-        return Tab(self, size, dark)
+        return Tab(self, size, dark, scale)
 
     def close(self) -> None:
         """End it and wait for its end."""
@@ -95,7 +100,7 @@ class Browser:
 class Tab:
     """One page in the browser, with everything it complained of or asked the network for."""
 
-    def __init__(self, browser: Browser, size: tuple[int, int], dark: bool = False) -> None:
+    def __init__(self, browser: Browser, size: tuple[int, int], dark: bool = False, scale: float = 1) -> None:
         """Open an empty page of a size in CSS pixels; narrow ones are phones."""
         self.browser = browser
         self.target = browser.call("Target.createTarget", url="about:blank")["targetId"]
@@ -103,9 +108,9 @@ class Tab:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         width, height = size
-        phone = width < 600
+        self.phone = phone = width < 600
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=phone
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=phone
         )  # fmt: skip
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
@@ -115,9 +120,9 @@ class Tab:
         """Send a command to this page."""
         return self.browser.call(method, self.session, **params)
 
-    def open(self, path: Path) -> None:
-        """Load a file and wait until its viewers show their volumes."""
-        self.call("Page.navigate", url=path.as_uri())
+    def open(self, address: str) -> None:
+        """Load a page and wait until its viewers show their volumes."""
+        self.call("Page.navigate", url=address)
         self.browser.wait_for("Page.loadEventFired", self.session)
         self.wait("[...document.querySelectorAll('[data-testid=viewer]')].every((v) => v.dataset.ready)")
 
@@ -151,12 +156,28 @@ class Tab:
             self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name)
         self.drawn()
 
-    def mouse(self, kind: str, x: float, y: float, pressed: bool = False) -> None:
-        """Move, press or release at a place in the window."""
-        button = "left" if pressed or kind == "mouseReleased" else "none"
-        self.call(
-            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=int(pressed), clickCount=1
-        )  # fmt: skip
+    def mouse(self, kind: str, x: float, y: float, button: str = "none", **more: Any) -> None:
+        """Move, press, release or turn the wheel at a place in the window."""
+        held = {"none": 0, "left": 1, "right": 2, "middle": 4}[button] if kind != "mouseReleased" else 0
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=held, clickCount=1, **more)
+
+    def drag(self, start: tuple[float, float], right: float, down: float, button: str = "left") -> None:
+        """Press, move in two steps and release."""
+        x, y = start
+        self.mouse("mousePressed", x, y, button)
+        for part in (0.5, 1.0):
+            self.mouse("mouseMoved", x + part * right, y + part * down, button)
+        self.mouse("mouseReleased", x + right, y + down, button)
+        self.drawn()
+
+    def touch(self, *steps: list[tuple[float, float]]) -> None:
+        """Put fingers down, move them, lift them."""
+        for kind, points in zip(
+            ("touchStart", *["touchMove"] * (len(steps) - 1), "touchEnd"), (*steps, []), strict=True
+        ):
+            at = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=at)
+        self.drawn()
 
     def place(self, selector: str, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
         """Scroll to an element and return a point in it, in the window."""
@@ -169,7 +190,13 @@ class Tab:
 
     def pixels(self) -> str:
         """Return a fingerprint of the picture."""
-        return str(self.js("document.querySelector('[data-testid=slice]').toDataURL()"))
+        return str(
+            self.js(
+                f"(() => {{ {VIEWER}.paint(); const small = new OffscreenCanvas(160, 120).getContext('2d', "
+                f"{{willReadFrequently: true}}); small.drawImage({VIEWER}.picture.canvas, 0, 0, 160, 120); "
+                "return small.getImageData(0, 0, 160, 120).data.join(); })()"
+            )
+        )
 
     def text(self, selector: str) -> str:
         """Return the text of an element."""
@@ -180,7 +207,7 @@ class Tab:
         data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
 
-    def problems(self) -> list[str]:
+    def problems(self, allowed: tuple[str, ...] = ("file:", "data:")) -> list[str]:
         """Return everything on the console that is worse than a remark, and all requests beyond the file itself."""
         self.drawn()
         found = []
@@ -193,7 +220,7 @@ class Tab:
                     found.append(str(params["args"]))
                 case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
                     found.append(params["entry"]["text"])
-                case "Network.requestWillBeSent" if not params["request"]["url"].startswith(("file:", "data:")):
+                case "Network.requestWillBeSent" if not params["request"]["url"].startswith(allowed):
                     found.append(f"asks for {params['request']['url']}")
         return found
 

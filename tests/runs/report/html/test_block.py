@@ -1,4 +1,4 @@
-"""Volumes as pages hold them: nothing lost in packing, and no more than stated in shrinking."""
+"""Volumes as the viewer holds them: every pixel, whole HU, upright, and slices left out only as told."""
 
 from __future__ import annotations
 
@@ -8,51 +8,45 @@ import numpy as np
 import pytest
 
 from ctgrid import Volume
-from ctgrid.base.errors import CtgridError
-from ctgrid.runs.report.html.block import embed, hu_table, level_table, pack, unpack
+from ctgrid.runs.report.html.block import MOST, embed, every_of, pack, unpack
 
 
 def test_packing_is_exact() -> None:
-    levels = np.random.default_rng(0).integers(0, 421, (5, 7, 11)).astype(np.uint16)
-    levels[2, 3, 4], levels[3, 3, 4] = 420, 0  # the largest step down
-    assert np.array_equal(unpack(pack(levels), (5, 7, 11)), levels)
+    values = np.random.default_rng(0).integers(-32768, 32768, (5, 7, 11)).astype(np.int16)
+    values[2, 3, 4:6] = -32768, 32767  # the largest step
+    assert np.array_equal(unpack(pack(values), (5, 7, 11)), values)
 
 
-def test_levels_are_as_fine_as_the_page_says() -> None:
-    hu = np.arange(-1024, 3072)
-    error = np.abs(np.array(hu_table())[level_table()] - hu)
-    assert error[hu < -200].max() <= 4
-    assert error[(hu >= -200) & (hu <= 400)].max() <= 2
-    assert error.max() <= 8
-
-
-def test_small_volume_is_whole_and_upright(chest: Callable[..., np.ndarray]) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_volume_is_whole_exact_and_upright(chest: Callable[..., np.ndarray], packed: bool) -> None:
     hu = chest()
     lps = Volume(hu, np.diag([-0.7, -0.8, 2.5, 1.0]))
-    turned = lps.reoriented("RAI")
-    block = embed(turned)
-    assert (block.shape, block.every) == ((24, 48, 64), 1)
-    assert block.spacing_mm == pytest.approx((2.5, 0.8, 0.7))
-    shown = np.array(hu_table())[unpack(block.text, block.shape)]
-    assert np.abs(shown - hu).max() <= 8
+    block = embed(lps.reoriented("RAI"), packed=packed)
+    assert (block.shape, block.whole_shape, block.every) == (hu.shape, hu.shape, 1)
+    assert block.spacing_mm == pytest.approx((2.5, 0.8, 0.7)) and not block.rounded
+    assert np.array_equal(block.voxels(), hu)
+    assert np.allclose(block.affine, lps.affine)
 
 
-def test_large_volume_keeps_its_size_in_mm(chest: Callable[..., np.ndarray]) -> None:
+def test_slices_are_left_out_but_no_pixel_is(chest: Callable[..., np.ndarray]) -> None:
     volume = Volume(chest((45, 48, 64)), np.diag([-0.7, -0.8, 2.5, 1.0]))
-    block = embed(volume, max_side=32, max_slices=20)
-    assert (block.shape, block.every) == ((15, 24, 32), 3)
-    assert block.spacing_mm == pytest.approx((7.5, 1.6, 1.4))
-    shown = np.array(hu_table())[unpack(block.text, block.shape)].astype(float)
-    whole = volume.hu[::3].reshape(15, 24, 2, 32, 2).mean((2, 4))
-    assert np.corrcoef(shown.ravel(), whole.ravel())[0, 1] > 0.99
+    block = embed(volume, every=4)
+    assert (block.shape, block.whole_shape, block.every) == ((12, 48, 64), (45, 48, 64), 4)
+    assert np.array_equal(block.voxels(), volume.hu[::4])
 
 
-def test_values_beyond_ct_are_clipped() -> None:
-    hu = np.array([[[-32768, -1024, 0, 3071, 32767]]], np.int16)
-    block = embed(Volume(hu, np.diag([-1.0, -1.0, 1.0, 1.0])))
-    assert np.array(hu_table())[unpack(block.text, block.shape)].ravel().tolist() == [-1024, -1024, 0, 3072, 3072]
+def test_every_of_is_the_least_that_fits() -> None:
+    slice_mb = 2 * 512 * 512 / 1e6
+    assert every_of((141, 512, 512), 2, 160) == 1 and every_of((300, 512, 512), 2, 160) == 2
+    for most in (1, 7, 50, 99):
+        every = every_of((100, 512, 512), 1, most * slice_mb * 1.001)
+        assert -(-100 // every) <= most < -(-100 // (every - 1))
+    assert every_of((5, 512, 512), 1, 0.001) == 5  # one slice at least
 
 
-def test_limits_are_checked(chest_volume: Volume) -> None:
-    with pytest.raises(CtgridError, match="at least 16"):
-        embed(chest_volume, max_side=8)
+def test_fractions_are_rounded_in_hu_and_kept_in_maps() -> None:
+    values = np.array([[[0.25, -1.5, 3.0]]], np.float32)
+    hu, kept = (embed(Volume(values, np.eye(4)), continuous=continuous) for continuous in (False, True))
+    assert hu.rounded and hu.voxels().ravel()[[0, 2]].tolist() == [3, 0]
+    assert not kept.rounded and np.allclose(kept.voxels().ravel(), [3.0, -1.5, 0.25], atol=3 / MOST)
+    assert not embed(Volume(np.rint(values), np.eye(4))).rounded

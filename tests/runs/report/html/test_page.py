@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from hashlib import sha256
+from zlib import decompress
 
-from ctgrid.runs.report.html.page import page, part
+from ctgrid.runs.report.html.page import NIIVUE, asset, page, part
 
 
-def test_only_its_own_script_may_run() -> None:
-    made = page("title", [part("one", "One", "text")])
+def test_only_its_own_scripts_may_run() -> None:
+    made = page("title", [part("one", "One", "text")], viewer=True)
     (script,) = re.findall(r"<script>(.*?)</script>", made, flags=re.S)
-    digest = b64encode(sha256(script.encode()).digest()).decode()
-    assert f"script-src &#x27;sha256-{digest}&#x27;" in made and "default-src &#x27;none&#x27;" in made
+    (packed,) = re.findall(r'id="niivue-packed">(.*?)</script>', made, flags=re.S)
+    library = decompress(b64decode(packed))
+    assert library.decode() == asset(NIIVUE)
+    allowed = [b64encode(sha256(text).digest()).decode() for text in (script.encode(), library)]
+    assert "script-src " + " ".join(f"&#x27;sha256-{one}&#x27;" for one in allowed) + ";" in made
+    assert "default-src &#x27;none&#x27;" in made and "connect-src" not in made
+    assert "connect-src &#x27;self&#x27;;" in page("title", [part("one", "One", "text")], viewer=True, served=True)
+
+
+def test_a_page_without_a_viewer_has_no_script() -> None:
+    made = page("title", [part("one", "One", "text")])
+    assert "<script" not in made and "script-src &#x27;none&#x27;" in made and len(made) < 20_000
+
+
+def test_what_draws_is_the_published_file_with_its_licence() -> None:
+    licence = asset("niivue.LICENSE.txt")
+    assert sha256(asset(NIIVUE).encode()).hexdigest() in licence
+    assert all(word in licence for word in ("BSD 2-Clause License", "Copyright (c) 2021, Niivue", "0.69.0"))
 
 
 def test_several_parts_are_listed_and_one_is_not() -> None:

@@ -51,7 +51,7 @@ def test_nothing_from_a_file_becomes_markup(inputs: list[Path], tmp_path: Path) 
     write_report(inputs, out, Options(title=f"Title {SCRIPT}"))
     page = out.read_text(encoding="utf-8")
     assert SCRIPT not in page and "<b> &" not in page
-    assert len(re.findall("<script", page)) == 3  # the program, the viewer's data, one volume
+    assert len(re.findall("<script", page)) == 4  # the program, NiiVue, the viewer's data, one volume
     assert SCRIPT not in out.with_suffix(".md").read_text(encoding="utf-8")
 
 

@@ -1,20 +1,20 @@
-/** The slice viewer: controls, keys and pointers; one for each element with a `data-viewer`. */
+/** The viewer: what is shown of which volume, and the controls that say so; one for each element with a `data-viewer`. */
 
-const PLANES = ["axial", "coronal", "sagittal"];
-const AXIS = {axial: 2, coronal: 1, sagittal: 0}; // of the index, in (x, y, z)
+const DISC_MM = 5;
+const LAYERS = ["labels", "trust", "residual"];
 
 class Viewer {
   constructor(root) {
     this.root = root;
     const identity = root.dataset.viewer;
     Object.assign(this, JSON.parse(document.getElementById(`${identity}-data`).textContent));
-    this.main = this.part("main");
-    this.small = [...root.querySelectorAll('[data-role="small"]')];
-    this.control = {};
-    for (const name of ["volume", "plane", "window", "scrubber", "slider"]) {
-      this.control[name] = root.querySelector(`[data-testid="${name}"]`);
-    }
-    this.readout = root.querySelector('[data-testid="hu-readout"]');
+    this.place = [0, 0, 0];
+    this.window = Object.values(this.windows)[0];
+    this.spread = 100; // HU, of the difference
+    this.rest = 0; // of a drag through slices
+    this.glass = this.part("glass");
+    this.picture = new Picture(this.part("canvas"));
+    this.hands = new Hands(this, this.glass, this.part("handle"));
     this.listen();
     this.open(0);
   }
@@ -23,48 +23,57 @@ class Viewer {
     return this.root.querySelector(`[data-role="${role}"]`);
   }
 
-  /** Show a scene; its voxels are unpacked at the first time and kept while it is shown. */
+  control(name) {
+    return this.root.querySelector(`[data-testid="${name}"]`);
+  }
+
+  get plane() { return this.control("plane").value; }
+  get tool() { return this.control("tool").value; }
+  get index() { return this.place[AXIS[this.plane]]; }
+  get count() { return this.grid.counts[AXIS[this.plane]]; }
+  get every() { return this.plane === "axial" ? this.scene.every : 1; }
+
+  // --- what is shown
+
+  /** Show a scene; its voxels are read at the first time and kept while it is shown. */
   async open(number) {
     const scene = this.scenes[number];
     this.opening = number;
+    this.ready = false;
     delete this.root.dataset.ready;
-    this.say("Unpacking the volume …");
+    this.say("Reading the volume …");
     try {
       if (typeof DecompressionStream === "undefined") {
         throw new Error("this browser is too old to unpack volumes (it has no DecompressionStream)");
       }
       await new Promise((resolve) => setTimeout(resolve)); // lets the message appear
-      const load = async (key) => key &&
-        new Volume(scene, await unpack(document.getElementById(key).textContent, scene.shape));
-      const layers = [await load(scene.blocks.before), await load(scene.blocks.after)].filter(Boolean);
-      if (this.opening === number) this.show(scene, layers);
+      if (!this.picture.nv) await (this.starting ??= this.picture.start());
+      const maps = {};
+      for (const [name, layer] of Object.entries(scene.layers)) maps[name] = await loadVoxels(layer, scene.shape);
+      if (this.opening === number) await this.show(scene, maps);
     } catch (error) {
       this.say(`The volume cannot be shown: ${error.message}.`);
-      this.readout.textContent = "";
+      this.part("readout").textContent = "";
     }
   }
 
-  show(scene, layers) {
-    const [nz, ny, nx] = scene.shape;
-    const same = this.scene && this.scene.shape.join() === scene.shape.join();
-    if (!same) this.place = [nx >> 1, ny >> 1, nz >> 1];
-    this.scene = scene;
-    this.layers = layers;
-    this.pair = layers.length === 2;
-    this.control.slider.value = this.pair ? 50 : 100;
-    this.part("slider-label").textContent = this.pair ? "Before" : "Split";
-    this.part("slider-end").hidden = !this.pair;
-    this.part("second-window").hidden = this.pair;
-    this.part("tag-before").textContent = this.pair ? "before" : "";
-    this.part("tag-after").textContent = this.pair ? "after" : "";
-    const size = (shape, spacing) => `${[...shape].reverse().join(" × ")} voxels of ` +
-      `${[...spacing].reverse().map((mm) => mm.toFixed(2)).join(" × ")} mm`;
-    const shown = scene.shape.join() === scene.whole_shape.join() ? "shown whole" :
-      `shown as ${[...scene.shape].reverse().join(" × ")}`;
-    this.part("facts").textContent = [`${size(scene.whole_shape, scene.whole_spacing_mm)}, ${shown}`,
-      "HU to the nearest 4 in lung, 2 in soft tissue and 8 in bone", ...scene.notes].join(" · ");
+  async show(scene, maps) {
+    const grid = new Grid(scene);
+    if (!this.grid || this.grid.counts.join() !== grid.counts.join()) this.place = grid.counts.map((n) => n >> 1);
+    Object.assign(this, {scene, maps, grid, pair: Boolean(maps.before)});
+    await this.picture.show(grid, maps);
+    this.control("slider").value = this.pair ? 50 : 0;
+    for (const place of this.root.querySelectorAll('[data-role="pair"], [data-role="split"]')) place.hidden = !this.pair;
+    if (!this.pair) this.control("difference").checked = false;
+    for (const name of LAYERS) this.part(name).hidden = !maps[name];
+    this.part("strength").hidden = !LAYERS.some((name) => maps[name]);
+    const size = `${[...scene.whole_shape].reverse().join(" × ")} voxels of ` +
+      `${[...scene.spacing_mm].reverse().map((mm) => mm.toFixed(2)).join(" × ")} mm`;
+    this.part("facts").textContent = [size, ...scene.notes].join(" · ");
     this.say("");
+    this.ready = true;
     this.choosePlane();
+    await new Promise(requestAnimationFrame);
     this.root.dataset.ready = "true";
   }
 
@@ -74,39 +83,15 @@ class Viewer {
     place.hidden = !message;
   }
 
-  get plane() {
-    return this.control.plane.value;
-  }
-
-  get index() {
-    return this.place[AXIS[this.plane]];
-  }
-
-  set index(value) {
-    const {count} = this.layers[0].plane(this.plane);
-    this.place[AXIS[this.plane]] = Math.min(count - 1, Math.max(0, value));
-    this.control.scrubber.value = this.index;
-    this.draw();
-  }
-
   choosePlane() {
-    if (!this.layers) return;
-    const {count, edges} = this.layers[0].plane(this.plane);
-    this.control.scrubber.max = count - 1;
-    this.control.scrubber.value = this.index;
-    ["left", "right", "top", "bottom"].forEach((side, i) => {
-      this.root.querySelector(`.edge.${side}`).textContent = edges[i];
-    });
-    this.others = PLANES.filter((name) => name !== this.plane);
-    this.root.querySelectorAll('[data-role="swap"]').forEach((button, i) => {
-      button.textContent = this.control.plane.querySelector(`[value="${this.others[i]}"]`).textContent;
-    });
+    this.picture.plane = this.plane;
+    this.control("scrubber").max = this.count - 1;
     this.draw();
   }
 
   /** Draw at the next frame, however often asked. */
   draw() {
-    if (!this.layers || this.waiting) return;
+    if (!this.ready || this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = 0;
       this.paint();
@@ -114,156 +99,191 @@ class Viewer {
   }
 
   paint() {
-    const chosen = this.control.window.value;
-    const second = this.pair ? chosen : this.part("second-window").value;
-    const tables = [chosen, second].map((name) => grays(this.hu, this.windows[name]));
-    const split = this.control.slider.value / 100;
-    const layers = [this.layers[0], this.layers[this.layers.length - 1]];
-    const needed = split < 1 ? [0, 1] : [0];
-    const images = needed.map((i) => planeImage(layers[i], this.plane, this.index, tables[i]));
-    this.drawn = drawPlane(this.main, layers[0].plane(this.plane), images, split);
-    this.others.forEach((name, i) => {
-      const last = layers[1];
-      const image = planeImage(last, name, this.place[AXIS[name]], tables[0]);
-      const place = drawPlane(this.small[i], last.plane(name), [image], 1);
-      drawCross(this.small[i], place, this.fractions(name));
-      this.small[i].setAttribute("aria-label", `${name} plane ${this.place[AXIS[name]] + 1}`);
+    const {level, width} = this.window;
+    const strength = this.control("strength").value / 100;
+    this.picture.draw(this.place, {
+      hu: [level - width / 2, level + width / 2],
+      spread: this.spread,
+      difference: this.control("difference").checked,
+      smoothed: this.control("smoothed").checked,
+      lines: this.control("lines").checked,
+      overlaid: LAYERS.map((name) => (this.maps[name] && this.control(name).checked ? strength : 0)),
+      split: this.control("slider").value / 100,
     });
-    this.tell(split);
-  }
-
-  /** Return where the two other planes cut a plane: across and down, 0 to 1. */
-  fractions(name) {
-    const [nz, ny, nx] = this.scene.shape;
-    const [x, y, z] = [(this.place[0] + 0.5) / nx, (this.place[1] + 0.5) / ny, (this.place[2] + 0.5) / nz];
-    return {axial: [x, y], coronal: [x, 1 - z], sagittal: [y, 1 - z]}[name];
+    this.tell();
   }
 
   /** Say in words what is drawn. */
-  tell(split) {
-    const {count} = this.layers[0].plane(this.plane);
-    const text = `${this.index + 1} / ${count}`;
+  tell() {
+    const last = (this.count - 1) * this.every;
+    const text = `${this.index * this.every} of 0–${last}`;
+    this.control("scrubber").value = this.index;
     this.part("slice-number").textContent = text;
-    this.main.setAttribute("aria-label", `${this.scene.name}, ${this.plane} slice ${text}`);
-    this.part("tag-before").hidden = !this.pair || split < 0.12;
-    this.part("tag-after").hidden = !this.pair || split > 0.88;
-    this.readHu(this.pointer);
+    this.glass.setAttribute("aria-label", `${this.scene.name}, ${this.plane} slice ${text}`);
+    const [left, top, width, height] = this.picture.boxInPage(this.plane);
+    const split = this.control("slider").value / 100;
+    Object.assign(this.part("split").style, {left: `${left + split * width}px`, top: `${top}px`, height: `${height}px`});
+    const difference = this.control("difference").checked;
+    this.part("tag-after").textContent = difference ? `before − after, ±${Math.round(this.spread)} HU` : "after";
+    this.part("tag-before").hidden = split < 0.15;
+    this.part("tag-after").hidden = split > 0.85;
+    this.read();
   }
 
-  /** Return the pixel of a plane under a pointer, or null beside it. */
-  pixelAt(canvas, name, event) {
-    const box = canvas.getBoundingClientRect();
-    const plane = this.layers[0].plane(name);
-    const place = placeOf(canvas, plane);
-    const across = ((event.clientX - box.left) * (canvas.width / box.width) - place.x) / place.width;
-    const down = ((event.clientY - box.top) * (canvas.height / box.height) - place.y) / place.height;
-    if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) return null;
-    return {across, column: Math.floor(across * plane.width), row: Math.floor(down * plane.height)};
+  /** Say what the pointer points at, or where the lines cross. */
+  read() {
+    const under = this.pointer && this.picture.pick(this.pointer);
+    const at = under?.index || this.place;
+    const {before, after} = this.maps;
+    const whole = (value) => String(Math.round(value * 100) / 100).replace("-", "−");
+    const parts = this.pair ? [`before ${whole(before.at(at))}, after ${whole(after.at(at))} HU`,
+      `removed ${whole(before.at(at) - after.at(at))} HU`] : [`${whole(after.at(at))} HU`];
+    for (const name of LAYERS) if (this.maps[name]) parts.push(`${name} ${whole(this.maps[name].at(at))}`);
+    const [x, y, z] = this.grid.whole(at);
+    parts.push(`x ${x}, y ${y}, z ${z}`, `${this.grid.mm(at).map((mm) => whole(Math.round(mm * 10) / 10)).join(", ")} mm`);
+    this.part("readout").textContent = parts.join(" · ");
+    const axis = AXIS[under?.plane || this.plane];
+    const around = (map) => {
+      const {mean, deviation} = disc(map, this.grid, axis, at, DISC_MM);
+      return `${whole(Math.round(mean * 10) / 10)} ± ${whole(Math.round(deviation * 10) / 10)}`;
+    };
+    this.part("disc").textContent = `within ${DISC_MM} mm: ` +
+      (this.pair ? `before ${around(before)}, after ${around(after)} HU` : `${around(after)} HU`);
   }
 
-  readHu(event) {
-    this.pointer = event;
-    const pixel = event && this.pixelAt(this.main, this.plane, event);
-    if (!pixel) {
-      this.readout.textContent = "Point at the picture to read HU.";
-      return;
+  // --- what hands and controls ask for
+
+  point(event) {
+    this.pointer = event && {clientX: event.clientX, clientY: event.clientY};
+    if (this.ready && !this.waiting) this.read();
+  }
+
+  step(slices) {
+    this.place[AXIS[this.plane]] = Math.min(this.count - 1, Math.max(0, this.index + slices));
+    this.draw();
+  }
+
+  scroll(slices) {
+    this.rest += slices;
+    const whole = Math.trunc(this.rest);
+    this.rest -= whole;
+    if (whole) this.step(whole);
+  }
+
+  moveTo({index}) {
+    if (!index) return;
+    this.place = index;
+    this.draw();
+  }
+
+  zoom(factor, fraction) {
+    this.picture.zoomBy(factor, fraction);
+    this.draw();
+  }
+
+  pan(plane, right, down) {
+    this.picture.pan(plane, right, down);
+    this.draw();
+  }
+
+  home() {
+    this.picture.home();
+    this.draw();
+  }
+
+  /** Make the window wider to the right and higher upwards; of a difference, its spread. */
+  changeWindow(right, down) {
+    if (this.control("difference").checked) {
+      this.spread = Math.min(2000, Math.max(2, this.spread * Math.exp(right / 200)));
+    } else {
+      const {level, width} = this.window;
+      this.window = {level: Math.round(level - down * 2), width: Math.max(2, Math.round(width + right * 4))};
+      this.nameWindow();
     }
-    const voxel = this.layers[0].voxel(this.plane, this.index, pixel.column, pixel.row);
-    const values = this.layers.map((layer) => `${this.hu[layer.level(voxel)]} HU`.replace("-", "−"));
-    const [nz, ny, nx] = this.scene.shape;
-    const [, wholeY, wholeX] = this.scene.whole_shape;
-    const whole = [Math.floor((voxel[0] + 0.5) * wholeX / nx), Math.floor((voxel[1] + 0.5) * wholeY / ny),
-      voxel[2] * this.scene.every];
-    const shown = this.pair ? `before ${values[0]}, after ${values[1]}` : values[0];
-    this.readout.textContent = `${shown} at x ${whole[0]}, y ${whole[1]}, z ${whole[2]}`;
+    this.draw();
   }
 
-  moveTo(name, pixel) {
-    this.place = this.layers[0].voxel(name, this.place[AXIS[name]], pixel.column, pixel.row);
-    this.control.scrubber.value = this.index;
+  nameWindow() {
+    const control = this.control("window");
+    const own = control.querySelector('[value="own"]');
+    own.textContent = `Own ${this.window.level}/${this.window.width}`.replace("-", "−");
+    own.hidden = false;
+    control.value = "own";
+  }
+
+  choose(name, value) {
+    this.control(name).value = value;
+    this.control(name).dispatchEvent(new Event("change"));
+  }
+
+  preset(number) {
+    const name = Object.keys(this.windows)[number];
+    if (name) this.choose("window", name);
+    return Boolean(name);
+  }
+
+  /** Show all of before, or all of after. */
+  flip() {
+    if (!this.pair) return false;
+    const slider = this.control("slider");
+    slider.value = slider.value > 50 ? 0 : 100;
+    this.draw();
+    return true;
+  }
+
+  toggle(name) {
+    if (name === "difference" && !this.pair) return false;
+    const control = this.control(name);
+    control.checked = !control.checked;
+    this.draw();
+    return true;
+  }
+
+  toggleLayers() {
+    const there = LAYERS.filter((name) => this.maps[name]);
+    const shown = there.some((name) => this.control(name).checked);
+    for (const name of there) this.control(name).checked = !shown;
+    this.draw();
+    return there.length > 0;
+  }
+
+  splitAt(clientX) {
+    const [left, , width] = this.picture.boxInPage(this.plane);
+    const from = this.glass.getBoundingClientRect().left + left;
+    this.control("slider").value = Math.round((100 * (clientX - from)) / width);
     this.draw();
   }
 
   listen() {
-    const {volume, plane, window: preset, scrubber, slider} = this.control;
-    if (volume) volume.addEventListener("change", () => this.open(Number(volume.value)));
-    plane.addEventListener("change", () => this.choosePlane());
-    for (const control of [preset, this.part("second-window")]) control.addEventListener("change", () => this.draw());
-    slider.addEventListener("input", () => this.draw());
-    scrubber.addEventListener("input", () => {
-      if (this.layers) this.index = Number(scrubber.value);
-    });
-    this.part("second-window").addEventListener("change", () => {
-      if (slider.value === "100") slider.value = 50;
-    });
-    this.root.querySelectorAll('[data-role="swap"]').forEach((button, i) => button.addEventListener("click", () => {
-      plane.value = this.others[i];
-      this.choosePlane();
-    }));
-    this.main.addEventListener("keydown", (event) => this.key(event));
-    this.listenMain();
-    this.small.forEach((canvas, i) => this.listenSmall(canvas, i));
-    new ResizeObserver(() => this.draw()).observe(this.main);
-  }
-
-  key(event) {
-    if (!this.layers || event.ctrlKey || event.metaKey || event.altKey) return;
-    const last = this.layers[0].plane(this.plane).count - 1;
-    const goal = {ArrowUp: this.index + 1, ArrowRight: this.index + 1, ArrowDown: this.index - 1,
-      ArrowLeft: this.index - 1, PageUp: this.index + 10, PageDown: this.index - 10, Home: 0, End: last}[event.key];
-    const letter = PLANES.find((name) => name[0] === event.key.toLowerCase());
-    const preset = this.control.window.options[Number(event.key) - 1];
-    if (goal !== undefined) {
-      this.index = goal;
-    } else if (letter) {
-      this.control.plane.value = letter;
-      this.choosePlane();
-    } else if (preset) {
-      this.control.window.value = preset.value;
+    this.control("volume")?.addEventListener("change", (event) => this.open(Number(event.target.value)));
+    this.control("plane").addEventListener("change", () => this.ready && this.choosePlane());
+    this.control("window").addEventListener("change", (event) => {
+      this.window = this.windows[event.target.value] || this.window;
       this.draw();
-    } else {
-      return;
+    });
+    this.control("scrubber").addEventListener("input", (event) => {
+      if (this.ready) this.step(Number(event.target.value) - this.index);
+    });
+    for (const name of ["slider", "strength", "difference", "smoothed", "lines", ...LAYERS]) {
+      this.control(name).addEventListener("input", () => this.draw());
     }
-    event.preventDefault();
-  }
-
-  /** Moving reads HU, dragging moves the line between two pictures, a click moves the other planes. */
-  listenMain() {
-    let from = null;
-    this.main.addEventListener("pointermove", (event) => {
-      if (!this.layers) return;
-      if (from && Math.abs(event.clientX - from.x) > 4) from.dragged = true;
-      const pixel = from && from.dragged && this.control.slider.value < 100 && this.pixelAt(this.main, this.plane, event);
-      if (pixel) {
-        this.control.slider.value = Math.round(100 * pixel.across);
-        this.draw();
-      }
-      this.readHu(event);
+    this.control("home").addEventListener("click", () => this.ready && this.home());
+    for (const [name, factor] of [["closer", 1.25], ["farther", 0.8]]) {
+      this.control(name).addEventListener("click", () => this.ready && this.zoom(factor));
+    }
+    const place = document.body.classList.contains("alone") ? document : this.root;
+    place.addEventListener("keydown", (event) => {
+      const typed = event.target.closest?.("input[type=range], select, summary");
+      if (!this.ready || typed || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (press(this, event.key)) event.preventDefault();
     });
-    this.main.addEventListener("pointerdown", (event) => {
-      if (!this.layers) return;
-      from = {x: event.clientX, dragged: false};
-      this.main.setPointerCapture(event.pointerId);
-      this.readHu(event);
+    this.part("canvas").addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      this.ready = false;
+      this.say("The graphics card gave up on the picture; load the page again, or give --max-mb less.");
     });
-    this.main.addEventListener("pointerup", (event) => {
-      const pixel = from && !from.dragged && this.pixelAt(this.main, this.plane, event);
-      from = null;
-      if (pixel) this.moveTo(this.plane, pixel);
-    });
-    this.main.addEventListener("pointercancel", () => { from = null; });
-    this.main.addEventListener("pointerleave", () => this.layers && this.readHu(null));
-  }
-
-  listenSmall(canvas, i) {
-    const follow = (event) => {
-      if (!this.layers || !event.buttons) return;
-      const pixel = this.pixelAt(canvas, this.others[i], event);
-      if (pixel) this.moveTo(this.others[i], pixel);
-    };
-    canvas.addEventListener("pointerdown", follow);
-    canvas.addEventListener("pointermove", follow);
+    new ResizeObserver(() => this.draw()).observe(this.glass);
   }
 }
 
-document.querySelectorAll("[data-viewer]").forEach((root) => new Viewer(root));
+const viewers = [...document.querySelectorAll("[data-viewer]")].map((root) => new Viewer(root));
