@@ -33,7 +33,7 @@ WINDOWS: dict[str, tuple[str, float, float]] = {
 
 PLANES = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal"}
 TOOLS = {
-    "auto": "Window (finger: slices)",
+    "auto": "Auto",
     "window": "Window",
     "slices": "Slices",
     "pan": "Move",

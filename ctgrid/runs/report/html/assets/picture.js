@@ -3,6 +3,7 @@
 const PLANES = ["axial", "coronal", "sagittal"]; // as NiiVue numbers them
 const AXIS = {axial: 2, coronal: 1, sagittal: 0}; // of the index, in (x, y, z)
 const MAPS = ["before", "after", "labels", "trust", "residual"];
+const LINE_PX = 1.6;
 const FIRST_UNIT = 11; // of those that NiiVue leaves alone
 
 const SLICE = `#version 300 es
@@ -125,7 +126,6 @@ class Picture {
     nv.drawScene = () => {}; // until all that it needs is there
     for (const texture of this.textures) gl.deleteTexture(texture);
     while (nv.volumes.length) nv.removeVolume(nv.volumes[0]);
-    this.lineMm = Math.max(...grid.sizes) / 700;
     nv.addVolume(box);
     if (!nv.customSliceShader) nv.setCustomSliceShader(SLICE);
     this.textures = [];
@@ -181,7 +181,9 @@ class Picture {
   /** Draw the planes through a voxel. */
   draw(index, {hu, spread, difference, smoothed, lines, overlaid, split}) {
     this.arrange();
-    this.nv.opts.crosshairWidth = lines ? this.lineMm : 0;
+    const [, , width] = this.box(this.plane) || [0, 0, this.canvas.width];
+    this.nv.opts.crosshairWidth = lines ? (LINE_PX * this.grid.sizes[this.plane === "sagittal" ? 1 : 0]) / width / this.zoom : 0;
+    if (this.nv.crosshairs3D) this.nv.crosshairs3D.mm[0] = NaN; // made again, of this width
     const pan = this.centre.map((mm) => -mm * this.zoom);
     this.nv.scene.pan2Dxyzmm = [...pan, this.zoom];
     this.nv.scene.crosshairPos = this.grid.fraction(index);
