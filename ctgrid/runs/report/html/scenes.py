@@ -82,8 +82,8 @@ def make_scene(shown: Shown, max_mb: float = PAGE_MB, hu: str = "auto", progress
         notes.append(f"{shown.before} lies on another grid")
         before = None
     every = every_of(upright_shape(volume), 1 if before is None else 2, max_mb)
-    block = embed(volume, every, progress=progress)
-    return Scene(shown.name, block, before and embed(before, every, progress=progress), notes=notes)
+    first = None if before is None else embed(before, every, progress=progress)
+    return Scene(shown.name, embed(volume, every, progress=progress), first, notes=notes)
 
 
 def same_grid(one: Volume, other: Volume) -> bool:
