@@ -40,7 +40,7 @@ def train_model(
         settings: how; None takes the defaults.
         argv: the command line, for the record.
         notice: called with a line about what training starts from.
-        progress: called with (phase, done, total).
+        progress: called with (phase, done, total), by the first of several processes.
         changes: settings other than those, by name.
 
     Returns:
@@ -58,7 +58,8 @@ def train_model(
     record = RunRecord("train", folder / RECORD, list(argv), asked.seed)
     record.settings = {"kind": kind, "config": config, "data": data, "resume": asked.resume, "overrides": overrides}
     record.settings |= {"split": asked.split, "fraction": asked.fraction, "metadata": asked.metadata}
-    first = Ranks.here().first  # of several processes one holds the lock for all
+    first = Ranks.here().first  # of several processes one holds the lock, and tells of the work, for all
+    progress = progress if first else silent
     with recorded(record, owns=[folder] if first else ()), record.noting_warnings():
         progress("starting", 0, 1)
         from ctgrid.methods.training.run import train
