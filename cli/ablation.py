@@ -21,7 +21,8 @@ def command(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME|FILE", help="positions, k, k-paper, control-rows, data-fraction, naive, or a YAML file."
+            metavar="NAME|FILE",
+            help="positions, k, k-paper, control-rows, data-fraction, naive, naive-3d, or a YAML file.",
         ),
     ],
     *,

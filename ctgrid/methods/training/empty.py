@@ -12,6 +12,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.pairs import NoisyPair
 from ctgrid.data.video.clips import Clip
 from ctgrid.data.volumes import VolumeSlices
+from ctgrid.methods.training.clip_codec import ClipCodecTask
 from ctgrid.methods.training.codec import CodecTask
 from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.detail import DetailTask
@@ -21,6 +22,7 @@ from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.stand_in import stand_in
 from ctgrid.methods.training.task import Task
 from ctgrid.scan.windows import AIR_HU
+from ctgrid.stages.codecs.clip_codec import FRAMES
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.models.bundle import StageFacts, part_folder
 
@@ -36,6 +38,9 @@ def empty_task(config: TrainConfig) -> Task:
     recipe = config.recipe
     if isinstance(recipe, CodecRecipe) and recipe.video is not None:
         return CodecTask(recipe, [empty_clip(recipe.size, recipe.video.gray)])
+    if isinstance(recipe, CodecRecipe) and recipe.clips:
+        air = torch.full((FRAMES, recipe.size, recipe.size), AIR_HU, dtype=torch.int16)
+        return ClipCodecTask(recipe, [VolumeSlices("empty", air, (1.0, 1.0, 1.0))])
     if isinstance(recipe, CodecRecipe):
         air = torch.full((1, recipe.size, recipe.size), AIR_HU, dtype=torch.int16)
         return CodecTask(recipe, [VolumeSlices("empty", air, (1.0, 1.0, 1.0))])

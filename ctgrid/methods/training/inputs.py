@@ -69,7 +69,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         from ctgrid.methods.training.video import video_grid_task
 
         return video_grid_task(recipe, inputs.data)
-    codec, data = load_codec(recipe.codec), inputs.data
+    codec, data = fitting_codec(recipe), inputs.data
     known = facts(
         recipe,
         data,
@@ -120,6 +120,28 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
     return GridTask(recipe, tensors["coarse"], codec, known, poses)
 
 
+def fitting_codec(recipe: DiffusionRecipe) -> Codec:
+    """Load a recipe's codec.
+
+    Raises:
+        CtgridError: as :func:`load_codec`, or for a codec of clips in a recipe that is not of whole clips.
+    """
+    codec = load_codec(recipe.codec)
+    if codec.grid_side is None:
+        return codec
+    if not isinstance(recipe, GridRecipe):
+        raise CtgridError(
+            f"stage2.codec {recipe.codec} is of clips; stage 2 refines single slices, name a codec of images"
+        )
+    asked = (recipe.k, recipe.cell_encoding, recipe.layout, recipe.scale in (None, recipe.k))
+    if asked != (codec.grid_side, "grid", "channels", True):
+        raise CtgridError(
+            f"stage1.codec {recipe.codec} encodes clips of {codec.grid_side**2} slices whole: set stage1.k to "
+            f"{codec.grid_side}, stage1.cell_encoding to grid and stage1.layout to channels"
+        )
+    return codec
+
+
 def thick_scans(scans: Sequence[SliceSource], reach_mm: float | None) -> list[int]:
     """Return the numbers of scans whose slices lie too far apart to draw windows from; none where all do, said once."""
     if reach_mm is None:
@@ -147,7 +169,7 @@ def refine_task(recipe: RefineRecipe, inputs: Inputs) -> RefineTask:
         from ctgrid.methods.training.video import video_refine_task
 
         return video_refine_task(recipe, inputs.data)
-    codec, data = load_codec(recipe.codec), inputs.data
+    codec, data = fitting_codec(recipe), inputs.data
     known = facts(recipe, data)
     if data.store is not None:
         volumes: Any = data.volumes

@@ -63,6 +63,9 @@ class CodecRecipe(Frozen):
     cell: int = Field(128, gt=0, multiple_of=8, description="side of a grid's cell (size / K)")
     cells_per_crop: int = Field(4, gt=0, description="cells per crop in an example")
     kl_weight: float = Field(1e-4, ge=0)
+    clips: bool = Field(
+        False, description="train diffusers' AutoencoderKLCogVideoX on clips of 16 slices; network holds its sizes"
+    )
     encoder_of: str | None = Field(None, description="codec whose encoder is kept; only the rest is trained")
     start: str | None = Field(None, description="weights that training starts from, see ctgrid.methods.training.start")
     video: VideoRecipe | None = Field(None, description="clips instead of CT volumes")

@@ -170,6 +170,10 @@ def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Pr
         progress: called with (phase, done, total).
     """
     part = recipe.recipe
+    if isinstance(part, CodecRecipe) and part.clips:
+        from ctgrid.methods.training.clip_codec import ClipCodecTask
+
+        return ClipCodecTask(part, data.volumes)
     if isinstance(part, CodecRecipe):
         from ctgrid.methods.training.codec import CodecTask
 

@@ -58,7 +58,7 @@ class VariantBench:
     max_steps: int | None
     progress: Progress
     device: torch.device
-    codec_rows: dict[tuple[int, str], dict[str, float]] = field(default_factory=dict)
+    codec_rows: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -145,7 +145,9 @@ class VariantBench:
                     "case": case,
                     "model": run.name,
                     **({} if second is None else {"stage2": second.name}),
-                    **self.reference.measure(made, joints(sampling.plan(facts1.slices, facts1.k), facts1.slices)),
+                    **self.reference.measure(
+                        made, joints(sampling.plan(facts1.slices, facts1.k), sampling.count(facts1.slices))
+                    ),
                     "loss": loss,
                     **self.codec_alone(bundle),
                     "parameters": sum(p.numel() for p in bundle.stage1.parameters()),
@@ -205,7 +207,7 @@ class VariantBench:
 
     def codec_alone(self, bundle: Bundle) -> dict[str, float]:
         """Return the distances of held-out slices that were only shrunk and sent through the codec."""
-        kind = (bundle.facts1.k, bundle.facts1.cell_encoding)
+        kind = (bundle.facts1.k, bundle.facts1.cell_encoding, bundle.codec.identity)
         if kind in self.codec_rows:
             return self.codec_rows[kind]
         passed = through_codec(bundle, self.volumes.held_out, self.ablation.measuring.side_px)

@@ -15,6 +15,7 @@ from ctgrid.methods.training.config import TrainConfig
 from ctgrid.runs.ablation.bench import VariantBench
 from ctgrid.runs.ablation.data import read_volumes
 from ctgrid.runs.ablation.spec import Ablation, grid_of, load_ablation
+from ctgrid.stages.codecs.codecs import load_codec
 
 RESULTS = "results.json"
 
@@ -98,7 +99,13 @@ def check_alike(ablation: Ablation, recipes: dict[str, TrainConfig]) -> None:
         sampling.plan(recipe.slices, recipe.k)
         if sampling.schedule == "hierarchical" and not recipe.network.get("absolute_z"):
             raise CtgridError(f"variant {variant.name}: schedule 'hierarchical' needs stage1.network.absolute_z")
-    for key in ("size", "slices", "fov_mm", "codec"):
+        codec = load_codec(recipe.codec)
+        if codec.grid_side is not None and len(sampling.plan(recipe.slices, recipe.k)) > 1:
+            raise CtgridError(
+                f"variant {variant.name}: codec {recipe.codec} makes clips of {codec.grid_side**2} slices, which "
+                f"cannot be gone on with: set sampling.slices to {codec.grid_side**2}"
+            )
+    for key in ("size", "slices", "fov_mm"):
         values = {getattr(grid_of(recipe), key) for recipe in recipes.values()}
         if len(values) > 1:
             raise CtgridError(f"the variants' stage1.{key} differ ({', '.join(map(str, values))}): nothing to compare")

@@ -60,7 +60,7 @@ def sample_volumes(
     cells, _ = sample_cells(
         bundle,
         sampling.plan(facts.slices, facts.k),
-        facts.slices,
+        sampling.count(facts.slices),
         seeds=seeds,
         steps=sampling.steps,
         batch_size=sampling.batch_size,

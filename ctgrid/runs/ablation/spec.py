@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ctgrid.base.causes import reading
 from ctgrid.base.documents import parsed_yaml, text_of
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.families import meant
+from ctgrid.base.families import meant, unknown
 from ctgrid.base.keys import first_problem
 from ctgrid.methods.training.config import TrainConfig, load_config
 from ctgrid.methods.training.recipes import GridRecipe
@@ -29,18 +29,25 @@ class Sampling(_Frozen):
     schedule: Order = "autoregressive"
     control_rows: int | None = Field(None, gt=0, description="rows carried over; None takes half of a grid")
     interpolate: bool = Field(False, description="Algorithm 2 fills in between what Algorithm 1 made")
+    slices: int | None = Field(None, gt=1, description="slices of a sample; None takes the recipe's")
     steps: int = Field(12, gt=0, description="network calls per grid, DPM-Solver++")
     samples: int = Field(6, gt=0, description="volumes per seed")
     batch_size: int = Field(8, gt=0, description="grids at once")
 
+    def count(self, slices: int) -> int:
+        """Return the slices of a sample of a model of so many."""
+        return min(self.slices or slices, slices)
+
     def plan(self, slices: int, k: int) -> SamplingPlan:
-        """Return the grids of a volume, pass by pass.
+        """Return the grids of a sample of a model of so many slices, pass by pass.
 
         Raises:
             CtgridError: for control rows that do not fit K.
         """
         rows = self.control_rows or k // 2
-        return plan_grids(self.schedule, slices, k, control_rows=rows, interpolate=self.interpolate, mend=False)
+        return plan_grids(
+            self.schedule, self.count(slices), k, control_rows=rows, interpolate=self.interpolate, mend=False
+        )
 
 
 class Measuring(_Frozen):
@@ -123,12 +130,19 @@ class Ablation(_Frozen):
 
         Args:
             variant: one of the ablation's.
-            overrides: dotted keys that replace the ablation's and the variant's.
+            overrides: dotted keys that replace the ablation's and the variant's; ``NAME:KEY`` those of one variant.
 
         Raises:
-            CtgridError: for unknown keys, or numbers that do not fit.
-        """
-        return load_config(self.base, "stage1", {**self.set, **variant.set, **(overrides or {})})
+            CtgridError: for unknown keys or variants, or numbers that do not fit.
+        """  # noqa: DOC501
+        found: dict[str, Any] = {}
+        for key, value in (overrides or {}).items():
+            name, colon, own = key.rpartition(":")
+            if colon and name not in {each.name for each in self.variants}:
+                raise unknown(name, "variant", [each.name for each in self.variants])
+            if name in ("", variant.name):
+                found[own] = value
+        return load_config(self.base, "stage1", {**self.set, **variant.set, **found})
 
     def refiner(self, grid: GridRecipe) -> TrainConfig | None:
         """Return the recipe of the stage 2 that belongs to a stage 1; None where coarse slices are compared.

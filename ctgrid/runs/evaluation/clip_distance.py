@@ -26,6 +26,7 @@ from ctgrid.runs.evaluation.fidelity.features import NAME, VERSION, EmbeddedFeat
 from ctgrid.runs.evaluation.fidelity.protocol import MOST_FRAMES, Protocol, load_protocol
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.slices import runs_of
+from ctgrid.runs.results.rows import grouped, methods_of
 
 PROTOCOL = "gridit-ct-rate@1"
 FRAMES = 16
@@ -151,3 +152,31 @@ def distance_of(parts: Sequence[tuple[np.ndarray, np.ndarray]], ddof: int) -> di
         return None
     distances = {"clip_distance": frechet_distance(truth, made, ddof), "clip_kernel": kernel_distance(truth, made)}
     return {**distances, "clips": len(truth), "clip_features": truth.shape[1], "clip_volumes": len(parts)}
+
+
+def distances_of(
+    kept: Sequence[tuple[Mapping[str, Any], tuple[np.ndarray, np.ndarray] | None]], told: Sequence[str], ddof: int
+) -> list[dict[str, Any]]:
+    """Return :func:`distance_of` each method, of the volumes of each setting together.
+
+    Args:
+        kept: rows with what :func:`kept_clips` gives for them.
+        told: keys of a setting.
+        ddof: see :func:`distance_of`.
+
+    Returns:
+        One row for each setting and method that every volume of the setting has, described alike.
+    """
+    found = []
+    features = {id(row): part for row, part in kept}
+    for alike in grouped([row for row, _ in kept], *told):
+        volumes = {row["volume"] for row in alike}
+        for method in methods_of(alike):
+            chosen = [row for row in alike if row["method"] == method]
+            parts = [part for row in chosen if (part := features[id(row)]) is not None]
+            names = {row.get("clip_measure") for row in chosen}
+            whole = {row["volume"] for row in chosen} == volumes and len(parts) == len(chosen) and len(names) == 1
+            if whole and (distances := distance_of(parts, ddof)):
+                setting = {key: chosen[0][key] for key in told}
+                found.append({**setting, "method": method, "clip_measure": names.pop(), **distances})
+    return found

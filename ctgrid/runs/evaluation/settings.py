@@ -136,7 +136,7 @@ class UpscalingRequest(Checked):
         tuple[str, ...],
         Setting(
             "stage2, stage2-projected, bicubic, lanczos, back-projection, patch-regression (fitted on --train), codec "
-            "(the ceiling). Left out: all that can run.",
+            "(the ceiling), sinsr (of --sinsr). Left out: all that can run.",
             metavar="NAME,...",
         ),
     ] = ()
@@ -159,6 +159,15 @@ class UpscalingRequest(Checked):
     ] = 16
     detectors: Detectors = None
     pin: Pins = ()
+    sinsr: Annotated[
+        Path | None, Setting("Checkout of SinSR's public code, its weights in it, for method sinsr.", metavar="DIR")
+    ] = None
+    sinsr_weights: Annotated[
+        Path | None, Setting("Checkpoint of SinSR; DIR/weights/SinSR_v1.pth if not given.", metavar="FILE")
+    ] = None
+    sinsr_python: Annotated[
+        Path | None, Setting("Python of SinSR's environment; the one that runs ctgrid if not given.", metavar="FILE")
+    ] = None
     results: OtherTools = ()
     inputs_out: InputsOut = None
     loading: ModelLoading = field(default_factory=ModelLoading)
@@ -171,13 +180,14 @@ class UpscalingRequest(Checked):
             CtgridError: where there is no such method, or it lacks what it is fitted on.
         """
         from ctgrid.runs.evaluation.super_resolution import QUICK_METHODS, check_methods
-        from ctgrid.runs.evaluation.upscalers import FITTED
+        from ctgrid.runs.evaluation.upscalers import FITTED, SINSR
 
         named = [name for text in self.methods for name in read_names(text)]
         if self.methods and not named:
             raise CtgridError("names none")
-        methods = tuple(dict.fromkeys(named)) or ((*QUICK_METHODS, FITTED) if self.train else QUICK_METHODS)
-        check_methods(methods, bool(self.train))
+        extra = [name for name, there in ((FITTED, bool(self.train)), (SINSR, self.sinsr is not None)) if there]
+        methods = tuple(dict.fromkeys(named)) or (*QUICK_METHODS, *extra)
+        check_methods(methods, bool(self.train), self.sinsr is not None)
         return methods
 
     def plan(self) -> Comparison:
@@ -188,6 +198,7 @@ class UpscalingRequest(Checked):
         """
         from ctgrid.runs.evaluation.clip_distance import ClipMeasure
         from ctgrid.runs.evaluation.fidelity.detectors import parse_pins
+        from ctgrid.runs.evaluation.sinsr import SinSRSettings
         from ctgrid.runs.evaluation.super_resolution import Comparison
 
         return Comparison(
@@ -202,5 +213,6 @@ class UpscalingRequest(Checked):
             loading=Loading(**self.loading.as_dict()),
             results=self.results,
             inputs_out=self.inputs_out,
+            sinsr=None if self.sinsr is None else SinSRSettings(self.sinsr, self.sinsr_weights, self.sinsr_python),
             clips=ClipMeasure(self.frames, self.detectors, parse_pins(list(self.pin)), self.loading.device),
         )

@@ -19,15 +19,15 @@ from ctgrid.base.machine import version_of
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint
 from ctgrid.methods.denoising.methods import Loading
-from ctgrid.runs.evaluation.clip_distance import ClipMeasure, clips_of, distance_of, keep_clips, kept_clips
+from ctgrid.runs.evaluation.clip_distance import ClipMeasure, clips_of, distances_of, keep_clips, kept_clips
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice
 from ctgrid.runs.evaluation.outside import case_name, check_folders, read_result, result_of, write_input
 from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash
 from ctgrid.runs.evaluation.samples import Sample, Slices
+from ctgrid.runs.evaluation.sinsr import ADDRESS, SinSRSettings
 from ctgrid.runs.evaluation.slices import parse_slices
-from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, Upscaler, Upscalers
-from ctgrid.runs.results.rows import grouped, methods_of
+from ctgrid.runs.evaluation.upscalers import FITTED, METHODS, NETWORKS, REFINED, SINSR, Upscaler, Upscalers
 from ctgrid.runs.results.super_resolution import CLIPS, SETTING
 from ctgrid.scan.grid import downsample
 from ctgrid.scan.protocols.resample import SCALE_HU
@@ -61,6 +61,7 @@ class Comparison:
         loading: of the model.
         results: folders of what other tools made of the same shrunk slices; each is a method called as its folder.
         inputs_out: folder that gets the shrunk slices, for other tools.
+        sinsr: where SinSR is, for method ``sinsr``.
         clips: how far clips of slices are from the originals', see :mod:`ctgrid.runs.evaluation.clip_distance`.
     """
 
@@ -75,6 +76,7 @@ class Comparison:
     loading: Loading = field(default_factory=Loading)
     results: tuple[Path, ...] = ()
     inputs_out: Path | None = None
+    sinsr: SinSRSettings | None = None
     clips: ClipMeasure = field(default_factory=ClipMeasure)
 
     @property
@@ -101,15 +103,20 @@ class Comparison:
                 )
         if k < 2 or size % k:
             raise CtgridError(f"slices of {size} pixels do not shrink by {k}; k is 2 or more and divides the size")
+        if SINSR in self.methods and self.sinsr is not None and self.sinsr.check() != k:
+            raise CtgridError(
+                f"SinSR enlarges by {self.sinsr.check()}, not by {k}; leave method {SINSR} out, or change k"
+            )
         return size, k
 
 
-def check_methods(methods: Sequence[str], train: bool) -> None:
+def check_methods(methods: Sequence[str], train: bool, sinsr: bool = False) -> None:
     """Check names of methods, and that they have what they are fitted on.
 
     Args:
         methods: what is compared.
         train: whether there are training volumes.
+        sinsr: whether there is SinSR.
 
     Raises:
         CtgridError: for an unknown method, none at all, or one that lacks what it needs.
@@ -123,6 +130,8 @@ def check_methods(methods: Sequence[str], train: bool) -> None:
         raise CtgridError(
             f"method {FITTED} is fitted on training volumes: name some with --train, none that are measured"
         )
+    if SINSR in methods and not sinsr:
+        raise CtgridError(f"method {SINSR} needs --sinsr DIR, a checkout of {ADDRESS} with its weights")
 
 
 def evaluate_super_resolution(
@@ -156,7 +165,7 @@ def evaluate_super_resolution(
     Raises:
         CtgridError: for a bad volume, method or setting, or volumes that were trained on.
     """
-    check_methods(plan.methods, bool(train))
+    check_methods(plan.methods, bool(train), plan.sinsr is not None)
     size, k = plan.shape()
     names = [sample.name for sample in real]
     twice = {name for name in names if names.count(name) > 1}
@@ -175,7 +184,7 @@ def evaluate_super_resolution(
         for name, folder in plan.outside.items()
     }
     results = Results.open(out / "results.json", overwrite, IDENTITY, KIND)
-    upscalers = Upscalers(k, size, plan.loading, plan.seed, plan.refine_steps, train, progress)
+    upscalers = Upscalers(k, size, plan.loading, plan.seed, plan.refine_steps, train, plan.sinsr, progress)
     facts = facts_of(plan, size, k, train)
     setting = dict(zip(SETTING, (size, k, plan.slices, plan.through_codec), strict=True))
 
@@ -193,7 +202,8 @@ def evaluate_super_resolution(
 
     total = len(real) * (len(plan.methods) + len(made))
     results.complete(map(cases_of, real), total, "reading", progress)
-    if found := distances_of_clips(results.rows, out, plan.clips.protocol.statistics.ddof):
+    kept = [(row, kept_clips(out, row, condition_of(row["k"], row["through_codec"]))) for row in results.rows]
+    if found := distances_of(kept, SETTING, plan.clips.protocol.statistics.ddof):
         results.put_together(CLIPS, found)
     return results
 
@@ -250,27 +260,6 @@ def run_cases(
         yield row
 
 
-def distances_of_clips(rows: Sequence[Row], out: Path, ddof: int) -> list[Row]:
-    """Return how far each method's clips are from the originals', of all volumes together, setting by setting.
-
-    Only methods that every volume of a setting has, and whose features were kept, are there.
-    """
-    found = []
-    for alike in grouped(rows, *SETTING):
-        volumes = {row["volume"] for row in alike}
-        for method in methods_of(alike):
-            chosen = [row for row in alike if row["method"] == method]
-            kept = [kept_clips(out, row, condition_of(row["k"], row["through_codec"])) for row in chosen]
-            parts = [part for part in kept if part is not None]
-            names = {row.get("clip_measure") for row in chosen}
-            if {row["volume"] for row in chosen} != volumes or len(parts) < len(chosen) or len(names) > 1:
-                continue
-            if distances := distance_of(parts, ddof):
-                setting = {key: chosen[0][key] for key in SETTING}
-                found.append({**setting, "method": method, "clip_measure": names.pop(), **distances})
-    return found
-
-
 def upscaled(full: np.ndarray, upscale: Upscaler, plan: Comparison, upscalers: Upscalers) -> tuple[np.ndarray, float]:
     """Return slices (m, S, S) in HU after shrinking and a method, float32, and the seconds of the method."""
     found, seconds = np.empty(full.shape, np.float32), 0.0
@@ -324,6 +313,8 @@ def facts_of(plan: Comparison, size: int, k: int, train: Sequence[Sample]) -> di
     facts: dict[str, dict[str, Any]] = {method: common_of(plan, size, k) for method in plan.methods}
     if FITTED in facts:
         facts[FITTED] |= {"train": sorted(sample.digest for sample in train), "version": version_of("ctgrid")}
+    if SINSR in facts and plan.sinsr is not None:
+        facts[SINSR] |= {"seed": plan.seed, **plan.sinsr.facts()}
     for method in plan.methods if plan.through_codec else set(plan.methods) & set(NETWORKS):
         from ctgrid.stages.models.bundle import digest_of_model
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ctgrid.methods.denoising.methods import Loading
     from ctgrid.methods.pipeline import ModelPipeline
     from ctgrid.runs.evaluation.samples import Sample
+    from ctgrid.runs.evaluation.sinsr import SinSRSettings
 
 Upscaler = Callable[[Tensor, Tensor], Tensor]
 """From coarse slices (B, 1, s, s) in [-1, 1] to full ones (B, 1, S, S); ``codec`` alone takes the second, the truth."""
@@ -33,6 +34,7 @@ METHODS = {
     "lanczos": "Lanczos interpolation of Pillow, of 3 lobes",
     "back-projection": "bicubic, then corrected until it shrinks to the coarse slice (Irani and Peleg 1991)",
     "patch-regression": "local linear regression on patches, fitted on --train",
+    "sinsr": "SinSR's public code and weights, one step, in an environment of its own",
     "codec": "the full slice through the codec alone: the ceiling for stage 2, no super-resolution",
 }
 
@@ -41,6 +43,7 @@ REFINED = ("stage2", "stage2-projected")
 """Methods that need a model; those of :data:`REFINED` its second stage."""
 
 FITTED = "patch-regression"
+SINSR = "sinsr"
 
 BACK_PROJECTIONS = 20
 FITTED_SLICES = 16
@@ -58,6 +61,7 @@ class Upscalers:
         seed: of stage 2.
         refine_steps: of stage 2; None takes the default of synthesis.
         train: volumes that patch regression is fitted on.
+        sinsr: where SinSR is.
         progress: told of every training volume.
     """
 
@@ -67,6 +71,7 @@ class Upscalers:
     seed: int = 0
     refine_steps: int | None = None
     train: Sequence[Sample] = ()
+    sinsr: SinSRSettings | None = None
     progress: Progress = silent
     _pipeline: ModelPipeline | None = field(default=None, repr=False)
     _ready: dict[str, Upscaler] = field(default_factory=dict, repr=False)
@@ -91,6 +96,11 @@ class Upscalers:
         if name == FITTED:
             fitted = self._fitted()
             return lambda coarse, full: fitted(coarse)
+        if name == SINSR and self.sinsr is not None:
+            from ctgrid.runs.evaluation.sinsr import SinSR
+
+            enlarged = SinSR(self.sinsr, self.seed, self.loading.device)
+            return lambda coarse, full: enlarged(coarse)
         if name in REFINED:
             return partial(self._refined, self.pipeline, BACK_PROJECTIONS if name == "stage2-projected" else 0)
         if name == "codec":

@@ -18,6 +18,7 @@ class Adapter(Protocol):
         latent_channels: channels c of a latent.
         downsample: image side over latent side f.
         image_channels: C of the images that the network itself takes, 1 or 3.
+        grid_side: K where images are grids of K x K slices that make one clip; None for a codec of any images.
         coarse_factor: how many times images are shrunk that a second encoder takes; None where there is none.
     """
 
@@ -25,6 +26,7 @@ class Adapter(Protocol):
     downsample: int
     image_channels: int
     coarse_factor: int | None = None
+    grid_side: int | None = None
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Encode images (B, C, H, W) in [-1, 1] to mean and variance (B, c, H/f, W/f); zero where it has none."""

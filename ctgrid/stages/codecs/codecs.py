@@ -31,6 +31,7 @@ class Codec:
         latent_channels: channels c of a latent.
         downsample: image side over latent side, 8 for every supported codec.
         channels: C of the images, 1 for gray or 3 for RGB.
+        grid_side: K of the grids that it takes whole, where it is a codec of clips; None for a codec of images.
         name: class of the network and where it came from, for records.
     """
 
@@ -43,6 +44,7 @@ class Codec:
         self._adapter = adapter_of(network)
         self.latent_channels = self._adapter.latent_channels
         self.downsample = self._adapter.downsample
+        self.grid_side = self._adapter.grid_side
 
     def colour(self) -> Codec:
         """Return the same network as a codec of RGB images (B, 3, H, W).

@@ -65,20 +65,20 @@ class TinyAdapter(_Scaled):
 
 
 def load_kl(folder: Path) -> torch.nn.Module:
-    """Read an ``AutoencoderKL``; raises as :func:`_load`."""
+    """Read an ``AutoencoderKL``; raises as :func:`load_whole`."""
     from diffusers import AutoencoderKL
 
-    return _load(AutoencoderKL, folder)
+    return load_whole(AutoencoderKL, folder)
 
 
 def load_tiny(folder: Path) -> torch.nn.Module:
-    """Read an ``AutoencoderTiny``; raises as :func:`_load`."""
+    """Read an ``AutoencoderTiny``; raises as :func:`load_whole`."""
     from diffusers import AutoencoderTiny
 
-    return _load(AutoencoderTiny, folder)
+    return load_whole(AutoencoderTiny, folder)
 
 
-def _load(network_class: Any, folder: Path) -> torch.nn.Module:
+def load_whole(network_class: Any, folder: Path) -> torch.nn.Module:
     """Read a network in diffusers' layout, float32.
 
     Raises:

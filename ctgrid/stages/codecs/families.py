@@ -11,6 +11,7 @@ import torch
 
 from ctgrid.base.families import look_up, unknown
 from ctgrid.stages.codecs.adapter import Adapter, Family
+from ctgrid.stages.codecs.clip_codec import CLASS, ClipAdapter, load_clip_codec
 from ctgrid.stages.codecs.codec_files import class_of
 from ctgrid.stages.codecs.diffusers_codecs import KLAdapter, TinyAdapter, load_kl, load_tiny
 from ctgrid.stages.codecs.unshuffle import UnshuffleAdapter, load_unshuffle
@@ -19,6 +20,7 @@ FAMILIES: dict[str, Family] = {
     "UnshuffleCodec": Family(load_unshuffle, UnshuffleAdapter),
     "AutoencoderKL": Family(load_kl, KLAdapter),
     "AutoencoderTiny": Family(load_tiny, TinyAdapter),
+    CLASS: Family(load_clip_codec, ClipAdapter),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from ctgrid.base.errors import CtgridError
@@ -122,3 +123,27 @@ def test_a_summary_has_mean_and_spread() -> None:
     rows = [{"variant": "a", "fd": 1.0, "seam": None}, {"variant": "a", "fd": 3.0, "seam": None}]
     summary = summary_of(rows, ["a", "b"])
     assert summary == {"a": {"seeds": 2, "fd": {"mean": 2.0, "min": 1.0, "max": 3.0}}}
+
+
+def test_a_clips_autoencoder_stands_beside_grids(spec: Callable[..., Path], scans: Path, tmp_path: Path) -> None:
+    """Naive baseline II, whole: trained on clips' latents, sampled as single clips, measured with its own codec."""
+    from diffusers import AutoencoderKLCogVideoX
+
+    torch.manual_seed(0)
+    sizes = {"block_out_channels": (8, 8, 8, 8), "layers_per_block": 1, "norm_num_groups": 4}
+    AutoencoderKLCogVideoX(**sizes).save_pretrained(tmp_path / "clips")
+    clips = {"stage1.codec": str(tmp_path / "clips"), "stage1.cell_encoding": "grid", "stage1.layout": "channels"}
+    name = spec(
+        set={"stage1.unknown_share": 1.0, "optimisation.steps": 1},
+        sampling={"slices": 16, "samples": 1, "steps": 1},
+        variants=[
+            {"name": "vae-3d", "says": "clips", "set": {**clips, "stage1.network.patch_size": 1}},
+            {"name": "grid", "says": "grids"},
+        ],
+    )
+    results = run_ablation(name, scans, tmp_path / "out")
+    clip, grid = results["rows"]
+    assert (clip["passes"], grid["passes"], clip["tokens"], grid["tokens"]) == (1, 1, 4, 16)
+    assert clip["seam"] is None and clip["codec_fd"] != grid["codec_fd"] and np.isfinite(clip["fd"])
+    with np.load(tmp_path / "out" / "samples" / "vae-3d-seed0.npz") as kept:
+        assert kept["hu"].shape == (16, 16, 16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,9 +21,15 @@ def test_the_papers_ablations_are_shipped() -> None:
     assert set(PAPERS) <= set(shipped_ablations())
 
 
+def stand_in(name: str) -> SimpleNamespace:
+    """Stand for a codec, of clips where its name says so."""
+    return SimpleNamespace(grid_side=4 if name == "clip-codec" else None)
+
+
 @pytest.mark.parametrize("name", shipped_ablations())
-def test_every_shipped_variant_can_be_built_and_compared(name: str) -> None:
+def test_every_shipped_variant_can_be_built_and_compared(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipes, networks and plans fit; variants differ in what they say and do."""
+    monkeypatch.setattr("ctgrid.runs.ablation.run.load_codec", stand_in)
     ablation = load_ablation(name)
     recipes = {variant.name: ablation.recipe(variant) for variant in ablation.variants}
     check_alike(ablation, recipes)
@@ -84,9 +91,29 @@ def test_wrong_files_are_refused(changes: dict[str, object], reason: str, spec: 
         load_ablation(spec(**changes))
 
 
+def test_overrides_may_be_of_one_variant(spec: Callable[..., Path]) -> None:
+    """Its name stands before the key; a name that no variant has is refused."""
+    ablation = load_ablation(spec())
+    found = [grid_of(ablation.recipe(v, {"r3:stage1.prediction": "x0"})).prediction for v in ablation.variants]
+    assert found == ["v", "x0", "v"]
+    with pytest.raises(CtgridError, match="unknown variant 'r4'; known: r1, r3, z"):
+        ablation.recipe(ablation.variants[0], {"r4:stage1.prediction": "x0"})
+
+
+def test_clips_are_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Baseline II samples its 16 slices alone; longer ones are refused before anything is read."""
+    monkeypatch.setattr("ctgrid.runs.ablation.run.load_codec", stand_in)
+    ablation = load_ablation("naive-3d")
+    recipes = {variant.name: ablation.recipe(variant) for variant in ablation.variants}
+    assert len(ablation.sampling.plan(96, 4)) == 1 and ablation.sampling.count(8) == 8
+    longer = ablation.model_copy(update={"sampling": ablation.sampling.model_copy(update={"slices": 20})})
+    with pytest.raises(CtgridError, match=r"variant vae-3d: codec clip-codec .* set sampling\.slices to 16"):
+        check_alike(longer, recipes)
+
+
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     """With those that there are."""
-    with pytest.raises(CtgridError, match="naive, positions"):
+    with pytest.raises(CtgridError, match="naive, naive-3d, positions"):
         load_ablation("nothing")
     with pytest.raises(CtgridError, match="cannot read"):
         load_ablation(tmp_path / "missing.yaml")

@@ -181,7 +181,8 @@ def test_a_picture_shows_one_slice_by_every_method(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"methods": ("sinsr",)}, "unknown super-resolution method 'sinsr'; known: stage2"),
+        ({"methods": ("esrgan",)}, "unknown super-resolution method 'esrgan'; known: stage2"),
+        ({"methods": ("sinsr",)}, "method sinsr needs --sinsr DIR, a checkout of https://github.com/wyf0912/SinSR"),
         ({"methods": ()}, "at least one method"),
         ({"methods": ("patch-regression",)}, "--train"),
         ({"k": 5}, "slices of 64 pixels do not shrink by 5"),
