@@ -122,7 +122,7 @@ class Settings(Checked):
     refine_noise_mm: Annotated[
         float | None,
         Setting(
-            "Length along z within which stage 2's noise changes (4 for CT unless given); inf: never.",
+            f"Length along z in which stage 2's noise changes ({REFINE_NOISE_MM:g} for CT if not given); inf: never.",
             least=0,
             metavar="MM",
         ),

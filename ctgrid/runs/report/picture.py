@@ -18,8 +18,9 @@ from ctgrid.runs.report.drawing import (
     write_text,
 )
 from ctgrid.runs.report.sheet import GAP_PX, MONTAGE, lay_out
+from ctgrid.runs.report.zoom import Zoom, even_place
 from ctgrid.scan.geometry import reorient, spacing_mm
-from ctgrid.scan.windows import CHEST_WINDOW_HU
+from ctgrid.scan.windows import CHEST_WINDOW_HU, SOFT_TISSUE_WINDOW_HU
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -104,6 +105,9 @@ def comparison(
 ) -> Image:
     """Draw a scan, the result and what was removed side by side, one row per axial slice, the highest on top.
 
+    A last row looks closely at the evenest place of soft tissue in these slices, in the window for that, with the
+    standard deviation of the same region before and after.
+
     Args:
         before: the scan.
         after: the result on its grid.
@@ -128,7 +132,9 @@ def comparison(
     spread = max(1.0, RESIDUAL_SPREAD * float(np.std(np.stack(removed))))
     box = pixels_of(hu.shape[2] * dx, hu.shape[1] * dy, COMPARED_PX / max(hu.shape[1] * dy, hu.shape[2] * dx))
     step = COMPARED_PX + GAP_PX
-    sheet = PIL.Image.new("L", (3 * step - GAP_PX, len(chosen) * step + CAPTION_PX))
+    place = even_place(clean, chosen, (dy, dx))
+    rows = len(chosen) + (place is not None)
+    sheet = PIL.Image.new("L", (3 * step - GAP_PX, rows * step + CAPTION_PX))
     for row, (z, rest) in enumerate(zip(chosen, removed, strict=True)):
         tiles = [
             (windowed(hu[z], box, window), f"before, slice {z}"),
@@ -138,8 +144,37 @@ def comparison(
         for column, (tile, label) in enumerate(tiles):
             place_tile(sheet, tile, (column * step, row * step, COMPARED_PX, COMPARED_PX), label, edge="R")
     caption = f"window {window[0]:g} to {window[1]:g} HU; removed: {-spread:.0f} to {spread:.0f} HU"
-    write_text(sheet, (4, len(chosen) * step + 2), caption)
+    if place is not None:
+        for column, tile in enumerate(_closely(hu, clean, place, (dy, dx), spread)):
+            box_px = (column * step, len(chosen) * step, COMPARED_PX, COMPARED_PX)
+            place_tile(sheet, tile[0], box_px, tile[1], edge="R")
+        caption += f"; last row: {SOFT_TISSUE_WINDOW_HU[0]:g} to {SOFT_TISSUE_WINDOW_HU[1]:g} HU"
+    write_text(sheet, (4, rows * step + 2), caption)
     return sheet
+
+
+def _closely(
+    hu: np.ndarray, clean: np.ndarray, place: Zoom, spacing: tuple[float, float], spread: float
+) -> list[tuple[Image, str]]:
+    """Return before, after and removed around a place, framed, each with its label."""
+    from PIL import ImageDraw
+
+    before, after = (volume[place.slice].astype(np.float32) for volume in (hu, clean))
+    shown = [part.stop - part.start for part in place.shown]
+    height, width = (count * mm for count, mm in zip(shown, spacing, strict=True))
+    box = pixels_of(width, height, COMPARED_PX / max(width, height))
+    tiles = []
+    for plane, window, name in (
+        (before, SOFT_TISSUE_WINDOW_HU, f"before, slice {place.slice}"),
+        (after, SOFT_TISSUE_WINDOW_HU, "after"),
+        (before - after, (-spread, spread), "removed"),
+    ):
+        tile = windowed(plane[place.shown], box, window)
+        left, top, right, bottom = place.frame
+        corners = [left * box[0], top * box[1], right * box[0] - 1, bottom * box[1] - 1]
+        ImageDraw.Draw(tile).rectangle(corners, outline="white")
+        tiles.append((tile, f"{name}: {float(np.std(plane[place.region])):.1f} HU in the square"))
+    return tiles
 
 
 def save_comparison(

@@ -138,13 +138,15 @@ def test_comparison_shows_before_after_and_what_was_removed(tmp_path: Path) -> N
     step = COMPARED_PX + GAP_PX
     for codes in ("LPS", "SAR"):
         sheet = np.asarray(comparison(before.reoriented(codes), after.reoriented(codes), window=(0, 100)))
-        assert sheet.shape == (3 * step + CAPTION_PX, 3 * step - GAP_PX)
+        assert sheet.shape == (4 * step + CAPTION_PX, 3 * step - GAP_PX)  # the last looks closely
         place = (COMPARED_PX * 3 // 4, COMPARED_PX // 4)
         top, bottom = ([int(sheet[row * step + place[0], i * step + place[1]]) for i in range(3)] for row in (0, 2))
         assert top[0] == GREY and top[1] < GREY and top[2] > GREY + 20
         assert bottom[0] == bottom[1] == GREY and bottom[2] in (127, 128)
     assert shown_slices(40) == [6, 20, 33] and shown_slices(2) == [0, 1]
-    assert comparison(before, after, [5]).height == step + CAPTION_PX
+    assert comparison(before, after, [5]).height == 2 * step + CAPTION_PX
+    air = Volume(np.full_like(hu, -1000), before.affine)
+    assert comparison(air, air, [5]).height == step + CAPTION_PX
     with pytest.raises(CtgridError, match="cannot be compared"):
         comparison(before, Volume(hu[:3], before.affine))
     save_comparison(before, after, tmp_path / "c.png")
