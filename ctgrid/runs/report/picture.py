@@ -145,9 +145,8 @@ def comparison(
             place_tile(sheet, tile, (column * step, row * step, COMPARED_PX, COMPARED_PX), label, edge="R")
     caption = f"window {window[0]:g} to {window[1]:g} HU; removed: {-spread:.0f} to {spread:.0f} HU"
     if place is not None:
-        for column, tile in enumerate(_closely(hu, clean, place, (dy, dx), spread)):
-            box_px = (column * step, len(chosen) * step, COMPARED_PX, COMPARED_PX)
-            place_tile(sheet, tile[0], box_px, tile[1], edge="R")
+        for column, (tile, label) in enumerate(_closely(hu, clean, place, (dy, dx), spread)):
+            place_tile(sheet, tile, (column * step, len(chosen) * step, COMPARED_PX, COMPARED_PX), label, edge="R")
         caption += f"; last row: {SOFT_TISSUE_WINDOW_HU[0]:g} to {SOFT_TISSUE_WINDOW_HU[1]:g} HU"
     write_text(sheet, (4, rows * step + 2), caption)
     return sheet
@@ -159,13 +158,13 @@ def _closely(
     """Return before, after and removed around a place, framed, each with its label."""
     from PIL import ImageDraw
 
-    before, after = (volume[place.slice].astype(np.float32) for volume in (hu, clean))
+    before, after = (volume[place.number].astype(np.float32) for volume in (hu, clean))
     shown = [part.stop - part.start for part in place.shown]
     height, width = (count * mm for count, mm in zip(shown, spacing, strict=True))
     box = pixels_of(width, height, COMPARED_PX / max(width, height))
     tiles = []
     for plane, window, name in (
-        (before, SOFT_TISSUE_WINDOW_HU, f"before, slice {place.slice}"),
+        (before, SOFT_TISSUE_WINDOW_HU, f"before, slice {place.number}"),
         (after, SOFT_TISSUE_WINDOW_HU, "after"),
         (before - after, (-spread, spread), "removed"),
     ):

@@ -25,12 +25,12 @@ class Zoom:
     """A region in a slice.
 
     Attributes:
-        slice: number of the slice.
+        number: of the slice.
         region: rows and columns that are measured.
         shown: rows and columns around them.
     """
 
-    slice: int
+    number: int
     region: tuple[slice, slice]
     shown: tuple[slice, slice]
 
@@ -69,9 +69,9 @@ def even_place(hu: np.ndarray, slices: Sequence[int], spacing_mm: tuple[float, f
         inner[tuple(slice(side // 2, n - side + side // 2 + 1) for side, n in zip(sides, shape, strict=True))] = True
         tissue = inner & (mean > TISSUE_HU[0]) & (mean < TISSUE_HU[1]) & (spread < MOST_SPREAD_HU**2)
         spread = np.where(tissue, spread, np.inf)
-        y, x = np.unravel_index(int(spread.argmin()), shape)
+        y, x = (int(at) for at in np.unravel_index(int(spread.argmin()), shape))
         if np.isfinite(spread[y, x]) and (best is None or spread[y, x] < best[0]):
-            best = float(spread[y, x]), int(z), int(y), int(x)
+            best = float(spread[y, x]), int(z), y, x
     if best is None:
         return None
     _, z, y, x = best

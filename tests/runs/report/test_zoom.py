@@ -16,7 +16,7 @@ def test_the_evenest_soft_tissue_is_found() -> None:
     hu[2, 55:95, 70:110] = 60 + 5 * rng.standard_normal((40, 40))
     hu[1, 20:90, 20:90] = 700
     place = even_place(hu, [0, 1, 2], (1.0, 1.0))
-    assert place is not None and place.slice == 2
+    assert place is not None and place.number == 2
     rows, columns = place.region
     assert rows.start >= 55 and rows.stop <= 95 and columns.start >= 70 and columns.stop <= 110
     assert rows.stop - rows.start == columns.stop - columns.start == REGION_MM
