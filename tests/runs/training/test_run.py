@@ -72,3 +72,22 @@ def test_a_plan_needs_a_recipe_and_writes_nothing(tmp_path: Path) -> None:
     found = plan_training(config="embedded-codec", flops_per_second=1e10, overrides=("optimisation.batch_size=1",))
     assert found.parameters > 1000 and found.seconds_per_step == pytest.approx(found.flops_per_step / 1e10, rel=1e-3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("rank", "told"), [("0", ["starting", "training"]), ("1", [])])
+def test_the_first_process_is_heard(
+    rank: str, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several processes of one training, the first tells of the work."""
+    heard: list[str] = []
+
+    def train(kind: str, config: str, data: Path, folder: Path, *, progress: Any, **_: Any) -> dict[str, Any]:
+        folder.mkdir(exist_ok=True)
+        progress("training", 1, 1)
+        return {}
+
+    monkeypatch.setattr("ctgrid.methods.training.run.train", train)
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    train_model("stage1", tmp_path, tmp_path / "run", progress=lambda phase, done, total: heard.append(phase))
+    assert heard == told
