@@ -21,6 +21,9 @@ REGION_MM = 40.0
 MOST_UNEVEN = 1.4
 """A patch whose spread is more than this times that of noise, or less by as much, holds an edge, and does not count."""
 
+ACROSS = 1 << 12
+"""More regions than lie side by side in any slice."""
+
 REGION_SHARE = 0.45
 """Quantile of the responses in a region that stands for its noise: a little below the middle, for anatomy only adds."""
 
@@ -86,13 +89,13 @@ def patches_of(hu: np.ndarray, spacing_mm: tuple[float, float]) -> Patches:
         mean=mean[tissue],
         spread=_spread_about_plane(views[tissue].astype(np.float64)),
         fine=np.sqrt(np.square(fine).mean((-2, -1))),
-        region=region[0] * 1000 + region[1],
+        region=region[0] * ACROSS + region[1],
     )
 
 
 def joined(parts: list[Patches]) -> Patches:
     """Return the patches of several slices as those of one, with regions of their own."""
-    apart = [part.region + 1_000_000 * number for number, part in enumerate(parts)]
+    apart = [part.region + ACROSS**2 * number for number, part in enumerate(parts)]
     columns = [[part.mean for part in parts], [part.spread for part in parts], [part.fine for part in parts], apart]
     return Patches(*(np.concatenate(column) if column else np.zeros(0) for column in columns))
 
