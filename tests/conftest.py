@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -12,11 +13,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core already; set 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer.testing
 from hypothesis import settings
 
 from ctgrid.scan.volume import Volume
@@ -36,6 +39,14 @@ def pytest_configure() -> None:
         for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
             if signal.getsignal(number) is signal.SIG_IGN:
                 signal.signal(number, usual)
+    gc.disable()  # what is collected stays
+    typer.testing._get_command = cache(typer.testing._get_command)  # typer reads all signatures anew at every call
+
+
+def pytest_collection_finish() -> None:
+    """Look no more at the thousands of tests and modules when memory is tidied up."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -82,6 +93,16 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     server = forked_module.Server(tmp_path_factory.mktemp("forked"))
     yield server
     server.close()
+
+
+@pytest.fixture
+def coarse_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure volumes on slices of 64 pixels, in a sixteenth of the time: what is measured, not how well."""
+    from ctgrid.runs.evaluation.ct import chest_frame
+    from ctgrid.runs.evaluation.fidelity import features
+
+    monkeypatch.setattr(features, "SIDE", 64)
+    monkeypatch.setattr(chest_frame, "SIDE_PX", 64)
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def body_mask(hu: np.ndarray) -> np.ndarray:
     return masks
 
 
-def lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+def lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float], body: np.ndarray | None = None) -> np.ndarray:
     """Return the lungs: large regions below -500 HU inside the body, vessels and nodules within filled in.
 
     Regions are found in three dimensions. The trachea, connected to the lungs, counts as lung.
@@ -70,13 +70,14 @@ def lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndar
     Args:
         hu: (n, y, x) in HU.
         spacing_mm: (z, y, x).
+        body: its :func:`body_mask`, where that is known.
 
     Returns:
         (n, y, x) bool, all False where there is no lung.
     """
     from scipy.ndimage import label
 
-    inner = (hu < LUNG_BELOW_HU) & body_mask(hu)
+    inner = (hu < LUNG_BELOW_HU) & (body_mask(hu) if body is None else body)
     labels, count = label(inner)
     if not count:
         return inner

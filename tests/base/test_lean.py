@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 SYNTHESIS = """
 from ctgrid.base.lean import import_diffusers
 import_diffusers()
@@ -27,14 +25,24 @@ bench.identity, bench.method
 CHECK = """
 import sys
 names = ("torch._dynamo", "sympy", "scipy.stats", "monai", "nibabel", "skimage")
-heavy = [name for name in names if name in sys.modules]
+print([name for name in names if name in sys.modules])
+"""
+
+PLANNING = """
+from ctgrid.methods.training.config import load_config
+from ctgrid.methods.training.plan import plan
+print(plan(load_config("tiny-ct-rate-stage1")).seconds_per_step > 0)
+print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+
+AFTERWARDS = """
 import torch._dynamo
-print(heavy, callable(torch._dynamo.optimize))
+print(callable(torch._dynamo.optimize))
 """
 
 
-@pytest.mark.parametrize("script", [SYNTHESIS, DENOISING], ids=["synthesis", "denoising"])
-def test_no_compiler_is_loaded_until_somebody_asks(script: str) -> None:
-    """Pipelines and samplers do without torch's compiler, which is there afterwards."""
-    done = subprocess.run([sys.executable, "-c", script + CHECK], capture_output=True, text=True, check=True)
-    assert done.stdout == "[] True\n"
+def test_no_compiler_is_loaded_until_somebody_asks() -> None:
+    """Pipelines, samplers and plans do without torch's compiler, which is there afterwards."""
+    code = SYNTHESIS + CHECK + DENOISING + CHECK + PLANNING + AFTERWARDS
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]", "True", "[]", "True"]

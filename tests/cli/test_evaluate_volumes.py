@@ -11,17 +11,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from ctgrid.runs.evaluation.fidelity import features
 from ctgrid.scan.volume import Volume
 from ctgrid_cli import app
 
+pytestmark = pytest.mark.usefixtures("coarse_measures")
+
 AFFINE = np.diag([-6.0, -6.0, 4.0, 1.0])
-
-
-@pytest.fixture(autouse=True)
-def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Features of slices at a quarter of the size: what they are worth is not looked at here."""
-    monkeypatch.setattr(features, "SIDE", 64)
 
 
 @pytest.fixture(autouse=True)

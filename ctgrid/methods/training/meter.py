@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ctgrid.methods.training.untouched import untouched
+
 
 class Meter(TorchDispatchMode):
     """Follow the storages of all tensors that operations return, and their arithmetic, while the mode is on.
@@ -23,16 +25,25 @@ class Meter(TorchDispatchMode):
         peak: the most bytes at any time.
     """
 
-    def __init__(self) -> None:
-        """Start at nothing."""
+    def __init__(self, work: bool = True) -> None:
+        """Start at nothing.
+
+        Args:
+            work: do the operations; else tensors hold nothing, and take no memory.
+        """
         super().__init__()
+        self.work = work
         self.flops = self.live = self.peak = 0
         self._seen: dict[int, int] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:  # else torch imports its compiler, for seconds, to keep it away from here
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation and count its arithmetic and the storages of what it returns."""
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+        result = func(*args, **kwargs) if self.work else untouched(func, args, kwargs)
         formula = formulas().get(func._overloadpacket)
         if formula is not None:
             self.flops += formula(*args, **kwargs, out_val=result)
@@ -82,10 +93,7 @@ def formulas() -> dict[Any, Callable[..., int]]:
 @contextmanager
 def imagined() -> Iterator[Meter]:
     """Make every tensor created inside one without data, and count their bytes."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    meter = Meter()
-    with FakeTensorMode(allow_non_fake_inputs=True), meter:
+    with Meter(work=False) as meter:
         yield meter
 
 

@@ -15,11 +15,11 @@ from ctgrid.base.devices import choose_device
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
+from ctgrid.base.lean import without_compiler
 from ctgrid.base.machine import peak_memory_mib
 from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.empty import empty_task
 from ctgrid.methods.training.meter import imagined, no_data
-from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.optimisation import Optimisation
 from ctgrid.methods.training.recipes import DiffusionRecipe
 from ctgrid.methods.training.settled import settled
@@ -30,6 +30,9 @@ from ctgrid.methods.training.trial import depth_of, loss_pass, step_seconds
 
 CUDA_CONTEXT_GB = 0.6
 """What CUDA itself and its libraries take on a device."""
+
+COMPILER_GB = 0.07
+"""What torch's compiler takes, which training imports with its optimizer, and a plan does not."""
 
 DEEP_ENOUGH = 2
 """Blocks of a network from which deeper ones are told."""
@@ -92,14 +95,15 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
         memory["runtime"] = CUDA_CONTEXT_GB
     else:
         require("accelerate")  # what a run has in memory besides its tensors
-        memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9
+        memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9 + COMPILER_GB
     seconds, basis = None, f"{flops_per_second or 0:.3g} operations per second, as given"
     if flops_per_second is not None:
         if not flops_per_second > 0:
             raise CtgridError(f"flops_per_second must be positive, got {flops_per_second:g}")
         seconds = flops / flops_per_second
     else:
-        seconds, basis = step_seconds(config, device, flops, block_flops)
+        with without_compiler():
+            seconds, basis = step_seconds(config, device, flops, block_flops, found.parameters)
     return TrainingPlan(
         kind=config.kind,
         precision=settings.precision,
@@ -155,9 +159,9 @@ def imagine(task: Task, settings: Optimisation, seed: int, encoding: Encoding | 
     micro = settings.batch_size // settings.accumulate
     with imagined() as meter:
         network = prepare_network(task.build(), settings.model_copy(update={"compile": False}))
-        weights = meter.live
+        kept = {t.untyped_storage()._cdata: t.untyped_storage() for t in (*network.parameters(), *network.buffers())}
+        weights = sum(storage.nbytes() for storage in kept.values())
         parameters = sum(p.numel() for p in network.parameters())
-        optimizer = build_optimizer(network, settings)
         batch = no_data({name: value.expand(micro, *value.shape[1:]) for name, value in example.items()})
         if isinstance(task, GridTask) and encoding is None:  # may encode its grids first
             before = meter.live
@@ -170,7 +174,6 @@ def imagine(task: Task, settings: Optimisation, seed: int, encoding: Encoding | 
         for parameter in network.parameters():
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)  # that of the step before lies there already
-        optimizer.step()  # makes the moments
         before = meter.live
         meter.restart()
         loss_pass(task, network, batch, settings)

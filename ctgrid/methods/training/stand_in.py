@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import cache
 from types import SimpleNamespace
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ctgrid.methods.training.meter import imagined
 from ctgrid.stages.codecs.codecs import Codec
 
 WIDTHS = (128, 256, 512, 512)
@@ -84,13 +84,10 @@ class _Attention(nn.Module):
 
 @cache
 def stand_in() -> Codec:
-    """Return a codec of the SD VAE's sizes whose weights are zero: fresh ones take seconds, and nobody looks.
+    """Return a codec of the SD VAE's sizes whose weights nobody wrote: fresh ones take seconds, and nobody looks.
 
     It encodes, and cannot decode.
     """
-    with torch.device("meta"):
+    with imagined():
         network = AutoencoderKL()
-    network = network.to_empty(device="cpu")
-    for tensor in network.state_dict().values():
-        tensor.zero_()
     return Codec(network, name="stand-in:AutoencoderKL")

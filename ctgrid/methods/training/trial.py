@@ -1,10 +1,9 @@
-"""How long a training step takes here: shallow networks on small latents, timed, and continued by their arithmetic."""
+"""How long a training step takes here: a shallow network on small latents, timed, and continued by its arithmetic."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from ctgrid.base.precision import autocast, recipe_dtype
 from ctgrid.methods.training.batches import Batches
 from ctgrid.methods.training.config import TrainConfig
 from ctgrid.methods.training.empty import codec_or_stand_in, empty_task
-from ctgrid.methods.training.meter import Meter
+from ctgrid.methods.training.meter import Meter, imagined
 from ctgrid.methods.training.muon import build_optimizer
 from ctgrid.methods.training.optimisation import Optimisation
 from ctgrid.methods.training.recipes import DiffusionRecipe, GridRecipe
@@ -30,12 +29,19 @@ BUDGET_S = 4.0
 WEIGHT = 0.01
 """Of trial networks: numbers of common size, as tiny ones may take longer."""
 
-SHALLOW = (1, 2)
-REPEATS = 2
+BLOCKS = 2
+"""Of a network that is timed in the place of one with more."""
+
+REPEATS = 3
+ENOUGH_S = 1.0
+"""After so long nothing is timed again: a busy machine makes everything take long."""
+
 PROBE = 256
 
 
-def step_seconds(config: TrainConfig, device: torch.device, flops: float, block_flops: float) -> tuple[float, str]:
+def step_seconds(
+    config: TrainConfig, device: torch.device, flops: float, block_flops: float, parameters: int
+) -> tuple[float, str]:
     """Return the seconds of an optimizer step on a device, and how they were found.
 
     Args:
@@ -43,6 +49,7 @@ def step_seconds(config: TrainConfig, device: torch.device, flops: float, block_
         device: where to measure.
         flops: floating point operations of an optimizer step, forward and backward.
         block_flops: those of one block of the network in it; 0 for a network without repeated blocks.
+        parameters: of the network.
     """
     settings, part = config.optimisation, config.recipe
     affordable = BUDGET_S * product_rate(device, recipe_dtype(settings.precision)) / (REPEATS + 1)
@@ -53,23 +60,18 @@ def step_seconds(config: TrainConfig, device: torch.device, flops: float, block_
             return instead
         size = max(1, min(micro, round(TRIAL_FLOPS / each)))
         trial = Trial(empty_task(config), settings, config.seed, size, device)
-        passes, updates = zip(*[trial.once() for _ in range(REPEATS + 1)][1:], strict=True)
-        return median(passes) * micro / size * settings.accumulate + median(updates), f"timed on this {device.type}"
-    small, each = shrunk(part, sum(SHALLOW) * block_flops / settings.batch_size)
+        trial.once()
+        work, update = trial.best()
+        return work * micro / size * settings.accumulate + update, f"timed on this {device.type}"
+    small, each = shrunk(part, BLOCKS * block_flops / settings.batch_size)
     if each > affordable:
         return instead
-    trials, counted = [], []
-    for blocks in SHALLOW:
-        shallow = small.model_copy(update={"network": {**part.network, "depth": blocks}})
-        trials.append(Trial(empty_task(config.model_copy(update={config.kind: shallow})), settings, 0, 1, device))
-        counted.append(trials[-1].flops())  # and warms up
-    times = [[trial.once() for trial in trials] for _ in range(REPEATS)]  # in turn: noise meets both alike
-    few, many = SHALLOW
-    forward = median(max(other - one, 0.0) for (one, _), (other, _) in times) / (counted[1] - counted[0])
-    update = median(
-        one + (depth_of(part) - few) * max(other - one, 0.0) / (many - few) for (_, one), (_, other) in times
-    )
-    return forward * flops + update, f"blocks of the network timed on this {device.type}"
+    few = small.model_copy(update={"network": {**part.network, "depth": min(BLOCKS, depth_of(part))}})
+    trial = Trial(empty_task(config.model_copy(update={config.kind: few})), settings, config.seed, 1, device)
+    counted = trial.flops()  # and warms up
+    work, update = trial.best()
+    how = f"blocks of the network timed on this {device.type}"
+    return work * flops / counted + update * parameters / trial.parameters, how
 
 
 def depth_of(part: DiffusionRecipe) -> int:
@@ -99,7 +101,7 @@ def product_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Return the floating point operations per second of a small product of matrices, in a number format."""
     a = torch.ones(PROBE, PROBE, device=device, dtype=dtype)
     clocked(lambda: a @ a, device)
-    return 2 * PROBE**3 / max(median(clocked(lambda: a @ a, device) for _ in range(REPEATS + 1)), 1e-9)
+    return 2 * PROBE**3 / max(min(clocked(lambda: a @ a, device) for _ in range(REPEATS)), 1e-9)
 
 
 class Trial:
@@ -108,11 +110,13 @@ class Trial:
     def __init__(self, task: Task, settings: Optimisation, seed: int, size: int, device: torch.device) -> None:
         """Build the network, its optimizer and average, for batches of ``size`` examples."""
         self.task, self.settings, self.device = task, settings, device
-        with torch.device("meta"):  # fresh weights would take seconds, and any will do
+        with imagined():  # fresh weights would take seconds, and any will do
             network = task.build()
-        self.network = prepare_network(network, settings.model_copy(update={"compile": False})).to_empty(device=device)
+        network = prepare_network(network, settings.model_copy(update={"compile": False}))
+        self.network = nn.Module.to(network, device)  # diffusers' own imports torch's compiler
         for tensor in self.network.state_dict().values():
             tensor.fill_(WEIGHT)
+        self.parameters = sum(p.numel() for p in self.network.parameters())
         self.optimizer = build_optimizer(self.network, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
@@ -120,6 +124,14 @@ class Trial:
         self.batches = Batches(task, settings.model_copy(update={"loader_threads": 0}), seed, 0, 1, device)
         self.batches.size = size
         self.steps = 0
+
+    def best(self) -> tuple[float, float]:
+        """Return the least seconds of forward with backward, and of the update, in as many tries as time allows."""
+        started, found = time.perf_counter(), []
+        while not found or (len(found) < REPEATS and time.perf_counter() - started < ENOUGH_S):
+            found.append(self.once())
+        works, updates = zip(*found, strict=True)
+        return min(works), min(updates)
 
     def once(self) -> tuple[float, float]:
         """Return the seconds of forward with backward, and of the update."""

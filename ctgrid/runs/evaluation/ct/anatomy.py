@@ -52,7 +52,7 @@ def find_anatomy(small: np.ndarray, side: int, spacing_mm: tuple[float, float, f
     count = body.sum(axis=(1, 2))
     total = np.where(body, small, 0).sum(axis=(1, 2))
     levels = np.divide(total, count, out=np.full(len(small), np.nan), where=count > 0)
-    return Anatomy(count * pixel, lung_mask(small, spacing).sum(axis=(1, 2)) * pixel, levels, body, spacing)
+    return Anatomy(count * pixel, lung_mask(small, spacing, body).sum(axis=(1, 2)) * pixel, levels, body, spacing)
 
 
 def curve(values: np.ndarray, points: int = HEIGHTS) -> np.ndarray:

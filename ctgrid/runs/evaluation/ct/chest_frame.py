@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ctgrid.metrics.regions import BODY_HU, LUNG_BELOW_HU
-from ctgrid.runs.evaluation.ct.masks import filled, largest, opened
+from ctgrid.runs.evaluation.ct.masks import eroded, filled, largest, opened
 from ctgrid.scan.protocols.body import body_centre
 from ctgrid.scan.protocols.resample import SCALE_HU, denormalise, linear_taps, normalise, resize_plane
 
@@ -16,6 +17,9 @@ FIELD_MM = 340.0
 
 SIDE_PX = 256
 """Pixels along it: 1.33 mm."""
+
+INSIDE_PX = 4
+"""Width of the body's rim."""
 
 HEIGHTS = 201
 """Slices that share out a volume's extent evenly."""
@@ -49,6 +53,16 @@ class ChestFrame:
     step_mm: float
     extent_mm: float
     spacing_mm: float
+
+    @property
+    def pixel_mm(self) -> float:
+        """Side of a pixel."""
+        return FIELD_MM / self.hu.shape[2]
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """The body less its rim: skin and table are none of its detail."""
+        return eroded(self.body, INSIDE_PX)
 
     @property
     def whole(self) -> bool:

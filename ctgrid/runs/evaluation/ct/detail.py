@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from ctgrid.metrics.regions import TISSUES_HU
 from ctgrid.runs.evaluation.ct.chest_frame import ChestFrame
 from ctgrid.runs.evaluation.ct.masks import eroded
-
-INSIDE_PX = 4
-"""Steps count this far inside the body, so that skin and table do not."""
 
 LUNG_SIGMA_PX = 4.0
 """Detail of the lungs is what a Gaussian of this width takes away: vessels, fissures, noise."""
@@ -31,8 +30,7 @@ def steps_hu(frame: ChestFrame) -> tuple[float, float]:
     Args:
         frame: of a volume; the second is NaN where its slices lie too far apart.
     """
-    inside = eroded(frame.body, INSIDE_PX)
-    hu = frame.hu
+    inside, hu = frame.inside, frame.hu
     across = np.abs(np.diff(hu, axis=2))[inside[:, :, 1:] & inside[:, :, :-1]]
     along = np.abs(np.diff(hu, axis=0))[inside[1:] & inside[:-1]] if frame.fine else np.empty(0)
     return _percentile(across), _percentile(along)
@@ -47,15 +45,19 @@ def lung_detail_hu(frame: ChestFrame) -> float:
     inside = eroded(frame.lungs)
     if inside.sum() < LEAST_VOXELS:
         return float("nan")
-    return float(high_pass(frame.hu, LUNG_SIGMA_PX)[inside].std())
+    return float(high_pass(frame.hu, LUNG_SIGMA_PX, inside)[inside].std())
 
 
-def high_pass(hu: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Return slices (n, y, x) less what an in-plane Gaussian leaves of them."""
+def high_pass(hu: np.ndarray, sigma_px: float, where: np.ndarray) -> np.ndarray:
+    """Return slices (n, y, x) less what an in-plane Gaussian leaves of them, 0 outside a box around ``where``."""
     from scipy.ndimage import gaussian_filter1d
 
-    low = gaussian_filter1d(gaussian_filter1d(hu, sigma_px, axis=1), sigma_px, axis=2)
-    return np.asarray(hu - low)
+    rows, columns = (np.flatnonzero(where.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    reach = int(4 * sigma_px + 0.5)  # of scipy's Gaussian
+    box = np.s_[:, max(rows[0] - reach, 0) : rows[-1] + reach + 1, max(columns[0] - reach, 0) : columns[-1] + reach + 1]
+    found = np.zeros_like(hu)
+    found[box] = hu[box] - gaussian_filter1d(gaussian_filter1d(hu[box], sigma_px, axis=1), sigma_px, axis=2)
+    return found
 
 
 def streaks(frame: ChestFrame) -> float:
@@ -67,15 +69,18 @@ def streaks(frame: ChestFrame) -> float:
     Args:
         frame: of a volume; NaN where its slices lie too far apart.
     """
-    from scipy.ndimage import minimum_filter1d, uniform_filter1d
+    from scipy.ndimage import uniform_filter1d
 
-    low, high = TISSUES_HU["soft"]
-    soft = (frame.hu > low) & (frame.hu < high) & eroded(frame.body, INSIDE_PX)
-    edge = STREAK_SLICES // 2
-    through = minimum_filter1d(eroded(soft).view(np.uint8), STREAK_SLICES, axis=0)[edge:-edge].astype(bool)
-    if not frame.fine or through.sum() < LEAST_VOXELS:
+    if not frame.fine:
         return float("nan")
-    texture = high_pass(frame.hu, STREAK_SIGMA_PX)
+    low, high = TISSUES_HU["soft"]
+    soft = eroded((frame.hu > low) & (frame.hu < high) & frame.inside)
+    edge = STREAK_SLICES // 2
+    middles = len(soft) - 2 * edge
+    through = reduce(np.logical_and, (soft[i : i + middles] for i in range(STREAK_SLICES)))
+    if through.sum() < LEAST_VOXELS:
+        return float("nan")
+    texture = high_pass(frame.hu, STREAK_SIGMA_PX, through)
     kept = uniform_filter1d(texture, STREAK_SLICES, axis=0)[edge:-edge][through]
     whole = texture[edge:-edge][through]
     energy = float(np.mean(whole.astype(np.float64) ** 2))

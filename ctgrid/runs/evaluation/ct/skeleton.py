@@ -6,10 +6,8 @@ import numpy as np
 from einops import reduce
 
 from ctgrid.metrics.regions import TISSUES_HU
-from ctgrid.runs.evaluation.ct.chest_frame import FIELD_MM, SIDE_PX, ChestFrame
+from ctgrid.runs.evaluation.ct.chest_frame import ChestFrame
 from ctgrid.runs.evaluation.ct.masks import eroded
-
-PIXEL_MM = FIELD_MM / SIDE_PX
 
 SPINE_MM = 16.0
 """Width, across and front to back, of the column in which vertebrae are looked for: the middle of their bodies."""
@@ -41,18 +39,17 @@ def spine_ripple_hu(frame: ChestFrame) -> float:
 
     if not frame.fine or not frame.body.any():
         return float("nan")
-    wide = max(1, round(SPINE_MM / 2 / PIXEL_MM))
+    side, wide = frame.hu.shape[2], max(1, round(SPINE_MM / 2 / frame.pixel_mm))
     inside = np.where(frame.body, frame.hu.clip(-200, 600), -200)
     behind = np.cumsum(frame.body.sum(axis=(0, 2))) > frame.body.sum() / 2  # rows go to the patient's back
     bright = gaussian_filter(inside[:, behind].mean(axis=0), wide / 2)
-    middle = SIDE_PX // 2
-    near = slice(middle - SIDE_PX // 10, middle + SIDE_PX // 10)
+    near = slice(side // 2 - side // 10, side // 2 + side // 10)
     column = near.start + int(bright[:, near].max(axis=0).argmax())
     sagittal = inside[:, :, column - wide : column + wide + 1].mean(axis=2)
     smooth = gaussian_filter(sagittal, (4 * RIPPLE_MM / frame.step_mm, wide))
     row = np.where(behind, smooth, -np.inf).argmax(axis=1)
     columns = np.arange(-wide, wide + 1)
-    rows = (row[:, None] + columns).clip(0, SIDE_PX - 1)
+    rows = (row[:, None] + columns).clip(0, side - 1)
     profile = np.take_along_axis(sagittal, rows, axis=1).mean(axis=1)
     return float(np.std(profile - gaussian_filter1d(profile, RIPPLE_MM / frame.step_mm)))
 

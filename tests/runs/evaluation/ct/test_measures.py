@@ -11,13 +11,27 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.ct import ct_measures
+from ctgrid.runs.evaluation.ct import ct_measures, measures
 from ctgrid.runs.evaluation.ct.along_z import brightness_noise
 from ctgrid.runs.evaluation.ct.measures import measures_of
 from ctgrid.runs.evaluation.ct.profile import Profile, profile
 from ctgrid.runs.evaluation.samples import Sample, Slices
 
 SPACING = (10.0, 6.0, 6.0)
+PROFILES: dict[bytes, Profile] = {}
+
+
+@pytest.fixture(autouse=True)
+def measured_once(coarse_measures: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure a volume that several tests look at once, in a coarse frame, which has tests of its own."""
+    monkeypatch.setattr(measures, "profile", profiled)
+
+
+def profiled(name: str, volume: Slices, *features: Any) -> Profile:
+    key = repr((name, volume.spacing_mm)).encode() + volume.hu.tobytes()
+    if key not in PROFILES:
+        PROFILES[key] = profile(name, volume, *features)
+    return PROFILES[key]
 
 
 def as_hu(values: np.ndarray) -> np.ndarray:
@@ -29,22 +43,21 @@ def real(patient: Callable[..., np.ndarray], sample: Callable[..., Sample]) -> l
     return [sample(f"real{seed}", patient(seed, n=36)) for seed in range(4)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def real_profiles(real: list[Sample]) -> list[Profile]:
-    """Real volumes, measured once: every harm is compared with the same."""
-    return [profile(one.name, one.load()) for one in real]
+    return [profiled(one.name, one.load()) for one in real]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def measured(
     real_profiles: list[Profile], patient: Callable[..., np.ndarray]
 ) -> Callable[[Callable[[np.ndarray], np.ndarray]], dict[str, Any]]:
     """Return the measures of another patient after some harm."""
     hu = patient(50, n=36)
-    return lambda harm: measures_of(real_profiles, [profile("fake", Slices(harm(hu), SPACING))])
+    return lambda harm: measures_of(real_profiles, [profiled("fake50", Slices(harm(hu), SPACING))])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def other(measured: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """Return the measures of that patient, unharmed."""
     return measured(lambda hu: hu)
@@ -65,17 +78,16 @@ def test_other_patients_are_as_far_as_real_ones(
     sample: Callable[..., Sample],
 ) -> None:
     """No further than three times the mean distance of real volumes, in order along z, without a warning."""
-    fake = [sample(f"fake{i}", patient(seed, n=36)) for i, seed in enumerate((50, 51))]
+    fake = [sample(f"fake{seed}", patient(seed, n=36)) for seed in (50, 51)]
     other = ct_measures(real, fake)
-    assert (
-        other["distances"] == measures_of(real_profiles, [profile(one.name, one.load()) for one in fake])["distances"]
-    )
+    profiles = [profiled(one.name, one.load()) for one in fake]
+    assert other["distances"] == measures_of(real_profiles, profiles)["distances"]
     for name, found in other["distances"].items():
         if not name.endswith("bias_db"):
             assert 0 < found["fake_mean"] < 3 * found["real_mean"], name
         assert len(found["fake_each"]) == 2 and len(found["real_each"]) == 4
     assert figure(other, "z_spearman") > 0.9 and other["warnings"] == []
-    assert [row["name"] for row in other["volumes"]["fake"]] == ["fake0", "fake1"]
+    assert [row["name"] for row in other["volumes"]["fake"]] == ["fake50", "fake51"]
 
 
 def test_the_result_is_plain_json(other: dict[str, Any]) -> None:

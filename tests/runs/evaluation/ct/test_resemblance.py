@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ctgrid.runs.evaluation.ct import ct_measures
 from ctgrid.runs.evaluation.ct.chest_frame import chest_frame
+from ctgrid.runs.evaluation.ct.measures import measures_of, notes_of
+from ctgrid.runs.evaluation.ct.profile import profile
 from ctgrid.runs.evaluation.ct.resemblance import FIGURES, frame_figures, part_of_chest, resemblance
-from ctgrid.runs.evaluation.samples import open_samples
+from ctgrid.runs.evaluation.samples import Slices, open_samples
 
 
 def row(**figures: Any) -> dict[str, Any]:
@@ -38,25 +40,26 @@ def test_parts_of_chests_have_no_lung_volume() -> None:
     assert "no whole chest" in str(part_of_chest(98, 2)) and "5.0 mm apart" in str(part_of_chest(300, 5))
 
 
-def test_measured_volumes_have_them(patient: Callable[..., np.ndarray], sample: Callable[..., Any]) -> None:
-    """Blurred fakes of the same patients lose steps and lung detail, and are told so; body and lungs stay."""
+def test_measured_volumes_have_them(patient: Callable[..., np.ndarray]) -> None:
+    """A blurred fake of a same patient loses steps and lung detail, and is told so; body and lungs stay."""
     from scipy.ndimage import gaussian_filter
 
-    scans = [patient(seed, n=100, side=96) for seed in range(3)]
-    spacing = (3.0, 3.5, 3.5)
-    real = [sample(f"r{i}", hu, spacing) for i, hu in enumerate(scans)]
-    blurred = [np.rint(gaussian_filter(hu.astype(float), (0, 1.5, 1.5))).astype(np.int16) for hu in scans[:2]]
-    result = ct_measures(real, [sample(f"f{i}", hu, spacing) for i, hu in enumerate(blurred)])
+    scans = [patient(seed, n=80, side=96) for seed in range(2)]
+    blurred = np.rint(gaussian_filter(scans[0].astype(float), (0, 1.5, 1.5))).astype(np.int16)
+    *real, fake = (
+        profile(name, Slices(hu, (3.0, 3.5, 3.5))) for name, hu in zip("abf", (*scans, blurred), strict=True)
+    )
+    result = measures_of(real, [fake])
     figures = result["resemblance"]["figures"]
     assert figures.keys() == {f.name for f in FIGURES} and result["resemblance"]["notes"] == []
     assert figures["steps_across_p99_hu"]["outside"] and figures["lung_detail_hu"]["outside"]
-    assert figures["body_cm2"]["fake"]["median"] == pytest.approx(figures["body_cm2"]["real"]["median"], rel=0.1)
+    assert figures["body_cm2"]["fake"]["median"] == pytest.approx(real[0].figures["body_cm2"], rel=0.1)
     for name in ("steps_along_p99_hu", "streaks", "flicker_framed", "bone_percent", "spine_ripple_hu"):
-        assert figures[name]["real"]["n"] == 3, name
+        assert figures[name]["real"]["n"] == 2, name
     assert result["volumes"]["real"][0]["streaks"] is not None
     assert len(result["curves"]["bone_percent"]["real"]) == 50
-    thick = ct_measures([sample("r", scans[0], (6.0, 3.5, 3.5))], real[:1])
-    assert "no detail along z" in thick["resemblance"]["notes"][0]
+    thick = replace(fake, spacing_mm=(6.0, 3.5, 3.5))
+    assert "f slices lie 6.0 mm apart" in notes_of(real, [thick])[0]
 
 
 def test_figures_of_a_real_chest_are_those_that_aims_are_written_in(data_dir: Path) -> None:

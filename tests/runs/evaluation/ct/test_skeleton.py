@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ctgrid.runs.evaluation.ct.chest_frame import ChestFrame
-from ctgrid.runs.evaluation.ct.skeleton import PIXEL_MM, bone_percent, mirror_correlation, spine_ripple_hu
+from ctgrid.runs.evaluation.ct.chest_frame import FIELD_MM, ChestFrame
+from ctgrid.runs.evaluation.ct.skeleton import bone_percent, mirror_correlation, spine_ripple_hu
 
 STEP_MM = 1.5
+PIXEL_MM = FIELD_MM / 256
 
 
 def chest(ripple_hu: float = 0.0, heart: bool = False) -> ChestFrame:

@@ -12,7 +12,6 @@ import scipy.linalg
 import torch
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.evaluation.fidelity import features
 from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan, evaluate_volumes
 from ctgrid.runs.evaluation.fidelity.features import NAME
 from ctgrid.runs.evaluation.fidelity.protocol import LoadedProtocol
@@ -102,7 +101,7 @@ def test_embedded_features_order_sets_as_they_should(
     """As above: few and small volumes, as the encoder takes its time."""
     real, plan = volumes(range(4), slices=6), FidelityPlan(protocol(), (5,), (NAME,), cache=tmp_path / "cache")
     slices, clips = (f"FD ({NAME}, slices)", None), (f"FD ({NAME}, clips of 5)", 5)
-    sets = [volumes(range(4, 8), noise_hu=s, slices=6) for s in (0.0, 100.0, 400.0)]
+    sets = [volumes(range(4, 8), noise_hu=s, slices=6) for s in (0.0, 200.0)]
     found = [values(evaluate_volumes(real, other, plan, tmp_path)) for other in sets]
     for measure in (slices, clips):
         row = [one[measure] for one in found]
@@ -162,11 +161,11 @@ def test_bad_input_is_said(
         evaluate_volumes(real, real, FidelityPlan(protocol(), measures=("memorisation",)), tmp_path)
 
 
+@pytest.mark.usefixtures("coarse_measures")
 def test_real_scans_are_brought_to_the_frame_of_generated_ones(
-    volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path
 ) -> None:
     """By the plan or a key of the protocol; the result says so, features of both frames are kept apart."""
-    monkeypatch.setattr(features, "SIDE", 64)  # hundreds of slices, whose features need not be good ones
     real, fake = volumes(range(2), slices=100), volumes(range(2, 4), slices=12)
     (real / "short.nii.gz").write_bytes((fake / "p02.nii.gz").read_bytes())
     common: dict[str, Any] = {"frames": (4,), "measures": (NAME,), "cache": tmp_path / "cache"}
