@@ -24,7 +24,8 @@ LEAST_WIDTH = 64
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return softmax(q kᵀ / √d) v over (B, heads, N, d)."""
     tokens, width = q.shape[-2:]
-    if type(q) is not Tensor:  # without data, as plans have them: one operation instead of many that say the same
+    watched = not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
+    if watched:  # by a plan, which counts: one operation instead of many that say the same
         return F.scaled_dot_product_attention(q, k, v)
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or width < LEAST_WIDTH:
         return F.scaled_dot_product_attention(q, k, v)
