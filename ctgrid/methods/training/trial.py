@@ -127,7 +127,7 @@ class Trial:
 
     def best(self) -> tuple[float, float]:
         """Return the least seconds of forward with backward, and of the update, in as many tries as time allows."""
-        started, found = time.perf_counter(), []
+        started, found = time.perf_counter(), list[tuple[float, float]]()
         while not found or (len(found) < REPEATS and time.perf_counter() - started < ENOUGH_S):
             found.append(self.once())
         works, updates = zip(*found, strict=True)
