@@ -119,7 +119,7 @@ def test_a_worker_answers_on_a_page_from_disk(tmp_path: Path) -> None:
     browser = browsing.Browser(program, tmp_path / "profile")
     try:
         tab = browser.tab((800, 600))
-        tab.open(tmp_path / "page.html")
+        tab.open((tmp_path / "page.html").as_uri())
         tab.wait("window.heard === 42")
         assert tab.problems() == []
     finally:

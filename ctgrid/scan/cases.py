@@ -129,10 +129,11 @@ def _name(case: Case, parents: int) -> str:
         own += f"{_BETWEEN}series-{case.number}"
     above = path.parts[max(1, len(path.parts) - 1 - parents) : -1]
     name = plain_name(_BETWEEN.join((*above, own))).lstrip("._") or "volume"
-    if len(name.encode("utf-8")) <= _LONGEST_NAME and name != "zarr.json":
+    held = name.encode("utf-8", "surrogateescape")
+    if len(held) <= _LONGEST_NAME and name != "zarr.json":
         return name
-    head = name.encode("utf-8")[: _LONGEST_NAME - 20].decode("utf-8", "ignore")
-    return name_of(f"{head}-{sha256(name.encode('utf-8')).hexdigest()[:12]}")
+    head = held[: _LONGEST_NAME - 20].decode("utf-8", "ignore")
+    return name_of(f"{head}-{sha256(held).hexdigest()[:12]}")
 
 
 def _search(top: Path) -> Iterator[Path]:

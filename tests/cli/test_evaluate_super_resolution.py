@@ -71,7 +71,7 @@ def test_bad_volumes(kind: str, bad_scan: Callable[[str], Path], fails: Callable
 @pytest.mark.parametrize(
     ("change", "words", "code"),
     [
-        (["--methods", "sinsr"], "unknown super-resolution method 'sinsr'", 2),
+        (["--methods", "srgan"], "unknown super-resolution method 'srgan'", 2),
         (["--methods", ","], "names none", 2),
         (["--methods", "patch-regression"], "--train", 2),
         (["--slices", "90:"], "select none of 8", 1),

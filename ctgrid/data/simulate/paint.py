@@ -188,7 +188,7 @@ class Painter:
 
     def _airways(self, canvas: Canvas, view: View) -> None:
         """Paint trachea and main bronchi."""
-        reach = max(5, AIRWAY_WALL_MM + view.edge / 2)  # no pixel further away is covered, however coarse
+        reach = max(5, AIRWAY_WALL_MM + view.edge)  # twice as far as any pixel, however coarse, is covered
         distance = self.airways.distance(view.grid, reach)
         canvas.coat(view.cover(distance - AIRWAY_WALL_MM), 30.0)
         canvas.coat(view.cover(distance), -990.0, Label.AIRWAY)

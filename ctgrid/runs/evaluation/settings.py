@@ -136,7 +136,7 @@ class UpscalingRequest(Checked):
         tuple[str, ...],
         Setting(
             "stage2, stage2-projected, bicubic, lanczos, back-projection, patch-regression (fitted on --train), codec "
-            "(the ceiling), sinsr (of --sinsr). Left out: all that can run.",
+            "(the ceiling), sinsr (--sinsr); else all that can run.",
             metavar="NAME,...",
         ),
     ] = ()

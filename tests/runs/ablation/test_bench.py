@@ -97,7 +97,9 @@ def test_the_codec_is_measured_once_for_each_way_of_encoding(bench: Made, monkey
     monkeypatch.setattr("ctgrid.runs.ablation.bench.through_codec", lambda *args: passed.append(args))
     reference = SimpleNamespace(features_of=lambda hu: hu, distances=lambda features: {"fd": len(passed)})
     shared = bench(reference=reference)
-    bundles = [SimpleNamespace(facts1=SimpleNamespace(k=4, cell_encoding=way)) for way in ("cell", "grid", "cell")]
+    codec = SimpleNamespace(identity="one")
+    ways = ("cell", "grid", "cell")
+    bundles = [SimpleNamespace(facts1=SimpleNamespace(k=4, cell_encoding=way), codec=codec) for way in ways]
     assert [shared.codec_alone(b)["codec_fd"] for b in bundles] == [1, 2, 1]  # type: ignore[arg-type]
 
 

@@ -70,7 +70,7 @@ def test_movies_can_be_read_again(name: str, tmp_path: Path) -> None:
     assert path.suffix == ".gif" or height % 2 == width % 2 == 0
     first = frames[0]
     assert first[height // 4, width // 4] > 240 and abs(int(first[height // 4, 3 * width // 4]) - 128) < 12
-    assert len(frames) == {".gif": 2, ".mp4": 12}[path.suffix], "Pillow joins equal frames of a gif"
+    assert len(frames) == 12  # readers repeat the equal frames that a gif joins
 
 
 def test_volumes_side_by_side_take_equally_long(tmp_path: Path) -> None:

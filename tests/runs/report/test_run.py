@@ -48,7 +48,7 @@ def test_wrong_usage_of_a_preview(name: str, settings: dict, words: str, scan: P
 def test_a_report_counts_what_it_holds(scan: Path, tmp_path: Path) -> None:
     """One source or several; the record names what was read and written."""
     seen: list[str] = []
-    record = make_report(scan, tmp_path / "x.html", max_side=16, progress=lambda phase, done, total: seen.append(phase))
+    record = make_report(scan, tmp_path / "x.html", max_mb=16, progress=lambda phase, done, total: seen.append(phase))
     assert record.results == {"volumes": 1, "pairs": 0, "results": 0, "runs": 0, "notes": []} and seen
     assert [Path(one["path"]).name for one in record.outputs] == ["x.html", "x.md", "x.json"]
     assert [one["path"] for one in record.inputs] == [str(scan)]

@@ -21,13 +21,13 @@ def test_movies_that_cannot_be(wrong: dict) -> None:
         PreviewSettings(**wrong)
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("max_side", 15), ("max_side", 1025), ("max_volumes", -1)])
+@pytest.mark.parametrize(("name", "wrong"), [("max_mb", 0), ("max_volumes", -1)])
 def test_reports_that_cannot_be(name: str, wrong: int) -> None:
     with pytest.raises(CtgridError, match=name):
         Options(**{name: wrong})
 
 
 def test_options_of_a_report_are_settings_of_its_call() -> None:
-    asked = gather(ReportSettings, {"max_side": 64, "overwrite": True}, ReportSettings())
-    assert asked.options.max_side == 64 and asked.overwrite and asked.options.max_volumes == Options().max_volumes
+    asked = gather(ReportSettings, {"max_mb": 64, "overwrite": True}, ReportSettings())
+    assert asked.options.max_mb == 64 and asked.overwrite and asked.options.max_volumes == Options().max_volumes
     assert set(all_settings(Options)) < set(all_settings(ReportSettings))

@@ -111,7 +111,7 @@ def test_facts_that_contradict_each_other_are_refused(
     ("part", "config", "words"),
     [
         ("stage1", {"in_channels": 8}, "stage 1's latent channels and the codec's differ, 8 and 4"),
-        ("stage1", {"latent_size": 16}, "stage 1's latent size and its slices' differ, 128 and 64"),
+        ("stage1", {"latent_size": 16}, "stage 1's latent size and its grids' differ, 128 and 64"),
         ("stage1", {"cells_per_side": 2}, "stage 1's cells per side and its k differ, 2 and 4"),
         ("stage2", {"condition_channels": 0}, "stage 2's condition channels and the codec's differ, 0 and 4"),
     ],

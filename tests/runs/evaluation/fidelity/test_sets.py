@@ -12,7 +12,7 @@ import pytest
 from ctgrid.runs.evaluation.fidelity.clips import clip_indices, to_uint8
 from ctgrid.runs.evaluation.fidelity.detectors import Detector, clip_features, frame_features
 from ctgrid.runs.evaluation.fidelity.protocol import LoadedProtocol, Protocol
-from ctgrid.runs.evaluation.fidelity.sets import View, embedded_sets, image_set, image_sets, video_set
+from ctgrid.runs.evaluation.fidelity.sets import VolumeView, embedded_sets, image_set, image_sets, video_set
 
 SEED = 3
 
@@ -32,14 +32,14 @@ def opened(plan: Protocol, detectors: Path) -> tuple[Detector, Detector]:
     return Detector.open(plan.detectors.image, detectors), Detector.open(plan.detectors.video, detectors)
 
 
-def view(hu: np.ndarray, plan: Protocol, order: str = "feet-to-head") -> View:
-    return View(hu, "a" * 64, plan.window, order)
+def view(hu: np.ndarray, plan: Protocol, order: str = "feet-to-head") -> VolumeView:
+    return VolumeView(hu, "a" * 64, plan.window, order)
 
 
 def test_a_view_has_the_protocols_order_and_greys(hu: np.ndarray, plan: Protocol) -> None:
     seen, turned = view(hu, plan), view(hu, plan, "head-to-feet")
     assert np.array_equal(seen.hu, hu) and np.array_equal(turned.hu, hu[::-1])
-    assert seen.grey is seen.grey and np.array_equal(seen.grey, to_uint8(hu, plan.window))
+    assert seen.shown is seen.shown and np.array_equal(seen.shown, to_uint8(hu, plan.window))
 
 
 def test_fid_is_of_every_slice(hu: np.ndarray, plan: Protocol, opened: tuple[Detector, Detector]) -> None:
@@ -48,7 +48,7 @@ def test_fid_is_of_every_slice(hu: np.ndarray, plan: Protocol, opened: tuple[Det
     seen = view(hu, plan)
     for role in ("real", "fake"):
         np.testing.assert_array_equal(
-            one.compute(seen, role), frame_features(opened[0], seen.grey, plan.channels, None)
+            one.compute(seen, role), frame_features(opened[0], seen.shown, plan.channels, None)
         )
     assert one.settings == image_set(plan, opened[0]).settings
 
@@ -64,7 +64,7 @@ def test_fvd_is_of_clips_whose_choice_is_part_of_the_settings(
     for role in ("real", "fake"):
         how = {name: one.settings[role][name] for name in ("frames", "stride", "too_short", "count", "seed", "offset")}
         indices = clip_indices(12, digest=seen.digest, **how)
-        expected = clip_features(opened[1], seen.grey, indices, plan.channels, None)
+        expected = clip_features(opened[1], seen.shown, indices, plan.channels, None)
         np.testing.assert_allclose(one.compute(seen, role), expected, rtol=1e-6)
     other = video_set(plan, opened[1], 4, SEED + 1)
     for role in ("real", "fake"):
@@ -96,7 +96,7 @@ def test_by_length_frames_are_those_of_the_clips(
             name: one.settings["fake"][name] for name in ("frames", "stride", "too_short", "count", "seed", "offset")
         }
         indices = clip_indices(12, digest=seen.digest, **how)
-        expected = frame_features(detector, seen.grey[indices.ravel()], plan.channels, None)
+        expected = frame_features(detector, seen.shown[indices.ravel()], plan.channels, None)
         np.testing.assert_allclose(one.compute(seen, "fake"), expected, rtol=1e-6)
 
 

@@ -40,7 +40,9 @@ def test_three_files_hold_everything(inputs: list[Path], tmp_path: Path) -> None
     assert page.count('data-testid="run-record"') == 1 and page.count('data-testid="chart"') >= 5
     data = json.loads((out.parent / "report.json").read_text(encoding="utf-8"))
     kinds = [one["kind"] for one in data["results"]]
-    assert kinds == ["denoising", "nodules", "volumes", "super-resolution", "ablation:positions", "", "ceiling"]
+    assert kinds == [
+        "denoising", "nodules", "volumes", "video", "super-resolution", "ablation:positions", "", "ceiling"
+    ]  # fmt: skip
     assert data["volumes"][0]["whole_shape"] == [24, 48, 64] and len(data["published"]["tables"]) >= 8
     text = (out.parent / "report.md").read_text(encoding="utf-8")
     assert "SkyTimelapse" in text and "| nlm" in text and written.notes == []
