@@ -54,11 +54,11 @@ def test_help_fits_and_shows_an_example(name: str) -> None:
         ("synthesize --sampler ddmp", "did you mean ddpm?"),
         ("synthesize --as vidoe", "did you mean video?"),
         ("synthesize --device cdua", "did you mean cuda?"),
-        ("synthesize --model embeded", "did you mean embedded?"),
+        ("synthesize --model embeddd", "did you mean embedded?"),
         ("train stagee1 --data x --out y", "did you mean stage1?"),
         ("plan --config ct-rate-stag1", "did you mean ct-rate-stage1?"),
         ("plan --config ct-rate-stage1 --set optimisation.batch_sze=3", "did you mean batch_size?"),
-        ("ablation postions --data x --out y", "did you mean positions?"),
+        ("ablation positionz --data x --out y", "did you mean positions?"),
         ("evaluate volumes --real x --fake x --out y --protocol stylgan-v@1", "did you mean stylegan-v@1?"),
     ],
 )

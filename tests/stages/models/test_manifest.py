@@ -81,7 +81,7 @@ def test_changes_are_found_by_hash_and_size(tmp_path: Path) -> None:
         p["path"]: p["problem"] for p in check_folder(tmp_path, files, progress=lambda w, d, t: seen.append((d, t)))
     }
     assert found == {"b.json": "missing", "c.bin": "not in the manifest"} and seen == [(1, 1), (1, 1)]
-    (tmp_path / "a.pt").write_bytes(b"abd")
+    (tmp_path / "a.pt").write_bytes(b"abx")
     assert check_folder(tmp_path, {"a.pt": files["a.pt"]}, strict=False)[0]["problem"] == "changed"
     (tmp_path / "a.pt").write_bytes(b"abcd")
     assert check_folder(tmp_path, {"a.pt": files["a.pt"]}, strict=False)[0]["problem"] == "4 bytes instead of 3"
