@@ -29,7 +29,15 @@ def estimate_noise(volume: Volume) -> float:
     Returns:
         The estimate; 0 where neither a slice nor all of them together hold enough soft tissue.
     """
-    return _level_and_grain(volume)[0]
+    spacing = volume.spacing_mm[1], volume.spacing_mm[2]
+    parts = [patches_of(volume.hu[index], spacing) for index in _looked_at(volume)]
+    together = joined(parts)
+    grain = grain_of(together)
+    if grain is None:
+        return 0.0
+    found = [level for level in (level_of(part, grain) for part in parts) if level is not None]
+    level = float(np.median(found)) if found else level_of(together, grain)  # small slices count together
+    return level or 0.0
 
 
 def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
@@ -43,26 +51,18 @@ def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
     Returns:
         (n,) float64; NaN for slices with too little soft tissue to tell.
     """
-    grain = _level_and_grain(volume)[1]
+    spacing = volume.spacing_mm[1], volume.spacing_mm[2]
+    parts = [patches_of(plane, spacing) for plane in volume.hu]
+    grain = grain_of(joined([parts[index] for index in _looked_at(volume)]))
     if grain is None:
         return np.full(len(volume.hu), np.nan)
-    spacing = volume.spacing_mm[1], volume.spacing_mm[2]
-    levels = (level_of(patches_of(plane, spacing), grain) for plane in volume.hu)
+    levels = (level_of(part, grain) for part in parts)
     return np.array([np.nan if level is None else level for level in levels])
 
 
-def _level_and_grain(volume: Volume) -> tuple[float, float | None]:
-    """Return a scan's noise in HU, 0 where nothing tells it, and its grain."""
-    chosen = np.unique(np.linspace(0, len(volume.hu) - 1, SLICES).round().astype(int))
-    spacing = volume.spacing_mm[1], volume.spacing_mm[2]
-    parts = [patches_of(volume.hu[index], spacing) for index in chosen]
-    together = joined(parts)
-    grain = grain_of(together)
-    if grain is None:
-        return 0.0, None
-    found = [level for level in (level_of(part, grain) for part in parts) if level is not None]
-    level = float(np.median(found)) if found else level_of(together, grain)  # small slices count together
-    return level or 0.0, grain
+def _looked_at(volume: Volume) -> np.ndarray:
+    """Return the slices that tell a whole scan's noise and grain."""
+    return np.unique(np.linspace(0, len(volume.hu) - 1, SLICES).round().astype(int))
 
 
 def smoothed(per_slice: np.ndarray, level_hu: float) -> np.ndarray:

@@ -92,7 +92,7 @@ def test_a_name_of_any_bytes_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_libraries_log_nothing_meanwhile_and_have_their_level_back(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("some.library")
+    logger = logging.getLogger("some.package")
     with pytest.raises(KeyError), quiet_libraries():
         logger.warning("lost")
         raise KeyError

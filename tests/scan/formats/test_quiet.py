@@ -64,9 +64,9 @@ def test_without_a_standard_error_nothing_breaks() -> None:
 
 
 def test_a_logger_has_its_level_back(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("some.library")
+    logger = logging.getLogger("some.package")
     logger.setLevel(logging.INFO)
-    with pytest.raises(KeyError), quiet_logger("some.library"):
+    with pytest.raises(KeyError), quiet_logger("some.package"):
         logger.critical("lost")
         raise KeyError
     logger.info("heard")
