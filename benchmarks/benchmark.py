@@ -4,7 +4,8 @@ python benchmarks/benchmark.py                  # appends to benchmarks/results.
 python benchmarks/benchmark.py --only denoise   # one task, printed and not kept
 
 Tasks are ctgrid commands on phantoms made here, each in a process of its own, one after the other; all of it takes
-minutes on two cores. Nothing else should run meanwhile: the load before it stands in the results.
+minutes on two cores. Nothing else should run meanwhile: where something did, the run is marked as of a busy machine
+and compares by the processor's seconds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ RESULTS = HERE / "results.jsonl"
 PAGE = HERE.parent / "docs/measured/benchmark.md"
 SLOWER = 1.15
 """From this ratio on a task counts as slower: less is chance on a shared machine."""
+BUSY = 0.1
+"""From this share of all cores on what other processes took makes a machine busy."""
 
 TASKS = {
     "phantom, 48 slices": "simulate phantom --slices 48 --seed 1 --count 1 --out scans",
@@ -47,8 +50,8 @@ TASKS = {
 
 
 def run(arguments: str, folder: Path) -> dict[str, Any]:
-    """Run one command; return its seconds, from start to end of the process, its peak memory and its phases."""
-    start = time.perf_counter()
+    """Run one command; return its seconds by clock and processor, start to end, its peak memory and its phases."""
+    start, before = time.perf_counter(), processor_seconds()
     command = [sys.executable, "-m", "ctgrid_cli", *arguments.split(), "--json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -56,23 +59,39 @@ def run(arguments: str, folder: Path) -> dict[str, Any]:
     record = json.loads(done.stdout)
     return {
         "seconds": round(time.perf_counter() - start, 1),
+        "cpu_seconds": round(processor_seconds() - before, 1),
         "peak_mib": round(record["peak_memory_mib"]["process"]),
         "phases": {name: round(s, 2) for name, s in record.get("phases", {}).items()},
     }
 
 
+def processor_seconds() -> float:
+    """Return the seconds of processor that the commands run so far took, over all cores."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
 def measure(only: str | None) -> dict[str, Any]:
     """Run the tasks; with ``only`` those whose name holds it, and what they need."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    found = {"date": date.today().isoformat(), "machine": machine.facts(), "load_before": load, "tasks": {}}
+    found = {"date": date.today().isoformat(), "machine": machine.facts(), "others": None, "tasks": {}}
+    start, own, all_of_it = time.perf_counter(), sum(os.times()[:4]), machine.processor_seconds()
     with tempfile.TemporaryDirectory() as folder:
         for name, arguments in TASKS.items():
             row = run(arguments, Path(folder))
-            print(f"{name:32} {row['seconds']:8.1f} s {row['peak_mib']:6d} MiB", flush=True)
+            times = f"{row['seconds']:8.1f} s {row['cpu_seconds']:8.1f} CPU s"
+            print(f"{name:32} {times} {row['peak_mib']:6d} MiB", flush=True)
             found["tasks"][name] = row
             if only and only in name:
                 break
+    if all_of_it is not None:
+        others = (machine.processor_seconds() or 0) - all_of_it - (sum(os.times()[:4]) - own)
+        found["others"] = round(max(0.0, others) / ((time.perf_counter() - start) * (os.cpu_count() or 1)), 2)
     return found
+
+
+def busy(run: dict[str, Any]) -> bool:
+    """Tell whether other work ran beside a run."""
+    return run["others"] is not None and run["others"] >= BUSY
 
 
 def runs() -> list[dict[str, Any]]:
@@ -82,13 +101,25 @@ def runs() -> list[dict[str, Any]]:
 
 def compared(run: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     """Write a run as a table, beside the run before it on the same kind of machine."""
-    rows = ["| task | seconds | peak MiB | before, seconds | ratio |", "|---|---|---|---|---|"]
+    clock = "cpu_seconds" if before and (busy(run) or busy(before)) else "seconds"
+    told = {"seconds": "seconds", "cpu_seconds": "CPU seconds"}[clock]
+    rows = [f"| task | seconds | CPU seconds | peak MiB | before, {told} | ratio |", "|---|---|---|---|---|---|"]
     for name, row in run["tasks"].items():
         old = before["tasks"].get(name) if before else None
-        ratio = row["seconds"] / old["seconds"] if old else None
-        told = "" if ratio is None else f"{ratio:.2f}" + (" slower" if ratio >= SLOWER else "")
-        rows.append(f"| {name} | {row['seconds']} | {row['peak_mib']} | {old['seconds'] if old else ''} | {told} |")
-    return rows
+        ratio = row[clock] / old[clock] if old and old[clock] else None
+        compares = "" if ratio is None else f"{ratio:.2f}" + (" slower" if ratio >= SLOWER else "")
+        here = f"{row['seconds']} | {row['cpu_seconds']} | {row['peak_mib']}"
+        rows.append(f"| {name} | {here} | {old[clock] if old else ''} | {compares} |")
+    done = run["tasks"].values()
+    sums = " | ".join(f"{sum(row[name] for row in done):.1f}" for name in ("seconds", "cpu_seconds"))
+    return [*rows, f"| all | {sums} | {max(row['peak_mib'] for row in done)} | | |"]
+
+
+def conditions(run: dict[str, Any]) -> str:
+    """Say when a run was, with which versions, and what ran beside it."""
+    beside = "" if run["others"] is None else f", other work took {run['others']:.0%} of the cores"
+    mark = "**busy machine**: " if busy(run) else ""
+    return f"{mark}{run['date']}, ctgrid {run['machine']['ctgrid']}, torch {run['machine']['torch']}{beside}"
 
 
 def page(kept: list[dict[str, Any]]) -> str:
@@ -97,7 +128,8 @@ def page(kept: list[dict[str, Any]]) -> str:
         "# Measured: the benchmark set",
         "",
         "`make benchmark` times eleven commands on phantoms, each in a process of its own, from its start to its end,"
-        " and adds a run to this page. Ratios are to the run before on the same kind of machine.",
+        " and adds a run to this page. Ratios are to the run before on the same kind of machine; of a busy one they are"
+        " of the processor's seconds.",
         "",
     ]
     if not kept:
@@ -107,8 +139,7 @@ def page(kept: list[dict[str, Any]]) -> str:
     for index in reversed(newest):
         run = kept[index]
         same = [r for r in kept[:index] if machine.kind(r["machine"]) == machine.kind(run["machine"])]
-        busy = "" if run["load_before"] is None else f", load before it {run['load_before']:.1f}"
-        lines += [f"## {machine.line(run['machine'])}", "", f"{run['date']}, torch {run['machine']['torch']}{busy}", ""]
+        lines += [f"## {machine.line(run['machine'])}", "", conditions(run), ""]
         lines += [*compared(run, same[-1] if same else None), ""]
     return "\n".join(lines)
 
@@ -125,7 +156,8 @@ def main() -> None:
     RESULTS.write_text("".join(json.dumps(run) + "\n" for run in kept), encoding="utf-8")
     PAGE.write_text(page(kept), encoding="utf-8")
     same = [run for run in kept[:-1] if machine.kind(run["machine"]) == machine.kind(found["machine"])]
-    print("\n".join(["", machine.line(found["machine"]), *compared(found, same[-1] if same else None)]))
+    table = compared(found, same[-1] if same else None)
+    print("\n".join(["", machine.line(found["machine"]), conditions(found), *table]))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,15 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def processor_seconds() -> float | None:
+    """Return the seconds that all cores have worked since the machine started; None where the system does not tell."""
+    stat = Path("/proc/stat")
+    if not stat.is_file():
+        return None
+    user, nice, system, _, _, interrupts, soft, stolen = map(int, stat.read_text(encoding="utf-8").split()[1:9])
+    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
+
+
 def kind(found: dict[str, Any]) -> tuple[Any, ...]:
     """What two runs must share for their times to compare."""
     return tuple(found[name] for name in ("processor", "cores", "threads", "precision", "gpu"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from itertools import pairwise
@@ -67,11 +68,25 @@ def test_benchmark_runs_commands_that_exist_and_compares_like_with_like(monkeypa
         if "--data" in given:  # a folder, which an earlier command made
             assert any(f"--count 1 --out {given['--data']}" in earlier for earlier in benchmark.TASKS.values())
 
-    def run(seconds: float, processor: str) -> dict[str, Any]:
-        facts = {"processor": processor, "cores": 2, "threads": 2, "precision": "bfloat16", "gpu": None, "torch": "2"}
-        tasks = {"a": {"seconds": seconds, "peak_mib": 100, "phases": {}}}
-        return {"date": "2026-01-02", "machine": facts, "load_before": 0.1, "tasks": tasks}
+    def run(seconds: float, processor: str, others: float = 0.02) -> dict[str, Any]:
+        facts = {"processor": processor, "cores": 2, "threads": 2, "precision": "bfloat16", "gpu": None}
+        tasks = {"a": {"seconds": seconds, "cpu_seconds": 3 * seconds, "peak_mib": 100, "phases": {}}}
+        facts |= {"torch": "2", "ctgrid": "1.0"}
+        return {"date": "2026-01-02", "machine": facts, "others": others, "tasks": tasks}
 
     page = benchmark.page([run(1.0, "old"), run(10.0, "new"), run(2.0, "old")])
     assert "## old, 2 cores, 2 threads, bfloat16" in page and "## new, 2 cores" in page
-    assert "| a | 2.0 | 100 | 1.0 | 2.00 slower |" in page and "| a | 10.0 | 100 |  |  |" in page
+    assert "\n2026-01-02, ctgrid 1.0, torch 2, other work took 2% of the cores\n" in page
+    assert "| a | 2.0 | 6.0 | 100 | 1.0 | 2.00 slower |" in page and "| a | 10.0 | 30.0 | 100 |  |  |" in page
+
+    page = benchmark.page([run(1.0, "old"), run(2.0, "old", others=0.5)])  # a busy machine's clock measures nothing
+    assert "**busy machine**: 2026-01-02" in page and "before, CPU seconds" in page
+    assert "| a | 2.0 | 6.0 | 100 | 3.0 | 2.00 slower |\n| all | 2.0 | 6.0 | 100 | | |" in page
+
+
+def test_other_work_is_told_by_what_all_cores_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import machine
+
+    worked = machine.processor_seconds()
+    assert worked is None or worked >= sum(os.times()[:2])  # None where the system does not tell
