@@ -21,7 +21,7 @@ def each_series(cases: Iterable[Case]) -> Iterator[Case]:
         cases: As :func:`ctgrid.scan.cases.find_cases` gives them.
     """
     from ctgrid.scan.formats.dicom.files import dicom_files
-    from ctgrid.scan.formats.dicom.header import read_header
+    from ctgrid.scan.formats.dicom.header import read_headers
     from ctgrid.scan.formats.dicom.series import group
 
     for case in cases:
@@ -30,7 +30,7 @@ def each_series(cases: Iterable[Case]) -> Iterator[Case]:
                 yield case
                 continue
             with dicom_files(case.path) as files:
-                headers = [header for i, file in enumerate(files) if (header := read_header(file, i)) is not None]
+                headers = read_headers(files).whole
         except (CtgridError, OSError):
             yield case
             continue

@@ -40,6 +40,11 @@ class DicomFile:
     archive: zipfile.ZipFile | None = None
     member: zipfile.ZipInfo | None = None
 
+    @property
+    def folder(self) -> str:
+        """The folder that holds it, as its name has it."""
+        return self.name.rpartition("/")[0]
+
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Yield the file's bytes as a stream that can seek.
@@ -92,7 +97,7 @@ class DicomFile:
 def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
     """Yield the DICOM files of a folder, an archive or a single file, in the order of their names.
 
-    Files of other kinds are passed over. An archive inside an archive is opened too, three deep. Nothing is
+    Files of other kinds are passed over, unless they are named as DICOM. An archive inside an archive is opened too, three deep. Nothing is
     unpacked until it is asked for.
 
     Args:
@@ -110,6 +115,11 @@ def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
             with path.open("rb") as stream:
                 head = stream.read(_HEAD)
             yield [DicomFile(path.name, path=path)] if looks_like_dicom(head) else []
+
+
+def _is_named_dicom(name: str) -> bool:
+    """Tell by its name alone: an empty or overwritten file of that name is a damaged slice, not another kind of file."""
+    return name.lower().endswith((".dcm", ".dicom"))
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -141,7 +151,7 @@ def _in_folder(folder: Path) -> list[DicomFile]:
                     head = stream.read(_HEAD)
             except OSError as error:
                 fail(error)
-            if looks_like_dicom(head):
+            if looks_like_dicom(head) or _is_named_dicom(name):
                 found.append(DicomFile(path.relative_to(folder).as_posix(), path=path))
     return found
 
@@ -191,7 +201,7 @@ def _in_zip(
                 raise CtgridError(f"{name}: {member.filename} is encrypted; unpack it with its password first")
             with archive.open(member) as stream:
                 head = stream.read(_HEAD)
-            if looks_like_dicom(head):
+            if looks_like_dicom(head) or _is_named_dicom(base):
                 check_bytes(member.file_size, f"{name}: {member.filename} unpacks to")
                 found.append(DicomFile(member.filename, archive=archive, member=member))
             elif _is_zip(member) and depth < _DEEPEST_ZIP:

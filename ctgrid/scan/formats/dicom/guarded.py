@@ -13,6 +13,7 @@ LONGEST_HEADER = 64 << 20
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # as floats, as doubles, as integers
 _MOST_ZEROS = 100  # empty elements in a row
 _UNDEFINED = 0xFFFFFFFF
+_PEEKED = (6, 8)  # what pydicom reads to see whether another element follows
 _PIECE = 1 << 22
 _DEFLATED_SHARE = 8  # pydicom holds a deflated file twice and its elements besides
 
@@ -22,6 +23,9 @@ class Guarded:
 
     That is: on more bytes than a file of this kind has, whatever its elements claim; on nothing but zeros, of which it
     would make millions of elements; on a deflated file (the one that is read whole at once) that unpacks to too much.
+
+    Attributes:
+        cut: Whether the file ended inside an element.
     """
 
     def __init__(self, stream: BinaryIO, most: int) -> None:
@@ -32,6 +36,7 @@ class Guarded:
             most: Bytes that may be read in all.
         """
         self._stream, self._zeros, self._left = stream, 0, most
+        self.cut = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -49,6 +54,7 @@ class Guarded:
         self._left -= len(data)
         if self._left < 0:
             raise ValueError("its header is longer than that of any scan")
+        self.cut = self.cut or (len(data) < size and (any(data) or size not in _PEEKED))
         if size == 8:
             self._zeros = 0 if any(data) else self._zeros + 1
         if self._zeros > _MOST_ZEROS:
@@ -58,9 +64,20 @@ class Guarded:
         return data
 
 
-def at_pixels(tag: int, vr: str | None, length: int) -> bool:
-    """Tell pydicom to stop: at the pixels, where zeros follow, or an element that no header needs is that long."""
-    return tag >= _PIXELS[0] or tag == 0 or LONGEST_HEADER < length != _UNDEFINED
+class AtPixels:
+    """Tell pydicom to stop: at the pixels, where zeros follow, or an element that no header needs is that long.
+
+    Attributes:
+        reached: Whether it stopped at the pixels, or what may be them; a file that was cut short ends before.
+    """
+
+    def __init__(self) -> None:
+        self.reached = False
+
+    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
+        """Decide at the start of an element."""
+        self.reached = tag >= _PIXELS[0] or LONGEST_HEADER < length != _UNDEFINED
+        return self.reached or tag == 0
 
 
 class AfterPixels:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.scan.formats.dicom.elements import number, numbers, text, values
 from ctgrid.scan.formats.dicom.files import DicomFile
-from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, Guarded, at_pixels
+from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, AtPixels, Guarded
 from ctgrid.scan.formats.dicom.meaning import Meaning, meaning, root_disagrees
 from ctgrid.scan.formats.quiet import quiet_logger
 
@@ -66,6 +66,7 @@ class Header:
         frames: Its slices, in the order of the file; those of one pass, where the file holds several.
         count: Number of slices in the file.
         instance: InstanceNumber, or None.
+        cut_short: Whether the file ends before its pixels, though it is an image.
     """
 
     file: DicomFile
@@ -83,6 +84,7 @@ class Header:
     frames: tuple[Frame, ...] = field(repr=False)
     count: int
     instance: float | None
+    cut_short: bool = False
 
     @property
     def is_localizer(self) -> bool:
@@ -91,6 +93,7 @@ class Header:
 
 
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR: a table of contents
+_CT = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # plain, enhanced
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture, single and multi-frame
 _OVERVIEWS = frozenset({"LOCALIZER", "LOCALISER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
 _MOST_PARTS = 16  # of ImageType; longer ones are damaged
@@ -128,30 +131,72 @@ _FACTS = {
 }
 
 
+@dataclass(frozen=True)
+class Headers:
+    """The headers of a folder, archive or file.
+
+    Attributes:
+        whole: Those that could be read.
+        damaged: Files that are DICOM by name or content but cannot be read or end before their pixels: slices, perhaps.
+    """
+
+    whole: tuple[Header, ...]
+    damaged: tuple[DicomFile, ...]
+
+
+def read_headers(files: Sequence[DicomFile]) -> Headers:
+    """Read all headers, and set apart the files of which nothing can be said.
+
+    Args:
+        files: As :func:`ctgrid.scan.formats.dicom.files.dicom_files` yields them.
+
+    Raises:
+        CtgridError: A file cannot be unpacked, or its header takes too much memory.
+    """
+    whole, damaged = [], []
+    for i, file in enumerate(files):
+        try:
+            header = read_header(file, i)
+        except CtgridError:
+            raise
+        except ValueError:
+            damaged.append(file)
+            continue
+        if header is not None:
+            (damaged if header.cut_short else whole).append(file if header.cut_short else header)
+    return Headers(tuple(whole), tuple(damaged))
+
+
 def read_header(file: DicomFile, index: int) -> Header | None:
-    """Read the header of one file, or return None where the file is no DICOM object after all.
+    """Read the header of one file, or return None where it is a table of contents.
 
     Args:
         file: The file.
         index: Its place in the list, kept in its frames.
-    """  # noqa: DOC501
+
+    Raises:
+        CtgridError: It cannot be unpacked, or takes too much memory.
+        ValueError: It is damaged, or ends before it says what it is.
+    """  # noqa: DOC502, DOC503
     from pydicom.filereader import read_partial
 
+    at_pixels = AtPixels()
     with file.open_head() as stream, quiet_logger("pydicom"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        guarded = Guarded(stream, LONGEST_HEADER)
         try:
-            dataset = read_partial(cast(BinaryIO, Guarded(stream, LONGEST_HEADER)), at_pixels, force=True)
+            dataset = read_partial(cast(BinaryIO, guarded), at_pixels, force=True)
             kind = text(dataset, "SOPClassUID") or text(dataset, "Modality")
         except (MemoryError, CtgridError, zipfile.BadZipFile, zlib.error):
             raise
-        except Exception:  # a damaged header makes pydicom raise almost anything
-            return None
-        if not kind or kind == _DIRECTORY:
-            return None
-        return _header(file, index, dataset)
+        except Exception as error:  # a damaged header makes pydicom raise almost anything
+            raise ValueError(f"{file.name} has a damaged header") from error
+        if not kind or guarded.cut:
+            raise ValueError(f"{file.name} does not say what it is")
+        return None if kind == _DIRECTORY else _header(file, index, dataset, not at_pixels.reached)
 
 
-def _header(file: DicomFile, index: int, dataset: Dataset) -> Header:
+def _header(file: DicomFile, index: int, dataset: Dataset, no_pixels: bool) -> Header:
     image_type = values(dataset, "ImageType")
     facts = {name: fact for name, keyword in _FACTS.items() if (fact := text(dataset, keyword)) not in ("", None)}
     syntax = text(dataset.file_meta, "TransferSyntaxUID") if hasattr(dataset, "file_meta") else ""
@@ -177,6 +222,7 @@ def _header(file: DicomFile, index: int, dataset: Dataset) -> Header:
         frames=frames,
         count=len(frames),
         instance=number(dataset, "InstanceNumber"),
+        cut_short=no_pixels and (bool(frames) or text(dataset, "SOPClassUID") in _CT),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ctgrid.scan.formats.dicom.elements import number, numbers, text
 from ctgrid.scan.formats.dicom.files import DicomFile, dicom_files
-from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, Guarded, at_pixels
+from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, Guarded, AtPixels
 from ctgrid.scan.formats.quiet import quiet_logger
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _head(file: DicomFile) -> Dataset | None:
     with file.open_head() as stream, quiet_logger("pydicom"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return read_partial(cast(BinaryIO, Guarded(stream, LONGEST_HEADER)), at_pixels, force=True)
+            return read_partial(cast(BinaryIO, Guarded(stream, LONGEST_HEADER)), AtPixels(), force=True)
         except MemoryError:
             raise
         except Exception:  # as read_header: it was passed over there too

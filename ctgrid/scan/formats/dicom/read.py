@@ -18,9 +18,9 @@ from ctgrid.base.limits import check_bytes
 from ctgrid.base.remains import scratch
 from ctgrid.scan.formats.dicom.encoded import syntax_name
 from ctgrid.scan.formats.dicom.facts import common_facts, note_of, one_position
-from ctgrid.scan.formats.dicom.files import dicom_files
+from ctgrid.scan.formats.dicom.files import DicomFile, dicom_files
 from ctgrid.scan.formats.dicom.geometry import one_size, stack
-from ctgrid.scan.formats.dicom.header import Frame, Header, read_header
+from ctgrid.scan.formats.dicom.header import Frame, Header, read_headers
 from ctgrid.scan.formats.dicom.padding import PADDED_HU
 from ctgrid.scan.formats.dicom.passes import zipped
 from ctgrid.scan.formats.dicom.pixels import Decoded, decode
@@ -47,22 +47,36 @@ def read_dicom(path: Path, series: str | None = None, others: Collection[str] = 
         CtgridError: Nothing readable, no CT, or a series that is no evenly spaced stack of slices.
     """
     with dicom_files(path) as files:
-        headers = [header for i, file in enumerate(files) if (header := read_header(file, i)) is not None]
-        if not headers:
+        headers = read_headers(files)
+        if not headers.whole:
             raise CtgridError(_nothing(path, others))
-        every = group(headers)
+        every = group(headers.whole)
         chosen = choose(every, series, path)
         rest = [s for s in every if s is not chosen]
         where = f"{path}, series {chosen}" if rest else str(path)
         try:
-            return _read(chosen, where, _record(chosen, rest, series is not None))
+            elsewhere = _check_damaged(headers.damaged, chosen, where)
+            return _read(chosen, where, _record(chosen, rest, series is not None), elsewhere)
         except CtgridError as error:
             if not rest:
                 raise
             raise CtgridError(f"{error} (other series: {listing(rest)})") from error
 
 
-def _read(chosen: DicomSeries, where: str, details: dict[str, Any]) -> StoredScan:
+def _check_damaged(damaged: Sequence[DicomFile], chosen: DicomSeries, where: str) -> int:
+    """Refuse damaged files beside the series' own, which may be slices of it; return how many lie elsewhere."""
+    folders = {header.file.folder for header in chosen.headers}
+    beside = [file for file in damaged if file.folder in folders]
+    if beside:
+        names = ", ".join(file.name for file in beside[:3]) + (" ..." if len(beside) > 3 else "")
+        raise CtgridError(
+            f"{where}: {names} cannot be read, cut short or damaged: perhaps a slice; "
+            f"fetch it again, or take it out of the folder if it is none"
+        )
+    return len(damaged)
+
+
+def _read(chosen: DicomSeries, where: str, details: dict[str, Any], damaged: int) -> StoredScan:
     headers = {header.frames[0].file: header for header in chosen.headers if header.frames}
     one_size([(header.rows, header.columns) for header in chosen.headers if header.frames], where)
     ordered = stack(chosen.frames, where)
@@ -80,7 +94,10 @@ def _read(chosen: DicomSeries, where: str, details: dict[str, Any]) -> StoredSca
         slopes, intercepts = ([float(v) for v in (min(m), max(m))] for m in zip(*maps, strict=True))
         details["rescale_varies"] = {"slope": slopes, "intercept": intercepts}
     details["notes"] = _notes(chosen, details, told, values.size)
-    if warnings := _warnings(chosen, told, values):
+    warnings = _warnings(chosen, told, values)
+    if damaged:
+        warnings.append(f"{damaged} DICOM files in other folders cannot be read, cut short or damaged")
+    if warnings:
         details["warnings"] = warnings
     applied = next((frame.meaning.rescale for place in ordered.places[:1] for frame in place), None)
     return StoredScan(values, affine, "dicom", details=details, applied=applied)

@@ -9,7 +9,7 @@ import pytest
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.limits import VARIABLE
-from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, AfterPixels, Guarded, at_pixels
+from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, AfterPixels, AtPixels, Guarded
 
 
 def test_no_more_is_read_than_a_file_of_this_kind_holds() -> None:
@@ -43,8 +43,8 @@ def test_a_deflated_file_counts_as_what_it_unpacks_to(monkeypatch: pytest.Monkey
 
 
 def test_where_pydicom_stops() -> None:
-    assert at_pixels(0x7FE00010, "OW", 10) and at_pixels(0, None, 0) and at_pixels(0x00091001, "OB", LONGEST_HEADER + 1)
-    assert not at_pixels(0x00280010, "US", 2) and not at_pixels(0x00081140, "SQ", 0xFFFFFFFF)
+    assert AtPixels()(0x7FE00010, "OW", 10) and AtPixels()(0, None, 0) and AtPixels()(0x00091001, "OB", LONGEST_HEADER + 1)
+    assert not AtPixels()(0x00280010, "US", 2) and not AtPixels()(0x00081140, "SQ", 0xFFFFFFFF)
     after = AfterPixels()
     assert [after(tag, None, 4) for tag in (0x00280010, 0x7FE00010, 0xFFFCFFFC)] == [False, False, True]
     assert AfterPixels()(0, None, 0)

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from ctgrid.scan.formats.dicom.files import DicomFile
-from ctgrid.scan.formats.dicom.header import Header, read_header
+from ctgrid.scan.formats.dicom.header import Header, read_header, read_headers
 
 
 def item(**tags: Any) -> Dataset:
@@ -26,6 +26,7 @@ def header(tmp_path: Path, name: str = "f/a.dcm", **tags: Any) -> Header | None:
     """Return the header of a small CT slice with some tags replaced, or (None) removed."""
     known = {"SOPClassUID": CTImageStorage, "SOPInstanceUID": "1.2", "Modality": "CT", "SeriesInstanceUID": "1.2.3"}
     known |= {"Rows": 4, "Columns": 5, "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2"}
+    known |= {"BitsAllocated": 16, "PixelData": bytes(40)}
     ds = item(**{key: value for key, value in (known | tags).items() if value is not None})
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -112,8 +113,26 @@ def test_functional_groups_come_first_and_the_shared_ones_after(tmp_path: Path) 
 
 def test_what_is_no_object_is_none(tmp_path: Path) -> None:
     assert header(tmp_path, SOPClassUID="1.2.840.10008.1.3.10") is None  # a DICOMDIR
-    assert header(tmp_path, SOPClassUID=None, Modality=None) is None
-    (tmp_path / "b").write_bytes(bytes(128) + b"DICM" + b"\xff" * 50)
-    assert read_header(DicomFile("b", path=tmp_path / "b"), 0) is None
     found = known(tmp_path, Rows=None)
     assert found.frames == () and found.rows == 0
+
+
+def test_what_ends_early_or_says_nothing_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not say what it is"):
+        header(tmp_path, SOPClassUID=None, Modality=None)
+    (tmp_path / "b").write_bytes(bytes(128) + b"DICM" + b"\xff" * 50)
+    with pytest.raises(ValueError, match="b does not say what it is"):
+        read_header(DicomFile("b", path=tmp_path / "b"), 0)
+    assert known(tmp_path, PixelData=None).cut_short
+    assert not known(tmp_path).cut_short
+    report = known(tmp_path, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", Rows=None, PixelData=None)
+    assert not report.cut_short, "a report has no pixels"
+
+
+def test_headers_are_set_apart_from_the_damaged(tmp_path: Path) -> None:
+    known(tmp_path)
+    (tmp_path / "b.dcm").write_bytes((tmp_path / "a.dcm").read_bytes()[:300])
+    files = [DicomFile(name, path=tmp_path / name) for name in ("a.dcm", "b.dcm")]
+    found = read_headers(files)
+    assert [header.file.name for header in found.whole] == ["a.dcm"]
+    assert found.damaged == (files[1],)

@@ -139,18 +139,32 @@ def test_simpleitk_agrees_on_real_series(data_dir: Path) -> None:
     np.testing.assert_allclose(ours[:3] * (-1, -1, 1), last, atol=1e-3)
 
 
-@pytest.mark.parametrize("keep", [0.5, -4])
-def test_a_deflated_file_that_is_damaged_is_named(
-    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, keep: float
+@pytest.mark.parametrize("deflated", [False, True])
+@pytest.mark.parametrize("which", [2, -1])
+def test_a_slice_that_is_cut_short_is_named(
+    make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path, which: int, deflated: bool
 ) -> None:
+    """Wherever it ends, and wherever it lies: without the last slice a shorter volume would look whole."""
     make_series(tmp_path / "s", hu)
-    path = sorted((tmp_path / "s").iterdir())[2]
-    dataset = pydicom.dcmread(path)
-    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    dataset.save_as(path)
+    path = sorted((tmp_path / "s").iterdir())[which]
+    if deflated:
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.save_as(path)
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * keep) if keep > 0 else int(keep)])
-    assert path.name in refusal(tmp_path / "s")
+    for size in range(0, len(whole), 37):
+        path.write_bytes(whole[:size])
+        assert path.name in refusal(tmp_path / "s"), size
+
+
+def test_damaged_files_elsewhere_are_told(make_series: Callable[..., Path], hu: np.ndarray, tmp_path: Path) -> None:
+    make_series(tmp_path / "s" / "ct", hu)
+    (tmp_path / "s" / "ct" / "notes.txt").write_text("another kind of file is passed over")
+    (tmp_path / "s" / "other").mkdir()
+    (tmp_path / "s" / "other" / "1.dcm").touch()
+    scan = read_stored(tmp_path / "s")
+    assert scan.values.shape == hu.shape
+    assert any("1 DICOM files in other folders" in warning for warning in scan.details["warnings"])
 
 
 def test_temporal_positions_and_projections_are_told(
