@@ -205,12 +205,13 @@ def _header(file: DicomFile, index: int, dataset: Dataset, no_pixels: bool) -> H
     belongs = {name: text(dataset, name).rstrip("^ ") for name in _BELONGS}
     if not uid:
         belongs |= {name: text(dataset, name) for name in _NO_UID} | {"folder": file.name.rpartition("/")[0] or "."}
+    said = text(dataset, "Modality").upper()
     frames = _frames(index, dataset) if rows and columns else ()
     return Header(
         file=file,
         series_uid=uid,
         belongs=belongs,
-        modality=(text(dataset, "Modality") or _kind(dataset)).upper(),
+        modality=said or _kind(dataset).upper(),
         rows=rows,
         columns=columns,
         samples=int(number(dataset, "SamplesPerPixel") or 1),
@@ -222,7 +223,7 @@ def _header(file: DicomFile, index: int, dataset: Dataset, no_pixels: bool) -> H
         frames=frames,
         count=len(frames),
         instance=number(dataset, "InstanceNumber"),
-        cut_short=no_pixels and (bool(frames) or text(dataset, "SOPClassUID") in _CT),
+        cut_short=no_pixels and said in ("", "CT") and (bool(frames) or text(dataset, "SOPClassUID") in _CT),
     )
 
 

@@ -48,6 +48,8 @@ def read_dicom(path: Path, series: str | None = None, others: Collection[str] = 
     """
     with dicom_files(path) as files:
         headers = read_headers(files)
+        if not headers.whole and headers.damaged:
+            raise CtgridError(_unreadable(headers.damaged, str(path)))
         if not headers.whole:
             raise CtgridError(_nothing(path, others))
         every = group(headers.whole)
@@ -68,12 +70,16 @@ def _check_damaged(damaged: Sequence[DicomFile], chosen: DicomSeries, where: str
     folders = {header.file.folder for header in chosen.headers}
     beside = [file for file in damaged if file.folder in folders]
     if beside:
-        names = ", ".join(file.name for file in beside[:3]) + (" ..." if len(beside) > 3 else "")
-        raise CtgridError(
-            f"{where}: {names} cannot be read, cut short or damaged: perhaps a slice; "
-            f"fetch it again, or take it out of the folder if it is none"
-        )
+        raise CtgridError(_unreadable(beside, where))
     return len(damaged)
+
+
+def _unreadable(files: Sequence[DicomFile], where: str) -> str:
+    names = ", ".join(file.name for file in files[:3]) + (" ..." if len(files) > 3 else "")
+    return (
+        f"{where}: {names} cannot be read: damaged, or it ends before its pixels, perhaps a slice; "
+        f"fetch it again, or take it out of the folder if it is none"
+    )
 
 
 def _read(chosen: DicomSeries, where: str, details: dict[str, Any], damaged: int) -> StoredScan:
