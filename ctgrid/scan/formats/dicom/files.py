@@ -97,8 +97,8 @@ class DicomFile:
 def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
     """Yield the DICOM files of a folder, an archive or a single file, in the order of their names.
 
-    Files of other kinds are passed over, unless they are named as DICOM. An archive inside an archive is opened too, three deep. Nothing is
-    unpacked until it is asked for.
+    Files of other kinds are passed over, unless they are named as DICOM. An archive inside an archive is opened too,
+    three deep. Nothing is unpacked until it is asked for.
 
     Args:
         path: A folder, a ``.zip``, or one DICOM file.
@@ -118,7 +118,7 @@ def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
 
 
 def _is_named_dicom(name: str) -> bool:
-    """Tell by its name alone: an empty or overwritten file of that name is a damaged slice, not another kind of file."""
+    """Tell by its name alone: an empty or overwritten file of that name is a damaged slice."""
     return name.lower().endswith((".dcm", ".dicom"))
 
 

@@ -177,7 +177,7 @@ def read_header(file: DicomFile, index: int) -> Header | None:
     Raises:
         CtgridError: It cannot be unpacked, or takes too much memory.
         ValueError: It is damaged, or ends before it says what it is.
-    """  # noqa: DOC502, DOC503
+    """  # noqa: DOC501
     from pydicom.filereader import read_partial
 
     at_pixels = AtPixels()

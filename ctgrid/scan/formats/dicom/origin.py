@@ -12,7 +12,7 @@ import numpy as np
 
 from ctgrid.scan.formats.dicom.elements import number, numbers, text
 from ctgrid.scan.formats.dicom.files import DicomFile, dicom_files
-from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, Guarded, AtPixels
+from ctgrid.scan.formats.dicom.guarded import LONGEST_HEADER, AtPixels, Guarded
 from ctgrid.scan.formats.quiet import quiet_logger
 
 if TYPE_CHECKING:

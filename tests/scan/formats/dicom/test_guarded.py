@@ -43,8 +43,11 @@ def test_a_deflated_file_counts_as_what_it_unpacks_to(monkeypatch: pytest.Monkey
 
 
 def test_where_pydicom_stops() -> None:
-    assert AtPixels()(0x7FE00010, "OW", 10) and AtPixels()(0, None, 0) and AtPixels()(0x00091001, "OB", LONGEST_HEADER + 1)
-    assert not AtPixels()(0x00280010, "US", 2) and not AtPixels()(0x00081140, "SQ", 0xFFFFFFFF)
+    at = AtPixels()
+    assert not at(0x00280010, "US", 2) and not at(0x00081140, "SQ", 0xFFFFFFFF) and not at.reached
+    assert at(0, None, 0) and not at.reached, "zeros follow, no pixels"
+    assert at(0x7FE00010, "OW", 10) and at.reached
+    assert AtPixels()(0x00091001, "OB", LONGEST_HEADER + 1)
     after = AfterPixels()
     assert [after(tag, None, 4) for tag in (0x00280010, 0x7FE00010, 0xFFFCFFFC)] == [False, False, True]
     assert AfterPixels()(0, None, 0)
