@@ -153,7 +153,8 @@ def read_headers(files: Sequence[DicomFile]) -> Headers:
     Raises:
         CtgridError: A file cannot be unpacked, or its header takes too much memory.
     """
-    whole, damaged = [], []
+    whole: list[Header] = []
+    damaged: list[DicomFile] = []
     for i, file in enumerate(files):
         try:
             header = read_header(file, i)
@@ -162,8 +163,10 @@ def read_headers(files: Sequence[DicomFile]) -> Headers:
         except ValueError:
             damaged.append(file)
             continue
-        if header is not None:
-            (damaged if header.cut_short else whole).append(file if header.cut_short else header)
+        if header is not None and header.cut_short:
+            damaged.append(file)
+        elif header is not None:
+            whole.append(header)
     return Headers(tuple(whole), tuple(damaged))
 
 
