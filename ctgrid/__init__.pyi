@@ -17,6 +17,7 @@ from .runs.report.run import preview_volumes as preview_volumes
 from .runs.report.view import view as view
 from .runs.scans.convert import convert_scan as convert_scan
 from .runs.scans.dose import lower_dose as lower_dose
+from .runs.scans.dose_set import lower_doses as lower_doses
 from .runs.scans.phantoms import make_phantoms as make_phantoms
 from .runs.stores.prepare import prepare_scans as prepare_scans
 from .runs.training.run import train_model as train_model

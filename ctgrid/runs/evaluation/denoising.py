@@ -58,7 +58,8 @@ def evaluate_denoising(
                 continue
             read = cache(partial(tried, CleanScan.read, path, name, plan))
             for noise in plan.noises:
-                hashes = {method: hash_of(plan, source, noise, method, bench, name) for method in plan.compared}
+                seen = f"{source}{noise.bytes_of(path)}"
+                hashes = {method: hash_of(plan, seen, noise, method, bench, name) for method in plan.compared}
                 if plan.inputs_out is not None:
                     progress("writing noisy scans", 0, 1)
                     with suppress(Unreadable):  # told where it is measured

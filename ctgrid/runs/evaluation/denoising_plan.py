@@ -111,6 +111,9 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise CtgridError(f"two clean scans are called {', '.join(sorted(twice))}; rename one, results go by name")
+    for noise in plan.noises:
+        for path in clean if noise.kind == "pairs" else ():
+            noise.pair_of(path)
     check_folders(plan.results, (NOISY, *METHODS))
     for folder in plan.results:
         for name in names:

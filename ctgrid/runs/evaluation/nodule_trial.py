@@ -84,6 +84,8 @@ def evaluate_nodules(
     Raises:
         CtgridError: for a bad scan, method or setting, or a scan without lungs.
     """
+    if any(noise.kind == "pairs" for noise in plan.noises):
+        raise CtgridError("nodules are planted before the noise is added: name its kind and level, no table of pairs")
     names = check_inputs(clean, plan)
     results = Results.open(out / "nodules.json", overwrite)
     bench = MethodBench(plan.loading)

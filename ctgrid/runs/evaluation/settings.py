@@ -61,7 +61,11 @@ class TrialRequest(Checked):
 
     noise: Annotated[
         tuple[str, ...],
-        Setting("gaussian:HU,HU,... or low-dose:FRACTION; repeatable.", metavar="KIND:LEVEL,...", panel=WHAT),
+        Setting(
+            "gaussian:HU,HU,..., low-dose:FRACTION, or pairs:TABLE of simulate low-dose; repeatable.",
+            metavar="KIND:LEVEL,...",
+            panel=WHAT,
+        ),
     ]
     methods: Annotated[
         tuple[str, ...],

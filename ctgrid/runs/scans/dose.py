@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import check_apart
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
@@ -47,7 +48,10 @@ def lower_dose(
         CtgridError: where the scan cannot be read, is none that this works on, or cannot be written so.
     """
     asked, source = gather(LowDoseSettings, changes, settings or LowDoseSettings()), Path(source)
-    path = beside(source, f"_dose{asked.dose:g}") if out is None else Path(out)
+    if len(asked.doses) * len(asked.cutoffs) > 1:
+        raise CtgridError("several doses or kernels make a set: call lower_doses")
+    [dose], [cutoff] = asked.doses, asked.cutoffs
+    path = beside(source, f"_dose{dose:g}") if out is None else Path(out)
     kind = output_kind(path)
     check_apart(path, [source], replaces=True)
     check_writable(path, asked.overwrite)
@@ -60,22 +64,33 @@ def lower_dose(
             volume = Volume.read(source, hu=asked.reading.hu, metadata=table, series=asked.reading.series)
             record.add_input(source, record=dict(volume.record))
         with record.timed("simulate"):
-            result = low_dose(
-                volume,
-                asked.dose,
-                asked.seed,
-                geometry=asked.geometry,
-                photons=asked.photons,
-                electronic_noise=asked.electronic_noise,
-                cutoff_per_mm=asked.cutoff,
-                mode=asked.mode,
-                progress=progress,
-            )
+            result = lowered(volume, asked, dose, cutoff, asked.seed, progress)
         progress("writing", 0, 1)
         with record.timed("write"):
-            template = source if kind == volume.record["format"] else None  # its header, or its study
-            stored = fitting_dtype(result, "keep", str(path))
-            result.write(path, overwrite=asked.overwrite, dtype=stored, template=template)
+            write_lowered(result, path, source, asked.overwrite)
             record.add_output(path, shape=result.shape, spacing_mm=result.spacing_mm)
         record.decisions = {"hu": volume.record.get("hu"), "low_dose": result.record["low_dose"]}
     return record
+
+
+def lowered(
+    volume: Volume, asked: LowDoseSettings, dose: float, cutoff: float | None, seed: int, progress: Progress
+) -> Volume:
+    """Return a scan at one of the doses that are asked for; see :func:`ctgrid.data.simulate.dose.low_dose`."""
+    return low_dose(
+        volume,
+        dose,
+        seed,
+        geometry=asked.geometry,
+        photons=asked.photons,
+        electronic_noise=asked.electronic_noise,
+        cutoff_per_mm=cutoff,
+        mode=asked.mode,
+        progress=progress,
+    )
+
+
+def write_lowered(result: Volume, path: Path, source: Path, overwrite: bool) -> None:
+    """Write a scan with the header, or in the study, of what it was made from, where the format is the same."""
+    template = source if output_kind(path) == result.record["format"] else None
+    result.write(path, overwrite=overwrite, dtype=fitting_dtype(result, "keep", str(path)), template=template)

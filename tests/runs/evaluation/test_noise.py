@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.record import fingerprint
+from ctgrid.data.pair_table import PAIRS, ScanPair, write_pairs
 from ctgrid.runs.evaluation.noise import Noise, clipped, parse_noise
 from ctgrid.scan.volume import Volume
 
@@ -70,3 +73,29 @@ def test_low_dose_is_made_of_the_whole_scan(clean: Volume, monkeypatch: pytest.M
     found = Noise("low-dose", 0.25).apply(clean, np.array([3, 5]), seed=7)
     assert calls == [((12, 64, 64), 0.25, 7)]
     assert np.array_equal(found[:, 9, 9] - clean.hu[[3, 5], 9, 9], [3, 5])
+
+
+def test_noise_of_a_table_of_pairs(tmp_path: Path) -> None:
+    """Each dose and kernel is a kind of noise; the noisy scan is found by the clean one's bytes, under any name."""
+    rng, affine = np.random.default_rng(0), np.diag([-0.8, -0.8, 2.5, 1.0])
+    hu = rng.integers(-900, 900, (4, 8, 8)).astype(np.int16)
+    clean = Volume(hu, affine).write(tmp_path / "clean.nii")
+    pairs = []
+    for dose, cutoff, kernel, more in ((0.1, 0.8, "scan", 11), (0.1, 0.5, "given", 22), (0.25, 0.8, "scan", 33)):
+        noisy = Volume(hu + np.int16(more), affine).write(tmp_path / f"{more}.nii")
+        digest = fingerprint(clean)["sha256"]
+        pairs.append(ScanPair(clean, noisy, dose, cutoff, kernel, 1e5, 1, 4, None, digest, "d"))
+    write_pairs(tmp_path / PAIRS, pairs)
+    kinds = parse_noise(f"pairs:{tmp_path}")
+    assert [str(kind) for kind in kinds] == ["pairs:0.1", "pairs:0.1@0.5", "pairs:0.25"]
+    clean.rename(tmp_path / "other.nii")
+    scan = clipped(Volume.read(tmp_path / "other.nii").reoriented("LPS"))
+    for kind, more in zip(kinds, (11, 22, 33), strict=True):
+        found = kind.apply(scan, np.array([1, 2]), seed=0)
+        np.testing.assert_array_equal(found, hu[1:3].astype(np.float32) + more)
+        assert fingerprint(tmp_path / f"{more}.nii")["sha256"] in kind.bytes_of(tmp_path / "other.nii")
+    Volume(hu + np.int16(1), affine).write(tmp_path / "stranger.nii")
+    with pytest.raises(CtgridError, match="lists no noisy version of"):
+        kinds[0].pair_of(tmp_path / "stranger.nii")
+    with pytest.raises(CtgridError, match="cannot read"):
+        parse_noise(f"pairs:{tmp_path / 'none.csv'}")

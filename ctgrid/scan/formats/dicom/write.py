@@ -183,6 +183,10 @@ def _say_what_it_is(data: Dataset, done: str, record: Mapping[str, Any], origin:
         tail = f"{done} by ctgrid; {mark}"
         head = origin.description[: min(_SOURCE_NAME, max(0, _LONGEST_LO - len(tail) - 1))].strip()
         data.SeriesDescription = f"{head} {tail}".strip()
+    if record.get("synthetic"):
+        data.BodyPartExamined = "CHEST"
+    elif not data.get("BodyPartExamined"):
+        data.Laterality = ""  # PS3.3 C.7.3.1: of a part that may be one of a pair, of which nothing is known
 
 
 def _refer(data: Dataset, origin: Origin, instances: Sequence[Instance]) -> None:
