@@ -118,6 +118,11 @@ def with_white_noise(hu: Tensor, generator: torch.Generator, levels_hu: tuple[fl
     return (noisy.clamp_(*FULL_WINDOW_HU) if clipped else noisy).round(), level
 
 
+def scan_of(volume: VolumeSlices) -> Volume:
+    """Return slices as a scan."""
+    return _scan(volume.hu.numpy(), volume.spacing_mm)
+
+
 def _scan(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> Volume:
     z, y, x = spacing_mm
     return Volume(hu, np.diag([-x, -y, z, 1.0]), {"source": "training slices"})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ctgrid.scan.noise_patches import grain_of, joined, level_of, patches_of
+from ctgrid.scan.noise_patches import grain_of, joined, level_of, map_of, patches_of
 from ctgrid.scan.volume import Volume
 
 SLICES = 15
 """Slices looked at, evenly spaced: enough for a median, and quick."""
+
+APART_MM = 8.0
+"""Where the noise of every slice is wanted, those looked at lie no further apart: it changes little in between."""
 
 REACH = 2
 """Slices on either side that have a say in a slice's noise."""
@@ -41,9 +46,7 @@ def estimate_noise(volume: Volume) -> float:
 
 
 def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
-    """Estimate the noise of every slice along the file's z, in HU; see :func:`estimate_noise`.
-
-    The grain is that of the whole scan.
+    """Estimate the noise of every slice along the file's z, in HU; see :func:`survey_noise`.
 
     Args:
         volume: the scan.
@@ -51,13 +54,57 @@ def estimate_noise_per_slice(volume: Volume) -> np.ndarray:
     Returns:
         (n,) float64; NaN for slices with too little soft tissue to tell.
     """
-    spacing = volume.spacing_mm[1], volume.spacing_mm[2]
-    parts = [patches_of(plane, spacing) for plane in volume.hu]
-    grain = grain_of(joined([parts[index] for index in _looked_at(volume)]))
+    return survey_noise(volume).per_slice
+
+
+@dataclass(frozen=True)
+class NoiseSurvey:
+    """What is known of a scan's noise, slice by slice along the file's z.
+
+    Attributes:
+        per_slice: in HU, (n,) float64; NaN for slices with too little soft tissue to tell.
+        maps: how it varies over each slice, (n, h, w) float32 about 1, over the slice with any number of cells.
+    """
+
+    per_slice: np.ndarray
+    maps: np.ndarray
+
+
+def survey_noise(volume: Volume) -> NoiseSurvey:
+    """Estimate the noise of every slice, and how it varies over the slice; see :func:`estimate_noise`.
+
+    The grain is that of the whole scan. Slices no more than :data:`APART_MM` apart are looked at, those between are
+    interpolated.
+
+    Args:
+        volume: the scan.
+    """
+    count, spacing = len(volume.hu), (volume.spacing_mm[1], volume.spacing_mm[2])
+    gaps = (SLICES - 1) * max(1, math.ceil((count - 1) * volume.spacing_mm[0] / (SLICES - 1) / APART_MM))
+    dense = np.linspace(0, count - 1, gaps + 1).round().astype(int)
+    looked_at = np.union1d(dense, _looked_at(volume))
+    parts = {int(index): patches_of(volume.hu[index], spacing) for index in looked_at}
+    grain = grain_of(joined([parts[int(index)] for index in _looked_at(volume)]))
     if grain is None:
-        return np.full(len(volume.hu), np.nan)
-    levels = (level_of(part, grain) for part in parts)
-    return np.array([np.nan if level is None else level for level in levels])
+        return NoiseSurvey(np.full(count, np.nan), np.ones((count, 1, 1), np.float32))
+    levels = [level_of(part, grain) for part in parts.values()]
+    found = [map_of(part, grain, volume.hu.shape[1:], spacing) for part in parts.values()]
+    size = next((each.shape for each in found if each is not None), (1, 1))
+    maps = np.stack([np.ones(size, np.float32) if each is None else each for each in found])
+    known = np.array([np.nan if level is None else level for level in levels])
+    low, share = _between(looked_at, count)
+    return NoiseSurvey(
+        np.where(share == 0, known[low], (1 - share) * known[low] + share * known[np.minimum(low + 1, len(known) - 1)]),
+        (1 - share)[:, None, None] * maps[low] + share[:, None, None] * maps[np.minimum(low + 1, len(maps) - 1)],
+    )
+
+
+def _between(known: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each of ``count`` numbers which known one lies at or below it, and the share of the next, float32."""
+    at = np.arange(count)
+    low = np.searchsorted(known, at, side="right") - 1
+    after = known[np.minimum(low + 1, len(known) - 1)]
+    return low, ((at - known[low]) / np.maximum(after - known[low], 1)).astype(np.float32)
 
 
 def _looked_at(volume: Volume) -> np.ndarray:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctgrid.scan.noise_map import carried_over
+
 PATCH_MM, LEAST_PIXELS = 8.0, 6
 """Side of a patch: some grains across, and even in muscle, liver, heart and fat."""
 
@@ -58,12 +60,14 @@ class Patches:
         fine: root mean square of the second difference in each, scaled so that white noise gives its own
             standard deviation, (p,).
         region: number of the region that each lies in, (p,).
+        place: (row, column) of each in the lattice of all patches of the slice, (p, 2).
     """
 
     mean: np.ndarray
     spread: np.ndarray
     fine: np.ndarray
     region: np.ndarray
+    place: np.ndarray
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -77,8 +81,7 @@ def patches_of(hu: np.ndarray, spacing_mm: tuple[float, float]) -> Patches:
         spacing_mm: of its pixels (y, x).
     """
     image = np.asarray(hu, np.float32)
-    sides = [min(max(LEAST_PIXELS, round(PATCH_MM / mm)), n) for mm, n in zip(spacing_mm, image.shape, strict=True)]
-    steps = [max(1, side // 2) for side in sides]
+    sides, steps = sides_and_steps(image.shape, spacing_mm)
     views = _windows(image, sides, steps)
     mean = views.mean((-2, -1), dtype=np.float64)
     tissue = (mean > TISSUE_HU[0]) & (mean < TISSUE_HU[1])
@@ -90,14 +93,26 @@ def patches_of(hu: np.ndarray, spacing_mm: tuple[float, float]) -> Patches:
         spread=_spread_about_plane(views[tissue].astype(np.float64)),
         fine=np.sqrt(np.square(fine).mean((-2, -1))),
         region=region[0] * ACROSS + region[1],
+        place=np.stack([y, x], -1),
     )
+
+
+def sides_and_steps(shape: tuple[int, ...], spacing_mm: tuple[float, float]) -> tuple[list[int], list[int]]:
+    """Return how large patches of a slice (y, x) are, and how far apart, in pixels."""
+    sides = [min(max(LEAST_PIXELS, round(PATCH_MM / mm)), n) for mm, n in zip(spacing_mm, shape, strict=True)]
+    return sides, [max(1, side // 2) for side in sides]
 
 
 def joined(parts: list[Patches]) -> Patches:
     """Return the patches of several slices as those of one, with regions of their own."""
     apart = [part.region + ACROSS**2 * number for number, part in enumerate(parts)]
-    columns = [[part.mean for part in parts], [part.spread for part in parts], [part.fine for part in parts], apart]
-    return Patches(*(np.concatenate(column) if column else np.zeros(0) for column in columns))
+    empty = np.zeros(0)
+
+    def of_all(name: str) -> np.ndarray:
+        return np.concatenate([empty, *(getattr(part, name) for part in parts)])
+
+    place = np.concatenate([np.zeros((0, 2), int), *(part.place for part in parts)])
+    return Patches(of_all("mean"), of_all("spread"), of_all("fine"), np.concatenate([empty, *apart]), place)
 
 
 def grain_of(patches: Patches) -> float | None:
@@ -130,17 +145,61 @@ def level_of(patches: Patches, grain: float) -> float | None:
     """
     if len(patches) < LEAST_PATCHES:
         return None
-    usual = grain * patches.fine
-    even = (patches.spread <= np.maximum(MOST_UNEVEN * usual, ROUNDING_HU)) & (patches.spread >= usual / MOST_UNEVEN)
-    levels, weights = [], []
-    for number in np.unique(patches.region[even]):
-        inside = patches.fine[even & (patches.region == number)]
-        if len(inside) >= LEAST_IN_REGION:
-            levels.append(np.quantile(inside, REGION_SHARE))
-            weights.append(len(inside))
-    if not levels:
+    even = _even(patches, grain)
+    regions = _regions(patches, even)
+    if not regions:
         return float(np.median(patches.fine[even] if even.any() else patches.fine)) * grain
+    levels, weights = [fine for _, fine in regions], [len(inside) for inside, _ in regions]
     return float(np.sqrt(np.average(np.square(levels), weights=weights))) * grain
+
+
+def map_of(
+    patches: Patches, grain: float, shape: tuple[int, ...], spacing_mm: tuple[float, float]
+) -> np.ndarray | None:
+    """Return how the noise of a slice varies over it, where soft tissue shows it and in between.
+
+    Args:
+        patches: of the slice.
+        grain: of the scan.
+        shape: of the slice (y, x).
+        spacing_mm: of its pixels.
+
+    Returns:
+        The noise over its :func:`level_of`, (rows, columns) of the lattice of patches, float32; None where there are
+        too few patches to tell.
+    """
+    regions = _regions(patches, _even(patches, grain)) if len(patches) >= LEAST_PATCHES else []
+    if not regions:
+        return None
+    sides, steps = sides_and_steps(shape, spacing_mm)
+    lattice = tuple((n - side) // step + 1 for n, side, step in zip(shape, sides, steps, strict=True))
+    variance, weight = np.zeros(lattice), np.zeros(lattice)
+    for inside, fine in regions:
+        at = tuple(patches.place[inside].T)
+        variance[at], weight[at] = fine**2, 1.0
+    found = carried_over(variance, weight, (steps[0] * spacing_mm[0], steps[1] * spacing_mm[1]))
+    return np.asarray(found / np.sqrt(np.average(np.square(found), weights=weight)), np.float32)
+
+
+def _even(patches: Patches, grain: float) -> np.ndarray:
+    """Return which patches hold no edge, (p,) bool."""
+    usual = grain * patches.fine
+    return np.asarray(
+        (patches.spread <= np.maximum(MOST_UNEVEN * usual, ROUNDING_HU)) & (patches.spread >= usual / MOST_UNEVEN)
+    )
+
+
+def _regions(patches: Patches, even: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    """Return the numbers of the even patches in each region that has enough of them, and what stands for their noise.
+
+    That is the response of their finest part, in HU.
+    """
+    found = []
+    for number in np.unique(patches.region[even]):
+        inside = np.flatnonzero(even & (patches.region == number))
+        if len(inside) >= LEAST_IN_REGION:
+            found.append((inside, float(np.quantile(patches.fine[inside], REGION_SHARE))))
+    return found
 
 
 def _mode(values: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from ctgrid.scan.noise_patches import grain_of, joined, level_of, patches_of
+from ctgrid.scan.noise_patches import grain_of, joined, level_of, map_of, patches_of
 
 SPACING = (0.7, 0.7)
 
@@ -64,3 +64,18 @@ def test_too_little_tissue() -> None:
     assert level_of(small[0], 1.0) is None
     assert level_of(joined(small), grain_of(joined(small)) or 0) == pytest.approx(15, rel=0.15)
     assert len(joined([])) == 0
+
+
+def test_a_map_shows_where_it_is_loud() -> None:
+    """Over the level, so that its root mean square over tissue is 1; a hole of air is filled from around."""
+    picture = 40 + noise(10, 0.6)
+    picture[:, 100:] = 40 + noise(30, 0.6, (200, 100), 1)
+    picture[80:120, 140:180] = -1000
+    patches = patches_of(picture, SPACING)
+    found = map_of(patches, grain_of(patches) or 1.0, picture.shape, SPACING)
+    assert found is not None
+    rows, columns = found.shape
+    ratio = found[:, : columns // 4].mean() / found[:, -columns // 4 :].mean()
+    assert ratio == pytest.approx(1 / 3, rel=0.3)
+    assert found[rows // 2, int(0.8 * columns)] == pytest.approx(found[rows // 4, int(0.8 * columns)], rel=0.1)
+    assert map_of(patches_of(np.full((64, 64), -1000.0), SPACING), 1.0, (64, 64), SPACING) is None

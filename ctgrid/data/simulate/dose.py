@@ -18,6 +18,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from einops import reduce
+from torch import Tensor
 from torch.nn.functional import pad
 
 from ctgrid.base.errors import CtgridError
@@ -249,15 +250,31 @@ def make_noise(
         names: indices of the slices.
         full_dose: return the noise of the full dose instead.
     """
+    return noise_over(line_integrals(hu, scanner), scanner, settings, seed, names, full_dose)
+
+
+def line_integrals(hu: np.ndarray, scanner: Scanner) -> Tensor:
+    """Return the line integrals of slices (n, y, x), taken at half the resolution: (views, channels, b)."""
     mu = attenuation(hu)
     mu = pad(mu, (0, 0, 0, mu.shape[1] % 2, 0, mu.shape[0] % 2))
     mu = reduce(mu, "(y 2) (x 2) b -> y x b", "mean")
-    integrals = double_channels(project(mu, scanner.coarser()))
+    return double_channels(project(mu, scanner.coarser()))
+
+
+def noise_over(
+    integrals: Tensor,
+    scanner: Scanner,
+    settings: DoseSettings,
+    seed: int,
+    names: Sequence[int],
+    full_dose: bool = False,
+) -> np.ndarray:
+    """Return the noise of slices whose :func:`line_integrals` are known; see :func:`make_noise`."""
     d = settings.dose
     share, read_out = (1.0, 1.0) if full_dose else (d / (1 - d), 1 / d**2 - 1)
     full, sigma_e = counts(integrals, scanner, settings.photons, settings.electronic_noise)
     noise = noisy_logs(full * share, sigma_e * read_out**0.5 * share, seed, names).mul_(settings.gain)
-    return to_slices(reconstruct(noise, scanner, settings.cutoff_per_mm), len(hu)) * (
+    return to_slices(reconstruct(noise, scanner, settings.cutoff_per_mm), len(names)) * (
         WATER_OVER_AIR_HU / MU_WATER_PER_MM
     )
 

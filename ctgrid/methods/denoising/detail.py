@@ -26,12 +26,13 @@ from ctgrid.methods.denoising.settings import DetailSettings, Strength
 from ctgrid.methods.pipeline import Stopwatch
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.geometry import reorient
-from ctgrid.scan.noise import estimate_noise_per_slice, smoothed
+from ctgrid.scan.noise import smoothed, survey_noise
 from ctgrid.scan.volume import Volume, cast_hu
 from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.models.bundle import DETAIL, load_detail
 from ctgrid.stages.models.sources import resolve_model
-from ctgrid.stages.networks.detail import UNIT_HU, DetailNet
+from ctgrid.stages.networks.detail import UNIT_HU
+from ctgrid.stages.networks.details import DetailNetwork
 from ctgrid.stages.weights.own import moved
 
 SEEN_HU, SEEN_SIGMAS = FULL_WINDOW_HU[1], 4.0
@@ -45,7 +46,7 @@ PADDING_HU = -1500
 @torch.no_grad()
 def remove_noise(
     volume: Volume,
-    network: DetailNet,
+    network: DetailNetwork,
     noise_hu: float | np.ndarray,
     prior: Volume | None = None,
     *,
@@ -60,7 +61,8 @@ def remove_noise(
     Args:
         volume: the scan, of any orientation and size.
         network: predicts the noise.
-        noise_hu: standard deviation of the noise, positive; of all slices, or (n,) of each from the feet.
+        noise_hu: standard deviation of the noise, positive; of all slices, or (n,) of each from the feet, or maps
+            (n, h, w) of each slice in any number of cells.
         prior: the diffusion result on the same grid; None for the network alone.
         device: where the network is.
         dtype: it computes in.
@@ -81,14 +83,16 @@ def remove_noise(
     seen, target = (reorient(hu, volume.affine, "LPS")[0] for hu in (volume.hu, out))  # views
     hint = None if prior is None else reorient(prior.hu, volume.affine, "LPS")[0]
     padding = padding_values(seen)
-    sigmas = np.broadcast_to(np.asarray(noise_hu, np.float32), len(seen))
+    levels_hu = np.asarray(noise_hu, np.float32)
+    levels_hu = np.broadcast_to(levels_hu, (len(seen), *levels_hu.shape[1:]))
+    sigmas = np.sqrt(np.square(levels_hu).reshape(len(seen), -1).mean(1))
     reach = np.arange(-network.neighbours, network.neighbours + 1)
     chosen = np.arange(len(seen)) if only is None else np.asarray(only)
     together = batch_size if device.type == "cuda" else 1
     for first in range(0, len(chosen), together):
         part = chosen[first : first + together]
         around = np.clip(part[:, None] + reach, 0, len(seen) - 1)
-        levels = torch.from_numpy(sigmas[part]).to(device)
+        levels = torch.from_numpy(levels_hu[part]).to(device)
         reach_hu = (SEEN_HU + SEEN_SIGMAS * sigmas[part])[:, None, None, None]
         below = None if hint is None else _unit(hint[part][:, None], reach_hu).to(device)
         with autocast(device, dtype):
@@ -106,7 +110,7 @@ def remove_noise(
 def slice_levels(volume: Volume, strength: Strength, noise_hu: float) -> tuple[float | np.ndarray, np.ndarray | None]:
     """Return what :func:`remove_noise` goes by, and the estimates behind it where there are any.
 
-    A level that is given holds for all slices; where it was estimated, every slice has its own, for shoulders are
+    A level that is given holds everywhere; where it was estimated, every slice has a map of its own, for shoulders are
     noisier than lungs.
 
     Args:
@@ -116,12 +120,11 @@ def slice_levels(volume: Volume, strength: Strength, noise_hu: float) -> tuple[f
     """
     if strength != "auto":
         return noise_hu, None
-    axial = reorient(volume.hu, volume.affine, "LPS")[0]
-    per_slice = estimate_noise_per_slice(replace(volume, hu=axial))
-    return smoothed(per_slice, noise_hu), per_slice
+    survey = survey_noise(volume.reoriented("LPS"))
+    return smoothed(survey.per_slice, noise_hu)[:, None, None] * survey.maps, survey.per_slice
 
 
-def laid_out(network: DetailNet, dtype: torch.dtype) -> DetailNet:
+def laid_out(network: DetailNetwork, dtype: torch.dtype) -> DetailNetwork:
     """Lay the weights out as 16-bit convolutions like them: channels last takes 20 to 45 % less time (AMD Zen 4)."""
     if dtype != torch.float32:
         moved(network, memory_format=torch.channels_last)
@@ -148,7 +151,7 @@ def _unit(hu: np.ndarray, reach_hu: np.ndarray) -> Tensor:
 class DetailDenoiser:
     """The detail network alone, without diffusion: fast."""
 
-    network: DetailNet
+    network: DetailNetwork
     device: torch.device
     dtype: torch.dtype
     model: str

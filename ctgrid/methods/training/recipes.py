@@ -194,7 +194,9 @@ class RefineRecipe(DiffusionRecipe):
 class DetailRecipe(Frozen):
     """The denoiser's detail step: noisy slices, their diffusion results, and what lies below."""
 
-    network: dict[str, Any] = Field(default_factory=dict)
+    network: dict[str, Any] = Field(
+        default_factory=dict, description="sizes; kind: unet is another network, see ctgrid.stages.networks.details"
+    )
     model: str = Field("embedded", description="the model whose diffusion results the network is trained with")
     size: int = Field(512, gt=0, multiple_of=8, description="slices are resized to size x size")
     crop: int = Field(128, gt=0, multiple_of=8)
@@ -202,6 +204,18 @@ class DetailRecipe(Frozen):
     versions: int = Field(4, gt=0, description="noisy versions of each volume")
     low_dose_share: float = Field(0.25, ge=0, le=1, description="versions whose noise is simulated in projections")
     alone_share: float = Field(0.3, ge=0, le=1, description="examples without the diffusion result")
-    fresh_share: float = Field(0.0, ge=0, le=1, description="of those, examples with white noise drawn on the spot")
+    fresh_share: float = Field(0.0, ge=0, le=1, description="of those, examples with noise drawn on the spot")
+    fields: int = Field(0, ge=0, description="places along each volume that noise as scanners make it is made for")
+    field_share: float = Field(0.0, ge=0, le=1, description="of the fresh examples, those with such noise, else white")
+    field_levels_hu: tuple[float, float] = Field((8.0, 300.0), description="its range in soft tissue")
+    fresh_levels_hu: tuple[float, float] | None = Field(
+        None, description="range of fresh white noise; null for levels_hu"
+    )
     start: str | None = Field(None, description="weights that training starts from, see ctgrid.methods.training.start")
     level_power: float = Field(0.7, ge=0, description="errors are weighted by the noise level to minus this power")
+
+    @model_validator(mode="after")
+    def _fields_are_there(self) -> DetailRecipe:
+        if self.field_share and not self.fields:
+            raise ValueError(f"field_share {self.field_share} draws from fields of noise; set fields above 0")
+        return self

@@ -30,7 +30,7 @@ from ctgrid.stages.weights.load import load_dit
 from ctgrid.stages.weights.own import load_own, moved
 
 if TYPE_CHECKING:
-    from ctgrid.stages.networks.detail import DetailNet
+    from ctgrid.stages.networks.details import DetailNetwork
 
 __all__ = [
     "DETAIL",
@@ -149,7 +149,7 @@ class Bundle:
     facts2: StageFacts
     hashes: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
-    detail: DetailNet | None = None
+    detail: DetailNetwork | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return name, origin, file hashes and facts, for run records."""
@@ -207,7 +207,7 @@ def load_bundle(name: str | Path | Parts, device: torch.device | str = "cpu") ->
     )
 
 
-def load_detail(folder: Path) -> DetailNet:
+def load_detail(folder: Path) -> DetailNetwork:
     """Load a model's detail part, float32, in evaluation mode.
 
     Args:
@@ -225,11 +225,12 @@ def load_detail(folder: Path) -> DetailNet:
     return read_detail(part)
 
 
-def read_detail(part: Path) -> DetailNet:
+def read_detail(part: Path) -> DetailNetwork:
     """Read a detail network from its own folder; see :func:`load_detail`."""
-    from ctgrid.stages.networks.detail import DetailNet
+    from ctgrid.stages.networks.details import class_of
 
-    return load_own(DetailNet, part, "detail network").requires_grad_(False)
+    config = json_of(part / "config.json", "a detail network's config", "copy the folder again")
+    return load_own(class_of(config), part, "detail network").requires_grad_(False)
 
 
 def load_parts(codec: Path, stage1: Path, stage2: Path) -> tuple[Codec, DiT, DiT, StageFacts, StageFacts]:

@@ -28,7 +28,36 @@ REFERENCE_HU = 50.0
 """Noise level that the network is told as 0; levels count in factors of two from it."""
 
 
-class DetailNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name differ in type
+class NoisePrediction:
+    """What networks of the detail step have in common: how they are asked."""
+
+    neighbours: int
+
+    def noise_of(self, noisy: Tensor, noise_hu: Tensor, prior: Tensor | None = None) -> Tensor:
+        """Predict the noise of slices.
+
+        Args:
+            noisy: a slice between its neighbours (B, 2 n + 1, H, W), in :data:`UNIT_HU`.
+            noise_hu: standard deviation of its noise in HU, positive: (B,), or a map over the slice (B, h, w).
+            prior: the diffusion result (B, 1, H, W) in :data:`UNIT_HU`; None works without.
+
+        Returns:
+            The noise of the middle slice (B, 1, H, W), in :data:`UNIT_HU`.
+
+        Raises:
+            CtgridError: for another number of slices.
+        """
+        if noisy.ndim != 4 or noisy.shape[1] != 2 * self.neighbours + 1:
+            raise CtgridError(f"noisy must be (B, {2 * self.neighbours + 1}, H, W), got {tuple(noisy.shape)}")
+        middle = noisy[:, self.neighbours : self.neighbours + 1]
+        present = noisy.new_zeros(len(noisy)) if prior is None else noisy.new_ones(len(noisy))
+        hint = torch.zeros_like(middle) if prior is None else middle - prior
+        network: Any = self
+        predicted: Tensor = network(torch.cat([noisy, hint], dim=1), noise_hu, present)
+        return predicted
+
+
+class DetailNet(NoisePrediction, ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name differ in type
     """Residual denoiser of slices in :data:`UNIT_HU`.
 
     Args:
@@ -70,39 +99,19 @@ class DetailNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def noise_of(self, noisy: Tensor, noise_hu: Tensor, prior: Tensor | None = None) -> Tensor:
-        """Predict the noise of slices.
-
-        Args:
-            noisy: a slice between its neighbours (B, 2 n + 1, H, W), in :data:`UNIT_HU`.
-            noise_hu: standard deviation of its noise in HU, (B,), positive.
-            prior: the diffusion result (B, 1, H, W) in :data:`UNIT_HU`; None works without.
-
-        Returns:
-            The noise of the middle slice (B, 1, H, W), in :data:`UNIT_HU`.
-
-        Raises:
-            CtgridError: for another number of slices.
-        """
-        if noisy.ndim != 4 or noisy.shape[1] != 2 * self.neighbours + 1:
-            raise CtgridError(f"noisy must be (B, {2 * self.neighbours + 1}, H, W), got {tuple(noisy.shape)}")
-        middle = noisy[:, self.neighbours : self.neighbours + 1]
-        present = noisy.new_zeros(len(noisy)) if prior is None else noisy.new_ones(len(noisy))
-        hint = torch.zeros_like(middle) if prior is None else middle - prior
-        predicted: Tensor = self(torch.cat([noisy, hint], dim=1), noise_hu, present)
-        return predicted
-
     def forward(self, images: Tensor, noise_hu: Tensor, present: Tensor) -> Tensor:
         """Predict the noise (B, 1, H, W) for a batch in which only some have a prior.
 
         Args:
             images: (B, 2 n + 2, H, W), the slices and behind them slice minus prior, zero where there is none.
-            noise_hu: (B,).
+            noise_hu: (B,), or a map (B, h, w), of which the root mean square counts.
             present: (B,), 1 where there is a prior and 0 elsewhere.
         """
         height, width = images.shape[2:]
         images = pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
         folded = pixel_unshuffle(images, FOLD)
+        if noise_hu.ndim == 3:
+            noise_hu = noise_hu.square().mean((1, 2)).sqrt()
         level = torch.log2(noise_hu.to(images) / REFERENCE_HU)
         facts = torch.stack([level, present.to(images)], dim=1)[:, :, None, None]
         x = self.head(torch.cat([folded, facts.expand(-1, -1, *folded.shape[2:])], dim=1))
