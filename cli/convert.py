@@ -23,7 +23,7 @@ def command(
     out: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OUT]",
+            metavar="OUT",
             help=f"A {' or '.join(writable())} file; else a DICOM folder. If not given: IN.nii.gz beside the input, "
             "where that is no NIfTI file.",
         ),

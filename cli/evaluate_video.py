@@ -31,8 +31,7 @@ def command(
 ) -> None:
     """Compare generated movies with real clips: FVD, FID and KID by a protocol, flicker, PSNR of clips of one name.
 
-    Clips that are too short are looped where the protocol says so. Writes results.json, table.md, run.json; features of
-    clips are kept by content hash in CTGRID_HOME/cache.
+    Writes results.json, table.md, run.json. Clips that are too short are looped where the protocol says so.
     """
     from ctgrid.runs.evaluation.fidelity.run import compare_video
 

@@ -38,8 +38,7 @@ def command(
 ) -> None:
     """Compare generated volumes with real ones: FVD, FID and KID by a protocol, ctgrid's features, CT measures.
 
-    Writes results.json, table.md, run.json, with --train a picture. Features of volumes are kept by content hash in
-    CTGRID_HOME/cache: a run that was stopped goes on where it was.
+    Writes results.json, table.md, run.json, with --train a picture. A run that was stopped goes on where it was.
     """
     from ctgrid.runs.evaluation.fidelity.run import compare_volumes
 

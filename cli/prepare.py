@@ -23,7 +23,7 @@ def command(
     ctx: typer.Context,
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="Scans (NIfTI, NRRD, MetaImage, zip, DICOM) and folders to be searched."),
+        typer.Argument(metavar="IN", help="Scans (NIfTI, NRRD, MetaImage, zip, DICOM) and folders to be searched."),
     ],
     *,
     out: Annotated[Path, typer.Option("--out", help="The store to write or to go on with, such as X.zarr.")],

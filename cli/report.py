@@ -21,7 +21,7 @@ def command(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IN...",
+            metavar="IN",
             help="Run folders, results.json of ctgrid evaluate, prepared stores, volumes, and folders of all these.",
         ),
     ],

@@ -1,4 +1,4 @@
-"""Train the codec or one of the two diffusion stages on a folder of CT volumes or a store."""
+"""Train the codec, one of the two stages or the detail network on a folder of CT volumes or a store."""
 
 from __future__ import annotations
 

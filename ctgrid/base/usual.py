@@ -86,7 +86,7 @@ def read_memory(text: str) -> str:
 
 Seed = Annotated[int, Setting("The same seed gives the same bytes.", least=0, most=2**32 - 1, panel=WHAT)]
 BatchSize = Annotated[int, Setting("Slices or grids at once; less needs less memory.", least=1, panel=WHERE)]
-Offline = Annotated[bool, Setting("Use no network; only ctgrid model fetch ever does.")]
+Offline = Annotated[bool, Setting("Use no network; only commands that fetch do.")]
 Deterministic = Annotated[
     bool, Setting("Compute in one thread: the same bytes on any number of cores, slower.", panel=WHERE)
 ]

@@ -70,10 +70,10 @@ def train(
     notice: Callable[[str], object] = unheard,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Train the codec or one of the two diffusion stages on a folder of CT volumes or a store.
+    """Train the codec, one of the two stages or the detail network on a folder of CT volumes or a store.
 
     Args:
-        kind: ``codec``, ``stage1`` or ``stage2``.
+        kind: ``codec``, ``stage1``, ``stage2`` or ``detail``.
         config: a shipped recipe's name or a YAML file.
         data: folder of volumes, or a store that ``ctgrid prepare`` made.
         out: the run's folder; made where its parent exists. Holds config.json, data.json, log.jsonl, checkpoints,

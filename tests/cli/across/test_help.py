@@ -13,7 +13,8 @@ from ctgrid.base.usual import PANELS
 from ctgrid_cli import app
 from ctgrid_cli.described import commands_of
 
-COMMANDS = sorted(name for name, _ in commands_of(typer.main.get_command(app)))
+BY_NAME = dict(commands_of(typer.main.get_command(app)))
+COMMANDS = sorted(BY_NAME)
 
 
 def shown(*words: str) -> str:
@@ -36,6 +37,8 @@ def test_help_fits_and_shows_an_example(name: str) -> None:
     """Options by what, how, where and output; switches without a type; room for the words beside them."""
     text = shown(*name.split(), "-h")
     assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r"\{[^}]*\.\.\.}|\[\[", text)  # in the line of usage
+    assert "\n" not in (BY_NAME[name].help or "").partition("\n\n")[2].strip()  # Typer breaks lines there
     assert not re.search(r"<(bool|str|path|list)", text)
     assert f"Example: ctgrid {name}" in text
     panels = re.findall(r"╭─ (.+?) ─", text)

@@ -147,31 +147,35 @@ def group_html(described: Description) -> Markup:
         element("div", *drawn, class_="charts") if drawn else None,
         element("div", *columns, class_="beside compared" if len(columns) > 1 else None),
         *(table_html(table) for side in sides for table in side if table.wide),
-        _folded(published_tables(beside, ct=False, protocol=protocol) if beside and ct else []),
+        _folded(published_tables(beside, ct=False, protocol=protocol) if beside and ct else [], "other-data"),
     )
 
 
-def _folded(tables: Sequence[Table]) -> Markup | None:
-    """Return published figures of other data sets, shown only where somebody asks for them."""
+_FOLDED = {"chest-ct": "Published figures of chest CT", "other-data": "Published figures of other data sets"}
+"""What is shown only where somebody asks for it, and its name."""
+
+
+def _folded(tables: Sequence[Table], what: str) -> Markup | None:
+    """Return published figures behind a switch."""
     if not tables:
         return None
     return element(
         "details",
-        element("summary", f"Published figures of other data sets: {len(tables)} table{'s' * (len(tables) > 1)}"),
+        element("summary", f"{_FOLDED[what]}: {len(tables)} table{'s' * (len(tables) > 1)}"),
         element("div", *map(table_html, tables), class_="beside"),
-        data_testid="other-data",
+        data_testid=what,
     )
 
 
 def _published_part() -> Part:
+    """Return all published figures, folded: those that belong to results stand beside them too."""
     sources = [element("li", f"{source.name}: ", _where(source.where)) for source in published().sources.values()]
     return part(
         "published",
         "Published figures",
-        element("div", *map(table_html, published_tables(ct=True)), class_="beside"),
-        _folded(published_tables(ct=False)),
-        element("h3", "Where the numbers were read"),
-        element("ul", *sources, class_="note"),
+        _folded(published_tables(ct=True), "chest-ct"),
+        _folded(published_tables(ct=False), "other-data"),
+        element("details", element("summary", "Where the numbers were read"), element("ul", *sources, class_="note")),
         lead=_paper(),
     )
 

@@ -1,4 +1,4 @@
-"""What a page shows beside results: published figures of chest CT, those of other data sets folded away."""
+"""What a page shows beside results: published figures of chest CT; all the others are folded away."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def test_figures_of_other_data_sets_are_behind_a_closed_switch(content: Content)
     assert "Minecraft" in folded[-1] and "Table 7" in folded[-1] and "photographs" in folded[1]
     assert not re.search("Minecraft|<td[^>]*>SkyTimelapse|<td[^>]*>Taichi|photographs", shown)
     assert shown.count("998.43") > page.count("184.728")
+
+
+def test_a_report_without_results_shows_no_published_figure_unasked(content: Content) -> None:
+    page = replace(content, results=[]).html()
+    shown = re.sub(r"<details[^>]*>.*?</details>", "", page, flags=re.S)
+    assert "998.43" in page and "<td" not in shown and "published-table" not in shown
+    assert "Published figures of chest CT: " in page and "Published figures of other data sets: " in page
 
 
 def test_no_source_lies_outside_the_repository_or_the_net(content: Content) -> None:
