@@ -6,11 +6,10 @@ import subprocess
 import sys
 
 SYNTHESIS = """
-from ctgrid.base.lean import import_diffusers
-import_diffusers()
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.stages.diffusion.samplers import SAMPLERS
 from ctgrid.stages.diffusion.schedule import Schedule
+SynthesisPipeline.load()
 for sampler in SAMPLERS.values():
     sampler.build(Schedule.linear(), "v")
 """
@@ -24,7 +23,7 @@ bench.identity, bench.method
 
 CHECK = """
 import sys
-names = ("torch._dynamo", "sympy", "scipy.stats", "monai", "nibabel", "skimage")
+names = ("diffusers", "torch._dynamo", "sympy", "scipy.stats", "monai", "nibabel", "skimage")
 print([name for name in names if name in sys.modules])
 """
 
@@ -32,7 +31,7 @@ PLANNING = """
 from ctgrid.methods.training.config import load_config
 from ctgrid.methods.training.plan import plan
 print(plan(load_config("tiny-ct-rate-stage1")).seconds_per_step > 0)
-print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+print([name for name in ("accelerate", "diffusers", "torch._dynamo", "sympy") if name in sys.modules])
 """
 
 AFTERWARDS = """

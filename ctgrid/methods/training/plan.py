@@ -14,7 +14,6 @@ import torch
 from ctgrid.base.devices import choose_device
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.extras import require
 from ctgrid.base.lean import without_compiler
 from ctgrid.base.machine import peak_memory_mib
 from ctgrid.methods.training.config import TrainConfig
@@ -31,8 +30,8 @@ from ctgrid.methods.training.trial import depth_of, loss_pass, step_seconds
 CUDA_CONTEXT_GB = 0.6
 """What CUDA itself and its libraries take on a device."""
 
-COMPILER_GB = 0.07
-"""What torch's compiler takes, which training imports with its optimizer, and a plan does not."""
+UNLOADED_GB = 0.08
+"""What torch's compiler and accelerate take, which training imports, and a plan does not."""
 
 DEEP_ENOUGH = 2
 """Blocks of a network from which deeper ones are told."""
@@ -94,8 +93,7 @@ def plan(config: TrainConfig, *, processes: int = 1, flops_per_second: float | N
     if device.type == "cuda" or flops_per_second is not None:
         memory["runtime"] = CUDA_CONTEXT_GB
     else:
-        require("accelerate")  # what a run has in memory besides its tensors
-        memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9 + COMPILER_GB
+        memory["runtime"] = peak_memory_mib().get("process", 0.0) * 2**20 / 1e9 + UNLOADED_GB
     seconds, basis = None, f"{flops_per_second or 0:.3g} operations per second, as given"
     if flops_per_second is not None:
         if not flops_per_second > 0:

@@ -55,7 +55,8 @@ class GridTask:
     def build(self) -> nn.Module:
         """Return an untrained :class:`DiT` that fits the recipe's codec, grid and size."""
         recipe, codec = self.recipe, self.codec
-        sizes = network_sizes(recipe.layout, recipe.k, recipe.grid_size // codec.downsample, codec.latent_channels)
+        side, channels = recipe.grid_size // codec.downsample, codec.latent_channels
+        sizes: dict[str, Any] = {**network_sizes(recipe.layout, recipe.k, side, channels)}
         return DiT(**sizes, **recipe.network)
 
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:

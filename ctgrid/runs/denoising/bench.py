@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ctgrid.base.lean import import_diffusers
 from ctgrid.base.progress import Progress
 from ctgrid.methods.denoising.methods import check_settings, find_method
 from ctgrid.methods.denoising.result import Denoiser, DenoisingResult
@@ -28,7 +27,7 @@ class CaseBench:
     """A method that is loaded when the first good case asks for it, once."""
 
     def __init__(self, request: Request) -> None:
-        """Check the request; load nothing yet but, for a method with networks, the library that they are made with.
+        """Check the request; load nothing yet.
 
         Raises:
             CtgridError: where there is no such method, or it has no such setting.
@@ -38,8 +37,6 @@ class CaseBench:
             del given["detail"]
         request = replace(request, settings=given)
         check_settings(request.name, given)
-        if not find_method(request.name).classical:
-            import_diffusers()
         self.request, self.seconds = request, 0.0
         _ = self.table  # one that cannot be read is said before any work
         self._loaded: Denoiser | None = None

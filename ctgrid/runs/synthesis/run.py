@@ -56,9 +56,6 @@ def synthesize_volumes(
     folder = paths[0].parent
     record = RunRecord("synthesize", folder / RECORD if many else record_beside(paths[0]), list(argv), asked.seed)
     with record.timed("load"):  # torch, for one
-        from ctgrid.base.lean import import_diffusers
-
-        import_diffusers()
         from ctgrid.base.devices import repeatable
         from ctgrid.base.journal import Journal
         from ctgrid.runs.synthesis.series import Target, VolumeSet

@@ -97,9 +97,6 @@ def plan_training(settings: PlanSettings | None = None, *, progress: Progress = 
     """
     asked = gather(PlanSettings, changes, settings)
     progress("planning", 0, 1)
-    from ctgrid.base.lean import import_diffusers
-
-    import_diffusers()
     from ctgrid.methods.training.config import load_config
     from ctgrid.methods.training.plan import plan
 

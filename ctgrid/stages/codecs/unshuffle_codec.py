@@ -7,10 +7,10 @@ folded 4x4 into channels (pixel-unshuffle) before the first convolution, and unf
 from __future__ import annotations
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
+
+from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
 
 STEM = 4
 """Side of the pixel-unshuffle stem; the one strided convolution behind it makes the total reduction 8."""
@@ -40,7 +40,7 @@ class ResidualBlock(nn.Module):
         return x + self.conv2(silu(self.conv1(silu(x))))
 
 
-class UnshuffleCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class UnshuffleCodec(OwnNetwork):
     """Autoencoder of images, C = 1 gray or 3 RGB: (B, C, H, W) in [-1, 1] to (B, latent_channels, H/8, W/8) and back.
 
     ``latents_mean`` and ``latents_std`` (one number per latent channel, in the config) normalise the
@@ -50,7 +50,7 @@ class UnshuffleCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
     latent that the enlarged slice would have, in a sixth of the time.
     """
 
-    @register_to_config
+    @keeps_arguments
     def __init__(
         self,
         latent_channels: int = 8,

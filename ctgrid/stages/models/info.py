@@ -13,7 +13,8 @@ from ctgrid.stages.codecs.families import FAMILIES
 from ctgrid.stages.models.bundle import PARTS
 from ctgrid.stages.models.manifest import digest_of
 from ctgrid.stages.models.sources import resolve_model
-from ctgrid.stages.weights.checkpoints import CONFIG_FILE, read_checkpoint
+from ctgrid.stages.networks.own import CONFIG_FILE
+from ctgrid.stages.weights.checkpoints import read_checkpoint
 from ctgrid.stages.weights.convert import facts_of, summary
 from ctgrid.stages.weights.weights import STEM, read_json
 

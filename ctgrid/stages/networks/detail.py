@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.codecs.unshuffle_codec import ResidualBlock
+from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
 
 FOLD = 2
 STRIDE = 2 * FOLD
@@ -57,7 +56,7 @@ class NoisePrediction:
         return predicted
 
 
-class DetailNet(NoisePrediction, ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name differ in type
+class DetailNet(NoisePrediction, OwnNetwork):
     """Residual denoiser of slices in :data:`UNIT_HU`.
 
     Args:
@@ -69,7 +68,7 @@ class DetailNet(NoisePrediction, ModelMixin, ConfigMixin):  # type: ignore[misc]
         last_blocks: after coming up.
     """
 
-    @register_to_config
+    @keeps_arguments
     def __init__(
         self,
         neighbours: int = 1,

@@ -10,12 +10,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, pixel_unshuffle, relu
 
 from ctgrid.stages.networks.detail import FOLD, REFERENCE_HU, UNIT_HU, NoisePrediction
+from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
 
 SURROUNDINGS = 8
 """Folded pixels along a side of what a pixel is compared with."""
@@ -40,7 +39,7 @@ class Block(nn.Module):
         return self.conv2(relu(self.conv1(relu(x)), inplace=True)).add_(x)
 
 
-class DetailUNet(NoisePrediction, ModelMixin, ConfigMixin):  # type: ignore[misc]  # as DetailNet
+class DetailUNet(NoisePrediction, OwnNetwork):
     """Residual denoiser of slices in :data:`UNIT_HU`.
 
     Args:
@@ -51,7 +50,7 @@ class DetailUNet(NoisePrediction, ModelMixin, ConfigMixin):  # type: ignore[misc
         relative: whether slices are also seen in units of their noise.
     """
 
-    @register_to_config
+    @keeps_arguments
     def __init__(
         self,
         neighbours: int = 1,

@@ -11,14 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.networks.layers import NORM_EPS, Block, FinalLayer, PatchEmbedding, TimestepEmbedding
+from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
 from ctgrid.stages.networks.positions import Positions, position_table, to_cells, with_absolute_z
 
 SIZES: dict[str, tuple[int, int, int]] = {  # name: width, depth, heads
@@ -29,7 +28,7 @@ SIZES: dict[str, tuple[int, int, int]] = {  # name: width, depth, heads
 }
 
 
-class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name differ in type
+class DiT(OwnNetwork):
     """Latent diffusion transformer for grid images (stage 1) and single slices with a condition (stage 2).
 
     Args:
@@ -57,11 +56,11 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         CtgridError: if the sizes do not divide, or ``skip`` has nothing to add.
     """
 
-    _supports_gradient_checkpointing = True
+    pos_embed: Tensor
     positions_report: str | None = None
     """Which position table a loaded checkpoint carries; set by :func:`ctgrid.stages.models.load_dit`."""
 
-    @register_to_config
+    @keeps_arguments
     def __init__(
         self,
         latent_size: int = 64,
@@ -118,6 +117,10 @@ class DiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # their config_name d
         self.shares = nn.Linear(width, 2 * in_channels) if skip else None
         if not self.final_layer.linear.weight.is_meta:  # shapes alone: weights are read next, or never come
             self.initialise()
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Compute the blocks' activations twice in training, rather than keep them."""
+        self.gradient_checkpointing = True
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Draw fresh weights: Xavier for linear layers, zero for gates and output (blocks start as identity).

@@ -14,12 +14,12 @@ from torch import Tensor
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.limits import check_bytes
 from ctgrid.stages.networks.dit import DiT
+from ctgrid.stages.networks.own import CONFIG_FILE, STEM
 from ctgrid.stages.networks.positions import identify_table, position_table
 from ctgrid.stages.weights.diffusers_dit import config_from_diffusers, is_diffusers_dit, tensors_from_diffusers
 from ctgrid.stages.weights.published import dtype_of, fold_class_branch, infer_config, network_tensors
-from ctgrid.stages.weights.weights import STEM, Weights, WeightsName, read_file, read_folder, read_json
+from ctgrid.stages.weights.weights import Weights, WeightsName, read_file, read_folder, read_json
 
-CONFIG_FILE = "config.json"
 OWN_KINDS = ("ctgrid folder", "training run")
 UNKNOWN = "unknown"
 """Reported for a position table that is none of grid, depth_major and 2d."""

@@ -14,13 +14,14 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_folder, check_apart
 from ctgrid.scan.protocols.generatect import CT_RATE_ORIENTATION
 from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
+from ctgrid.stages.networks.own import CONFIG_FILE, STEM
 from ctgrid.stages.networks.positions import Positions
 from ctgrid.stages.weights.adapt import Stage, for_stage, with_table
-from ctgrid.stages.weights.checkpoints import CONFIG_FILE, OWN_KINDS, Checkpoint, read_checkpoint
+from ctgrid.stages.weights.checkpoints import OWN_KINDS, Checkpoint, read_checkpoint
 from ctgrid.stages.weights.datasets import DataSet, find_dataset, usual_k
 from ctgrid.stages.weights.load import build
 from ctgrid.stages.weights.published import VAE_DOWNSAMPLE
-from ctgrid.stages.weights.weights import STEM, WeightsName
+from ctgrid.stages.weights.weights import WeightsName
 
 PUBLISHED_FACTS = "as published: noise prediction, known cells replaced, SD VAE latents scaled by 0.18215; "
 CT_RATE_SLICES = f"slices of CT-RATE by protocol generatect, orientation {CT_RATE_ORIENTATION}"

@@ -1,4 +1,4 @@
-"""Networks of ours from folders in diffusers' layout, without its loading machinery, which takes a second to import."""
+"""Networks of ours from their folders."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any, TypeVar
 import torch
 
 from ctgrid.base.errors import CtgridError, reason_of
+from ctgrid.stages.networks.own import CONFIG_FILE, OwnNetwork
 from ctgrid.stages.weights.bounded import bounded_by
-from ctgrid.stages.weights.weights import own_copy, read_folder
+from ctgrid.stages.weights.weights import own_copy, read_folder, read_json
 
+Own = TypeVar("Own", bound=OwnNetwork)
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 
-def load_own(network_class: type[Network], folder: Path, what: str) -> Network:
+def load_own(network_class: type[Own], folder: Path, what: str) -> Own:
     """Read a network's ``config.json`` and weights, float32, whatever precision they are kept in.
 
     Args:
-        network_class: a ``ModelMixin`` with ``ConfigMixin``.
-        folder: that ``save_pretrained`` wrote.
+        network_class: its class.
+        folder: that ``save_pretrained`` wrote, ours or diffusers'.
         what: how messages call it, such as ``codec``.
 
     Raises:
         CtgridError: where the config or the weights are missing, unreadable or do not fit each other.
     """
-    own: Any = network_class
     try:
-        config = own.load_config(folder, local_files_only=True)
-    except Exception as error:  # diffusers has many for a config that makes no sense
+        config = read_json(folder / CONFIG_FILE)
+    except CtgridError as error:
         raise CtgridError(f"{folder}: config.json makes no {what}: {reason_of(error)}") from error
     try:
         tensors = read_folder(folder).tensors
@@ -36,8 +37,8 @@ def load_own(network_class: type[Network], folder: Path, what: str) -> Network:
         raise CtgridError(f"{folder}: the {what}'s weights could not be read: {reason_of(error)}") from error
     try:
         with torch.device("meta"), bounded_by(tensors):  # shapes alone: initial weights would be thrown away
-            network: Network = own.from_config(config)
-    except Exception as error:  # the network has many too
+            network = network_class.from_config(config)
+    except Exception as error:  # the network has many for a config that makes no sense
         raise CtgridError(f"{folder}: config.json makes no {what}: {reason_of(error)}") from error
     wanted = network.state_dict()
     missing = sorted(set(wanted) - set(tensors))

@@ -22,11 +22,11 @@ from torch import Tensor
 from ctgrid.base.causes import out_of_memory, reading
 from ctgrid.base.documents import json_of
 from ctgrid.base.errors import CtgridError, reason_of
+from ctgrid.stages.networks.own import STEM
 from ctgrid.stages.weights.weight_sets import choose_set
 
 PICKLED = (".pt", ".pth", ".ckpt", ".bin")
 SAFETENSORS = ".safetensors"
-STEM = "diffusion_pytorch_model"
 
 WeightsName = Literal["ema", "model"]
 

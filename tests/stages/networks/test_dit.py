@@ -14,6 +14,7 @@ from torch import Tensor
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.networks.dit import SIZES, DiT, build_dit
 from ctgrid.stages.weights.load import load_dit
+from ctgrid.stages.weights.own import load_own
 
 TINY: dict[str, Any] = {
     "latent_size": 16,
@@ -114,10 +115,10 @@ def test_unknown_size_is_refused() -> None:
 
 
 def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
-    """save_pretrained writes safetensors; from_pretrained gives the same bits and config."""
+    """save_pretrained writes safetensors; reading them gives the same bits and config."""
     model = awake(condition_channels=2, cells_per_side=1, learned_variance=False, absolute_z=True)
     model.save_pretrained(tmp_path)
-    again = DiT.from_pretrained(tmp_path).eval()
+    again = load_own(DiT, tmp_path, "model")
     assert [path.name for path in tmp_path.glob("*.safetensors")] == ["diffusion_pytorch_model.safetensors"]
     for name in model.config:
         assert name.startswith("_") or again.config[name] == model.config[name], name
@@ -141,7 +142,7 @@ def test_a_skip_adds_latent_and_condition_in_learned_shares(tmp_path: Path) -> N
     assert added[:, 2:].abs().max() == 0 and (shares[0] - shares[1]).abs().max() > 1e-3
     model.save_pretrained(tmp_path)
     with torch.no_grad():
-        assert torch.equal(DiT.from_pretrained(tmp_path).eval()(x, t, condition), model(x, t, condition))
+        assert torch.equal(load_own(DiT, tmp_path, "model")(x, t, condition), model(x, t, condition))
 
 
 @pytest.mark.precision

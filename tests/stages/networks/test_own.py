@@ -1,0 +1,57 @@
+"""Networks know their arguments and are kept with them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
+
+
+class Small(OwnNetwork):
+    """One layer."""
+
+    @keeps_arguments
+    def __init__(self, width: int, depth: int = 3, scale: list[float] | None = None) -> None:
+        super().__init__()
+        self.layer = nn.Linear(width, depth)
+
+
+def test_arguments_are_noted_with_their_defaults() -> None:
+    network = Small(2, scale=[0.5])
+    assert network.config == {"width": 2, "depth": 3, "scale": [0.5]} and network.config.depth == 3
+    assert copy.deepcopy(network).config == network.config
+    with pytest.raises(AttributeError, match="height"):
+        _ = network.config.height
+    with pytest.raises(TypeError, match="breadth"):
+        Small(2, breadth=3)  # type: ignore[call-arg]
+
+
+def test_a_folder_holds_arguments_and_weights(tmp_path: Path) -> None:
+    """In diffusers' layout, and in the precision that the weights have, however they lie in memory."""
+    network = Small(2).half()
+    network.layer.weight.data = network.layer.weight.data.T.contiguous().T
+    network.register_to_config(scale=[1.5])
+    network.save_pretrained(tmp_path / "a" / "b")
+    said = json.loads((tmp_path / "a" / "b" / "config.json").read_text(encoding="utf-8"))
+    assert said == {"_class_name": "Small", "width": 2, "depth": 3, "scale": [1.5]}
+    with safe_open(tmp_path / "a" / "b" / "diffusion_pytorch_model.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+        assert torch.equal(file.get_tensor("layer.weight"), network.layer.weight)
+    assert Small.from_config(said).config == network.config
+
+
+def test_what_no_argument_is_named_after_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """But for notes on the file."""
+    with caplog.at_level(logging.WARNING):
+        Small.from_config({"width": 2, "_diffusers_version": "0.42.1"})
+        assert not caplog.messages
+        Small.from_config({"width": 2, "colour": "red"})
+    assert caplog.messages == ["Small has no argument for colour of its config; left out"]
