@@ -67,6 +67,9 @@ def test_benchmark_runs_commands_that_exist_and_compares_like_with_like(monkeypa
         given = dict(pairwise(words))
         if "--data" in given:  # a folder, which an earlier command made
             assert any(f"--count 1 --out {given['--data']}" in earlier for earlier in benchmark.TASKS.values())
+        for folder in (given[role] for role in ("--real", "--fake") if role in given):  # sets: two volumes at least
+            made = re.findall(rf"--out {folder}(?:/\S+\.nii\.gz)?(?:\s|$)", "\n".join(benchmark.TASKS.values()))
+            assert len(made) >= 2, folder
 
     def run(seconds: float, processor: str, others: float = 0.02) -> dict[str, Any]:
         facts = {"processor": processor, "cores": 2, "threads": 2, "precision": "bfloat16", "gpu": None}
