@@ -104,8 +104,9 @@ def _scenes(
     from ctgrid.runs.report.html.overlay import read_map
     from ctgrid.runs.report.html.scenes import same_grid, upright_shape
 
-    names = [] if asked.name is None else [asked.name]
-    chosen = [volumes_of(path, names if i == 0 else [], hu=asked.hu)[0] for i, path in enumerate(inputs)]
+    wanted = [] if asked.name is None else [asked.name]
+    chosen = [volumes_of(path, wanted if i == 0 else [], hu=asked.hu)[0] for i, path in enumerate(inputs)]
+    names = told_apart([(one.name, one.path) for one in chosen])
     volumes = [one.load() for one in chosen]
     read = [(one.path, volume) for one, volume in zip(chosen, volumes, strict=True)]
     laid = {kind: read_map(path, kind, volumes[0]) for kind, path in maps.items()}
@@ -119,16 +120,30 @@ def _scenes(
         return embed(volume, every, packed=packed, continuous=continuous, progress=told)
 
     layers = {kind: held(volume, kind, every, kind != "labels") for kind, volume in laid.items()}
-    blocks = [held(volume, one.name, every) for volume, one in zip(volumes[: 2 if pair else 1], chosen, strict=False)]
+    blocks = [held(volume, name, every) for volume, name in zip(volumes[: 2 if pair else 1], names, strict=False)]
     if pair:
-        return [Scene(f"{chosen[0].name} → {chosen[1].name}", blocks[1], blocks[0], layers)], read
-    scenes = [Scene(chosen[0].name, blocks[0], None, layers)]
+        return [Scene(f"{names[0]} → {names[1]}", blocks[1], blocks[0], layers)], read
+    scenes = [Scene(names[0], blocks[0], None, layers)]
     if len(volumes) == 2:
-        note = [f"{chosen[0].name} and {chosen[1].name} lie on different grids, so there is no before and after"]
+        note = [f"{names[0]} and {names[1]} lie on different grids, so there is no before and after"]
         step = every_of(upright_shape(volumes[1]), 1, max_mb / 2)
-        second = Scene(chosen[1].name, held(volumes[1], chosen[1].name, step), notes=note)
+        second = Scene(names[1], held(volumes[1], names[1], step), notes=note)
         scenes = [Scene(scenes[0].name, scenes[0].block, None, layers, note), second]
     return scenes, read
+
+
+def told_apart(volumes: Sequence[tuple[str, Path]]) -> list[str]:
+    """Return names of volumes, given with their paths; those of one name get the folders from where paths part."""
+    names = [name for name, _ in volumes]
+    if len(set(names)) == len(names):
+        return names
+    parts = [path.absolute().parts[::-1] for _, path in volumes]
+    first = next((i for i, level in enumerate(zip(*parts, strict=False)) if len(set(level)) > 1), None)
+    if first is None:  # one file twice
+        return names
+    if first == 0:  # two formats in one folder
+        return [path.name for _, path in volumes]
+    return ["/".join([*whole[first:0:-1], name]) for whole, name in zip(parts, names, strict=True)]
 
 
 def _title(scenes: Sequence[Scene]) -> str:

@@ -143,3 +143,17 @@ def test_no_browser_where_none_would_be_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert not module.has_screen()
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     assert module.has_screen()
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (("a/scan.nii", "a/clean.nii"), ["scan", "clean"]),
+        (("before/scan.nii", "after/scan.nii"), ["before/scan", "after/scan"]),
+        (("1/x/scan.nii", "2/x/scan.nii"), ["1/x/scan", "2/x/scan"]),
+        (("a/scan.nii", "a/scan.mha"), ["scan.nii", "scan.mha"]),
+        (("a/scan.nii", "a/scan.nii"), ["scan", "scan"]),
+    ],
+)
+def test_volumes_of_one_name_are_told_apart(paths: tuple[str, str], told: list[str]) -> None:
+    assert module.told_apart([(Path(path).stem, Path(path)) for path in paths]) == told

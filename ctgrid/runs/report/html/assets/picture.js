@@ -181,9 +181,6 @@ class Picture {
   /** Draw the planes through a voxel. */
   draw(index, {hu, spread, difference, smoothed, lines, overlaid, split}) {
     this.arrange();
-    const [, , width] = this.box(this.plane) || [0, 0, this.canvas.width];
-    this.nv.opts.crosshairWidth = lines ? (LINE_PX * this.grid.sizes[this.plane === "sagittal" ? 1 : 0]) / width / this.zoom : 0;
-    if (this.nv.crosshairs3D) this.nv.crosshairs3D.mm[0] = NaN; // made again, of this width
     const pan = this.centre.map((mm) => -mm * this.zoom);
     this.nv.scene.pan2Dxyzmm = [...pan, this.zoom];
     this.nv.scene.crosshairPos = this.grid.fraction(index);
@@ -193,13 +190,17 @@ class Picture {
     this.set("uniform1i", "difference", difference);
     this.set("uniform1i", "smoothed", smoothed);
     this.set("uniform3f", "overlaid", ...overlaid);
-    let line = this.line(split);
-    this.set("uniform1f", "split", line);
+    const place = () => { // what hangs on where the plane was drawn
+      const [left, , width] = this.box(this.plane) || [0, 0, this.canvas.width];
+      const side = this.grid.sizes[this.plane === "sagittal" ? 1 : 0];
+      this.nv.opts.crosshairWidth = lines ? (LINE_PX * side) / width / this.zoom : 0;
+      if (this.nv.crosshairs3D) this.nv.crosshairs3D.mm[0] = NaN; // made again, of this width
+      this.set("uniform1f", "split", this.line(split));
+      return `${left} ${width}`;
+    };
+    const before = place();
     this.nv.drawScene();
-    if (line !== (line = this.line(split))) { // the plane lies elsewhere than at the last time
-      this.set("uniform1f", "split", line);
-      this.nv.drawScene();
-    }
+    if (place() !== before) this.nv.drawScene(); // it lies elsewhere than at the last time
   }
 
   /** Return where the line between before and after is drawn, in the canvas's own pixels. */
