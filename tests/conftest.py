@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import re
 import signal
 import sys
 import threading
@@ -12,8 +13,9 @@ import threading
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core already; set before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,22 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+SERVER = pytest.StashKey[Any]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Fork what tests fork from before the first of them runs: it has imported what they import, and done nothing."""
+    wanted = any("forked" in getattr(item, "fixturenames", ()) for item in session.items)
+    if not wanted or not hasattr(os, "fork"):
+        return (yield)
+    server = session.config.stash[SERVER] = forked_module.Server()
+    try:
+        return (yield)
+    finally:
+        server.close()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the hostile tests run longer."""
     parser.addoption(
@@ -75,6 +93,17 @@ def _shared_folder(name: str) -> Path:
     return folder
 
 
+NUMBERS = count()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty folder; pytest's own would look for a free number among thousands, every time."""
+    folder = tmp_path_factory.getbasetemp() / f"{next(NUMBERS)}_{re.sub(r'[^0-9A-Za-z]', '_', request.node.name)[:30]}"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return what puts packages out of reach for the rest of a test, as ``without("zarr", "av")``."""
@@ -88,11 +117,9 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def forked(request: pytest.FixtureRequest) -> Any:
     """Start Python code in a process of its own, without seconds of imports: ``forked(code, *arguments).wait()``."""
-    server = forked_module.Server(tmp_path_factory.mktemp("forked"))
-    yield server
-    server.close()
+    return request.config.stash[SERVER]
 
 
 @pytest.fixture

@@ -1,38 +1,80 @@
 """Processes of their own that begin at once, forked from one that has imported the libraries and done nothing else.
 
-A fresh interpreter spends five seconds on imports before it reaches what a test is about. A fork has those modules of
-its parent, untouched; the rest is as in a fresh process: environment, arguments, streams, signals, and how it ends.
+A fresh interpreter spends seconds on imports before it reaches what a test is about. A fork has those modules of its
+parent, untouched; the rest is as in a fresh process: environment, arguments, streams, signals, and how it ends.
 """
 
 from __future__ import annotations
 
+import faulthandler
+import importlib
 import json
 import os
-import subprocess
+import signal
 import sys
+import tempfile
+import threading
 import time
+import traceback
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
 
-SERVER = """
-import json, os, signal, sys, time, traceback
-import accelerate, accelerate.utils.fsdp_utils, diffusers.training_utils, nibabel, zarr, zarr.codecs
-import torch._dynamo, torch.distributed.fsdp, torch.utils.tensorboard
-import ctgrid.data.store.prepare, ctgrid.methods.training.run, ctgrid.runs.synthesis.series
-import ctgrid.scan.protocols.canonical, ctgrid_cli
+LIBRARIES = (
+    *("accelerate", "accelerate.utils.fsdp_utils", "diffusers.training_utils", "nibabel", "zarr", "zarr.codecs"),
+    *("torch._dynamo", "torch.distributed.fsdp", "torch.utils.tensorboard", "ctgrid_cli"),
+    *("ctgrid.data.store.prepare", "ctgrid.methods.training.run", "ctgrid.runs.synthesis.series"),
+    "ctgrid.scan.protocols.canonical",
+)
 
-def run(job):
+
+def serve(asked: int, answered: int) -> NoReturn:
+    """Fork for every line of JSON that comes, or wait for who was forked, until no more can come."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, whose end is this one's
+        faulthandler.disable()
+        with os.fdopen(asked) as questions, os.fdopen(answered, "w") as answers:
+            for number, line in enumerate(questions):
+                if not number:
+                    import torch
+
+                    torch.set_num_threads(1)  # threads do not survive a fork
+                    for name in LIBRARIES:
+                        importlib.import_module(name)
+                job = json.loads(line)
+                if "code" in job:
+                    answer: object = os.fork()
+                    if not answer:
+                        run(job)
+                else:
+                    answer = end_of(job["child"], job["seconds"])
+                print(json.dumps(answer), file=answers, flush=True)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(0)
+
+
+def run(job: dict[str, Any]) -> NoReturn:
+    """Be what ``python -c CODE ARGUMENTS`` is, to the end."""
     for number, name in enumerate([os.devnull, job["out"], job["err"]]):
         os.dup2(os.open(name, os.O_RDWR), number)
+    sys.stdin, sys.stdout = (open(number, mode, closefd=False) for number, mode in ((0, "r"), (1, "w")))  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
     os.environ.clear()
     os.environ.update(job["environment"])
     os.chdir(job["folder"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup leaves ignored
     sys.argv = ["-c", *job["arguments"]]
+    sys.modules["__main__"] = main = ModuleType("__main__")
     code = 0
     try:
-        exec(compile(job["code"], "<forked>", "exec"), {"__name__": "__main__"})
+        exec(compile(job["code"], "<forked>", "exec"), vars(main))
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
@@ -42,7 +84,9 @@ def run(job):
     sys.stderr.flush()
     os._exit(code)
 
-def end_of(child, seconds):
+
+def end_of(child: int, seconds: float) -> object:
+    """Return the code with which a process ends, or say that it runs too long and end it."""
     last = time.monotonic() + seconds
     while time.monotonic() < last:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -53,44 +97,33 @@ def end_of(child, seconds):
     os.waitpid(child, 0)
     return "still running"
 
-for line in sys.stdin:
-    job = json.loads(line)
-    if "code" in job:
-        answer = os.fork()
-        if not answer:
-            run(job)
-    else:
-        answer = end_of(job["child"], job["seconds"])
-    print(json.dumps(answer), flush=True)
-"""
-
 
 class Server:
-    """The process that forks; started with the first that is asked for."""
+    """The process that forks: itself forked from this one, which is to have done nothing but import."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count = folder, 0
-        self.process: subprocess.Popen[str] | None = None
+    def __init__(self) -> None:
+        self._folder, self.count = tempfile.TemporaryDirectory(prefix="forked-"), 0
+        (asked, ask), (told, tell) = os.pipe(), os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those of pytest-xdist stay behind
+            child = os.fork()
+        if not child:
+            os.close(ask)
+            os.close(told)
+            serve(asked, tell)
+        os.close(asked)
+        os.close(tell)
+        self.pid, self._questions, self._answers = child, os.fdopen(ask, "w"), os.fdopen(told)
 
     def ask(self, question: dict[str, object]) -> object:
         """Send one question, return its answer."""
-        if self.process is None:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVER],
-                env=os.environ | {"OMP_NUM_THREADS": "1"},  # threads do not survive a fork
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        print(json.dumps(question), file=self._questions, flush=True)
+        return json.loads(self._answers.readline())
 
     def __call__(self, code: str, *arguments: object, **environment: str) -> Forked:
         """Start ``python -c CODE ARGUMENTS`` in this folder, with some more environment."""
         self.count += 1
-        out, err = (self.folder / f"{self.count}.{name}" for name in ("out", "err"))
+        out, err = (Path(self._folder.name) / f"{self.count}.{name}" for name in ("out", "err"))
         for path in (out, err):
             path.touch()
         child = self.ask(
@@ -108,8 +141,10 @@ class Server:
 
     def close(self) -> None:
         """End it."""
-        if self.process is not None:
-            self.process.communicate()
+        self._questions.close()
+        os.waitpid(self.pid, 0)
+        self._answers.close()
+        self._folder.cleanup()
 
 
 @dataclass

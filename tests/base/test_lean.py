@@ -12,6 +12,7 @@ from ctgrid.stages.diffusion.schedule import Schedule
 SynthesisPipeline.load()
 for sampler in SAMPLERS.values():
     sampler.build(Schedule.linear(), "v")
+SynthesisPipeline.load()
 """
 
 DENOISING = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ctgrid.scan.grid import downsample, to_grid
 from ctgrid.scan.protocols.canonical import to_canonical
 from ctgrid.scan.volume import Volume
 
-pytest.importorskip("monai")
+pytestmark = pytest.mark.skipif(find_spec("monai") is None, reason="monai is not installed")  # seconds of imports
 
 
 @pytest.fixture

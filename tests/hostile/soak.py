@@ -27,7 +27,7 @@ def main(seconds: float, seed: int) -> int:
     last, tally = time.monotonic() + seconds, Tally()
     print(f"{seconds:g} seconds from seed {seed}, {len(READERS)} kinds of file", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder))
+        server = Server()
         while time.monotonic() < last:
             fuzz(server, Path(folder), list(READERS), seed, 0, EACH, last, tally)
             accidents(Path(folder), seed, last - time.monotonic(), tally)
