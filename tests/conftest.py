@@ -41,8 +41,15 @@ def pytest_configure() -> None:
         for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
             if signal.getsignal(number) is signal.SIG_IGN:
                 signal.signal(number, usual)
+    os.fsync = lambda descriptor: None  # no power is cut here, and tests would wait for the disk thousands of times
     gc.disable()  # what is collected stays
     typer.testing._get_command = cache(typer.testing._get_command)  # typer reads all signatures anew at every call
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what is long where several processes share the tests, so that they end at the same time."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_collection_finish() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("ctgrid", "torch", "numpy", "diffusers")
 
 
+@cache  # reading a package's metadata takes longer than the rest of a run's record
 def version_of(package: str) -> str | None:
     """Return an installed package's version without importing it, or None."""
     try:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,7 +207,7 @@ def test_a_folder_is_replaced_whole_and_recovered_after_a_kill_between_the_renam
     assert [p.name for p in folder.iterdir()] == ["b"] and [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_full_disk_is_named_whatever_library_met_it(tmp_path: Path) -> None:
+def test_a_full_disk_is_named_whatever_library_met_it(tmp_path: Path, forked: Any) -> None:
     code = (
         "import resource, sys, torch; from pathlib import Path; from ctgrid.base.files import atomic_output\n"
         "from safetensors.torch import save_file; import numpy as np\n"
@@ -221,7 +222,9 @@ def test_a_full_disk_is_named_whatever_library_met_it(tmp_path: Path) -> None:
         f"        with atomic_output(Path({str(tmp_path / 'a.npy')!r})) as t: write(t)\n"
         "    except ValueError as error: print(error)\n"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    ended = forked(code).wait()
+    assert ended.returncode == 0, ended.stderr
+    said = ended.stdout.splitlines()
     assert [line.rpartition(": ")[2] for line in said] in (
         ["File too large"] * 4,
         ["File too large"] * 3 + ["No space left on device"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SYNTHESIS = """
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.stages.diffusion.samplers import SAMPLERS
@@ -41,6 +43,7 @@ print(callable(torch._dynamo.optimize))
 """
 
 
+@pytest.mark.slow
 def test_no_compiler_is_loaded_until_somebody_asks() -> None:
     """Pipelines, samplers and plans do without torch's compiler, which is there afterwards."""
     code = SYNTHESIS + CHECK + DENOISING + CHECK + PLANNING + AFTERWARDS

@@ -119,6 +119,7 @@ def test_under_the_switch_nothing_multiplies_in_bfloat16() -> None:
     assert torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
+@pytest.mark.slow
 def test_tests_of_precision_pass_on_the_other_kind_of_processor() -> None:
     """All tests marked ``precision`` again, where oneDNN and torch may not use what this processor has for bfloat16."""
     if any(name in os.environ for name in SWITCH):

@@ -25,6 +25,7 @@ def commands() -> list[list[str]]:
     return [words[1:] for words in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("coarse_measures")
 def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

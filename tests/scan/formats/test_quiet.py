@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ def sound(tmp_path: Path) -> dict[str, bytes]:
     return {"jpeg.dcm": (tmp_path / "jpeg.dcm").read_bytes()}
 
 
-def test_c_libraries_are_silent(sound: dict[str, bytes], tmp_path: Path) -> None:
+def test_c_libraries_are_silent(sound: dict[str, bytes], tmp_path: Path, forked: Any) -> None:
     """In a process of its own, where libjpeg's complaints would reach the terminal."""
     raw = bytearray(sound["jpeg.dcm"])
     for at in range(len(raw) - 900, len(raw) - 800):
@@ -38,7 +37,7 @@ def test_c_libraries_are_silent(sound: dict[str, bytes], tmp_path: Path) -> None
     (tmp_path / "a.dcm").write_bytes(raw)
     code = "import sys, ctgrid; from ctgrid.scan.formats.open import read_stored; from pathlib import Path\n"
     code += "try: read_stored(Path(sys.argv[1]))\nexcept ctgrid.CtgridError: pass"
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.dcm"], capture_output=True, text=True, check=False)
+    done = forked(code, tmp_path / "a.dcm").wait()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -53,13 +52,13 @@ def test_descriptor_two_is_pointed_away_and_back(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == "afterwards"
 
 
-def test_without_a_standard_error_nothing_breaks() -> None:
+def test_without_a_standard_error_nothing_breaks(forked: Any) -> None:
     """As of services and of windows without a console."""
     code = (
         "import os, sys\nfrom ctgrid.scan.formats.quiet import quiet\nimport SimpleITK\n"
         "os.close(2)\nsys.stderr = None\nwith quiet(): print('inside')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = forked(code).wait()
     assert (done.returncode, done.stdout) == (0, "inside\n")
 
 
