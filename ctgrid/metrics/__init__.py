@@ -9,6 +9,7 @@ from ctgrid.metrics.kernel import kernel_distance
 from ctgrid.metrics.reconstruction import ms_ssim, psnr, ssim
 from ctgrid.metrics.sequence import seam_ratio, slice_steps
 from ctgrid.metrics.spectrum import noise_power_spectrum
+from ctgrid.metrics.vif import vif
 
 __all__ = [
     "edge_gain",
@@ -22,4 +23,5 @@ __all__ = [
     "seam_ratio",
     "slice_steps",
     "ssim",
+    "vif",
 ]

@@ -34,7 +34,7 @@ def psnr(a: np.ndarray, b: np.ndarray, data_range: float) -> float:
     Raises:
         CtgridError: where the shapes differ, an image is empty or not finite, or the range is not positive.
     """
-    a, b = _checked(a, b, data_range)
+    a, b = checked(a, b, data_range)
     error = float(np.mean((a - b) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(data_range**2 / error))
 
@@ -56,7 +56,7 @@ def ssim(a: np.ndarray, b: np.ndarray, data_range: float, window: SsimWindow = "
     """
     from skimage.metrics import structural_similarity
 
-    a, b = _checked(a, b, data_range)
+    a, b = checked(a, b, data_range)
     if window not in get_args(SsimWindow):
         raise CtgridError(f"window must be one of {', '.join(get_args(SsimWindow))}, got {window!r}")
     gaussian = {"gaussian_weights": True, "sigma": MS_SIGMA, "use_sample_covariance": False}
@@ -82,7 +82,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray, data_range: float) -> float:
     Raises:
         CtgridError: where the shapes differ, a side is below 176 pixels, or the range is not positive.
     """
-    a, b = _checked(a, b, data_range)
+    a, b = checked(a, b, data_range)
     if a.ndim not in (2, 3) or min(a.shape[-2:]) < MS_LEAST_SIDE:
         raise CtgridError(f"MS-SSIM needs slices of {MS_LEAST_SIDE} pixels a side or more; got {a.shape}")
     pairs = zip(a, b, strict=True) if a.ndim == 3 else [(a, b)]
@@ -119,8 +119,12 @@ def _ssim_parts(a: np.ndarray, b: np.ndarray, data_range: float) -> tuple[np.nda
     return luminance, (2 * shared + c2) / (spread + c2)
 
 
-def _checked(a: Any, b: Any, data_range: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return both images as float64, with a positive and finite range."""
+def checked(a: Any, b: Any, data_range: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return both images as float64, with a positive and finite range.
+
+    Raises:
+        CtgridError: where they cannot be compared; see :func:`psnr`.
+    """
     try:
         a, b = as_float64(a), as_float64(b)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -11,6 +11,7 @@ from ctgrid.metrics.edges import edge_gain, gradient_correlation
 from ctgrid.metrics.reconstruction import MS_LEAST_SIDE, ms_ssim, psnr, ssim
 from ctgrid.metrics.regions import difference, tissue_masks
 from ctgrid.metrics.spectrum import noise_power_spectrum
+from ctgrid.metrics.vif import LEAST_SIDE, vif
 from ctgrid.scan.windows import FULL_WINDOW_HU, LUNG_WINDOW_HU, SOFT_TISSUE_WINDOW_HU
 
 VIEWS_HU = {"lung": LUNG_WINDOW_HU, "soft": SOFT_TISSUE_WINDOW_HU}
@@ -30,19 +31,27 @@ def measure_slice(found: np.ndarray, clean: np.ndarray) -> dict[str, float]:
         clean: (y, x) HU.
 
     Returns:
-        ``psnr`` and ``ssim`` over 2000 HU, the same as ``psnr_lung`` ... through :data:`VIEWS_HU`, ``ms_ssim``,
-        ``edge`` and ``edge_gain``; NaN where a slice is too small.
+        ``psnr``, ``ssim`` and ``vif`` over 2000 HU, the same as ``psnr_lung`` ... through :data:`VIEWS_HU`,
+        ``ms_ssim``, ``edge`` and ``edge_gain``; NaN where a slice is too small.
     """
     low, high = FULL_WINDOW_HU
     found, clean = (np.clip(image.astype(np.float64), low, high) for image in (found, clean))
     row = {"psnr": psnr(found, clean, high - low), "ssim": ssim(found - low, clean - low, high - low)}
     large = min(clean.shape) >= MS_LEAST_SIDE
     row["ms_ssim"] = ms_ssim(found - low, clean - low, high - low) if large else math.nan
+    told = vif if min(clean.shape) >= LEAST_SIDE else _nothing
+    row["vif"] = told(found, clean, high - low)
     for name, (bottom, top) in VIEWS_HU.items():
         a, b = (np.clip(image, bottom, top) - bottom for image in (found, clean))
         row[f"psnr_{name}"], row[f"ssim_{name}"] = psnr(a, b, top - bottom), ssim(a, b, top - bottom)
+        row[f"vif_{name}"] = told(a, b, top - bottom)
     row["edge"], row["edge_gain"] = gradient_correlation(found, clean), edge_gain(found, clean)
     return row
+
+
+def _nothing(a: np.ndarray, b: np.ndarray, data_range: float) -> float:
+    """Stand in for a measure that a slice is too small for."""
+    return math.nan
 
 
 def measure_tissues(

@@ -14,10 +14,13 @@ QUALITY = (
     Column("psnr", "PSNR dB", ".2f", "high"),
     Column("ssim", "SSIM", ".4f", "high"),
     Column("ms_ssim", "MS-SSIM", ".4f", "high"),
+    Column("vif", "VIF", ".3f"),
     Column("psnr_lung", "lung dB", ".2f", "high"),
     Column("ssim_lung", "lung SSIM", ".4f", "high"),
+    Column("vif_lung", "lung VIF", ".3f"),
     Column("psnr_soft", "soft dB", ".2f", "high"),
     Column("ssim_soft", "soft SSIM", ".4f", "high"),
+    Column("vif_soft", "soft VIF", ".3f"),
     Column("edge", "edges", ".3f"),
     Column("edge_gain", "steepness", ".3f"),
 )
