@@ -106,7 +106,8 @@ def _noise(entry: dict[str, Any]) -> str:
     removed = f", {entry['removed_hu']:.0f} HU removed" if "removed_hu" in entry else ""
     settings = entry["settings"]
     alone = settings.get("diffusion") is False
-    how = f" without diffusion, which helps from {settings['diffuse_from']:g} HU on" if alone else ""
+    helps = f"helps from {settings['diffuse_from']:g} HU on" if settings.get("hinted", True) else "adds nothing here"
+    how = f" without diffusion, which {helps}" if alone else ""
     return f"noise {entry['noise_hu']:.0f} HU{removed}{how}"
 
 

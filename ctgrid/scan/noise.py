@@ -14,7 +14,7 @@ from ctgrid.scan.volume import Volume
 SLICES = 15
 """Slices looked at, evenly spaced: enough for a median, and quick."""
 
-APART_MM = 8.0
+APART_MM = 12.0
 """Where the noise of every slice is wanted, those looked at lie no further apart: it changes little in between."""
 
 REACH = 2

@@ -81,8 +81,9 @@ class DenoisePipeline(TwoStages):
         }
         if noise_hu < LEAST_HU:
             return untouched(volume, noise_hu, recorded, watch.rounded())
-        alone = how.detail and noise_hu < how.diffuse_from
-        prior, facts, passes, per_slice = None, {"diffusion": not alone}, 0, None
+        hinted = network is not None and network.hinted
+        alone = how.detail and (noise_hu < how.diffuse_from or not hinted)
+        prior, facts, passes, per_slice = None, {"diffusion": not alone, "hinted": hinted}, 0, None
         if not alone:
             prior, found, passes = self._diffuse(volume, noise_hu, how, only, place, watch, progress)
             facts |= found

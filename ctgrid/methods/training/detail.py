@@ -50,7 +50,7 @@ class DetailTask:
             fields,
             side=recipe.crop,
             neighbours=self.neighbours,
-            levels_hu=recipe.fresh_levels_hu or recipe.levels_hu,
+            levels_hu=recipe.levels_hu,
             field_levels_hu=recipe.field_levels_hu,
             field_share=recipe.field_share,
         )

@@ -31,6 +31,7 @@ class NoisePrediction:
     """What networks of the detail step have in common: how they are asked."""
 
     neighbours: int
+    hinted: bool = True
 
     def noise_of(self, noisy: Tensor, noise_hu: Tensor, prior: Tensor | None = None) -> Tensor:
         """Predict the noise of slices.
@@ -38,7 +39,8 @@ class NoisePrediction:
         Args:
             noisy: a slice between its neighbours (B, 2 n + 1, H, W), in :data:`UNIT_HU`.
             noise_hu: standard deviation of its noise in HU, positive: (B,), or a map over the slice (B, h, w).
-            prior: the diffusion result (B, 1, H, W) in :data:`UNIT_HU`; None works without.
+            prior: the diffusion result (B, 1, H, W) in :data:`UNIT_HU`; None works without, as does a network that
+                is not hinted.
 
         Returns:
             The noise of the middle slice (B, 1, H, W), in :data:`UNIT_HU`.

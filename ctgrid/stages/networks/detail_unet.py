@@ -48,6 +48,7 @@ class DetailUNet(NoisePrediction, OwnNetwork):
         down: residual blocks at each resolution on the way down; the last is the lowest's.
         up: likewise on the way up, one entry less.
         relative: whether slices are also seen in units of their noise.
+        hinted: whether it is given diffusion results; without, it works from the slices alone.
     """
 
     @keeps_arguments
@@ -58,16 +59,17 @@ class DetailUNet(NoisePrediction, OwnNetwork):
         down: tuple[int, ...] = (1, 1, 2),
         up: tuple[int, ...] = (1, 1),
         relative: bool = True,
+        hinted: bool = True,
     ) -> None:
         super().__init__()
-        self.neighbours, self.relative = neighbours, relative
+        self.neighbours, self.relative, self.hinted = neighbours, relative, hinted
         self.stride = FOLD * 2 ** (len(widths) - 1)
         folded, seen = FOLD * FOLD, 2 * neighbours + 1
-        channels = folded * (seen * (2 if relative else 1) + 1) + 2
+        channels = folded * seen * (2 if relative else 1) + 1 + (folded + 1 if hinted else 0)
         self.head = nn.Conv2d(channels, widths[0], 3, padding=1)
-        with torch.no_grad():  # until it has learned from diffusion results, the network passes them over
-            self.head.weight[:, folded * seen : folded * (seen + 1)] = 0
-            self.head.weight[:, folded * (seen + 1) + 1] = 0
+        if hinted:
+            with torch.no_grad():  # until it has learned from diffusion results, the network passes them over
+                self.head.weight[:, -folded - 1 :] = 0
         self.descent = nn.ModuleList(
             nn.Sequential(*(Block(width) for _ in range(count))) for width, count in zip(widths, down, strict=True)
         )
@@ -98,9 +100,11 @@ class DetailUNet(NoisePrediction, OwnNetwork):
         sigma = noise_hu.to(images) if noise_hu.ndim == 3 else noise_hu.to(images)[:, None, None]
         sigma = interpolate(sigma[:, None], size=size, mode="bilinear") / UNIT_HU
         level = torch.log2(sigma * (UNIT_HU / REFERENCE_HU))
-        seen = [slices, hint, level, present.to(images)[:, None, None, None].expand(-1, 1, *size)]
+        seen = [slices, level]
         if self.relative:
             seen.append(_off_surroundings(slices, sigma))
+        if self.hinted:
+            seen += [present.to(images)[:, None, None, None].expand(-1, 1, *size), hint]
         x = self.head(torch.cat(seen, dim=1))
         kept = []
         for blocks, shrink in zip(self.descent, self.shrink, strict=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ctgrid.methods.denoising.pipeline import DenoisePipeline
 from ctgrid.methods.denoising.starts import LOWEST, start_timestep
 from ctgrid.scan.geometry import turn
 from ctgrid.scan.volume import Volume
+from ctgrid.stages.networks.detail_unet import DetailUNet
 
 QUICK: dict[str, Any] = {"steps": 4, "refine_steps": 2, "strength": 100.0}
 SCALED = np.diag([-0.9, -0.9, 2.5, 1.0])
@@ -207,6 +209,15 @@ def test_little_noise_goes_without_diffusion(detailed: DenoisePipeline, chest: C
     assert made.settings["diffusion"] is False and made.dit_token_passes == 0 and "stage 1" not in made.phases
     always, noisier = detailed.run(volume, 40.0, detail=True, diffuse_from=0), detailed.run(volume, 250.0, detail=True)
     assert always.settings["diffusion"] and noisier.settings["diffusion"] and noisier.dit_token_passes > 0
+
+
+def test_a_network_that_takes_no_hints_gets_none(detailed: DenoisePipeline, chest: Callable[..., Any]) -> None:
+    """However much noise there is; the record says so."""
+    volume = Volume(chest((6, 64, 64), noise_hu=40).astype(np.int16), SCALED)
+    network = DetailUNet(widths=(8, 8), down=(1, 1), up=(1,), hinted=False).eval()
+    pipeline = replace(detailed, bundle=replace(detailed.bundle, detail=network))
+    made = pipeline.run(volume, 400.0, detail=True, diffuse_from=0)
+    assert made.settings["diffusion"] is made.settings["hinted"] is False and made.dit_token_passes == 0
 
 
 @pytest.mark.parametrize("strength", [0, 2.5])

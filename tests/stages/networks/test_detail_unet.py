@@ -33,6 +33,19 @@ def test_an_untrained_network_finds_no_noise_and_sees_no_prior() -> None:
     assert torch.equal(made.noise_of(x, level), made.noise_of(x, level, slices(1, 1, 16, 16) + 0.3))
 
 
+def test_a_network_without_hints_passes_them_over() -> None:
+    """It has no weights for them, and is else the same."""
+    made = DetailUNet(widths=(8, 8), down=(1, 1), up=(1,), hinted=False)
+    torch.nn.init.normal_(made.tail.weight)
+    x, level = slices(1, 3, 16, 16), torch.tensor([50.0])
+    assert torch.equal(made.noise_of(x, level), made.noise_of(x, level, slices(1, 1, 16, 16) + 0.3))
+    other = DetailUNet(widths=(8, 8), down=(1, 1), up=(1,))
+    state = made.state_dict()
+    state["head.weight"] = torch.cat([state["head.weight"], torch.zeros(8, 5, 3, 3)], dim=1)
+    other.load_state_dict(state)
+    torch.testing.assert_close(other.noise_of(x, level), made.noise_of(x, level))
+
+
 @pytest.mark.parametrize(("height", "width"), [(16, 24), (9, 13), (1, 5)])
 def test_any_size_is_taken(network: DetailUNet, height: int, width: int) -> None:
     """Edges are repeated as far as a multiple of the stride; what is inside is not touched by that."""
