@@ -105,9 +105,11 @@ def _noise(entry: dict[str, Any]) -> str:
         return f"noise {entry['noise_hu']:.0f} HU: nothing to remove, left as it is{hint}"
     removed = f", {entry['removed_hu']:.0f} HU removed" if "removed_hu" in entry else ""
     settings = entry["settings"]
-    alone = settings.get("diffusion") is False
-    helps = f"helps from {settings['diffuse_from']:g} HU on" if settings.get("hinted", True) else "adds nothing here"
-    how = f" without diffusion, which {helps}" if alone else ""
+    how = ""
+    if settings.get("diffusion") is False:  # other methods say nothing of it
+        hinted = settings.get("hinted", True)
+        how = f", which helps from {settings['diffuse_from']:g} HU on" if hinted else ", which adds nothing here"
+        how = f" without diffusion{how}"
     return f"noise {entry['noise_hu']:.0f} HU{removed}{how}"
 
 
