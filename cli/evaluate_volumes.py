@@ -62,10 +62,13 @@ def report_sets(done: Evaluated, as_json: bool) -> None:
         say(line)
     if as_json:
         tell(json.dumps({**record.as_dict(), "results": results}))
-        return
-    summary = f"{done.path}: {len(results['measures'])} distances"
-    for line in (description_markdown(describe(results), MOST_ROWS), "", summary, cost(record), wrote(record)):
-        tell(line)
+    else:
+        summary = f"{done.path}: {len(results['measures'])} distances"
+        for line in (description_markdown(describe(results), MOST_ROWS), "", summary, cost(record), wrote(record)):
+            tell(line)
+    if failed := results["failed"]:
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise CtgridError(f"{failed[0]}{more}; {done.path} holds the figures of the others")
 
 
 def remarks(results: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,12 +137,55 @@ def test_other_spacing_along_z_is_said(folders: dict[str, Path], tmp_path: Path)
     assert "compare only at one spacing" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
 
 
-def test_bad_volumes_are_one_line(folders: dict[str, Path], tmp_path: Path) -> None:
+@pytest.fixture
+def results_of(folders: dict[str, Path], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Return a function that measures and gives the results, without those parts that tell of the run."""
+
+    def measured(name: str, *more: str) -> dict[str, Any]:
+        run(folders, tmp_path / name, *more)
+        content = json.loads((tmp_path / name / "results.json").read_text(encoding="utf-8"))
+        return {key: content[key] for key in ("volumes", "measures", "ct", "memorisation")}
+
+    return measured
+
+
+def test_bad_volumes_stop_no_run_and_its_figures_are_of_the_others(
+    folders: dict[str, Path], results_of: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """No CT among the generated, a cut file among the real and among those trained on: named, exit 1."""
+    train = tmp_path / "train"
+    shutil.copytree(folders["real"], train)
+    asked = (*SMALL, "--measures", "ctgrid-features,ct,memorisation", "--train", str(train))
+    good = results_of("good", *asked)
     Volume(np.full((6, 32, 32), 50, dtype=np.int16), AFFINE).write(folders["fake"] / "p99.nii.gz")
-    done = run(folders, tmp_path / "out", *SMALL)
+    whole = (folders["real"] / "p0.nii.gz").read_bytes()
+    (folders["real"] / "p98.nii.gz").write_bytes(whole[: len(whole) // 2])
+    (train / "p97.nii.gz").write_bytes(whole[:-5])
+    done = run(folders, tmp_path / "out", *asked)
     assert done.exit_code == 1
-    assert "p99.nii.gz" in done.stderr
-    assert not (tmp_path / "out").exists()
+    last = done.stderr.strip().splitlines()[-1]
+    assert "p98.nii.gz" in last and "and 2 more; " in last and "holds the figures of the others" in last
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert [Path(line.split()[0].rstrip(":")).name for line in results["failed"]] == [
+        "p98.nii.gz",
+        "p99.nii.gz",
+        "p97.nii.gz",
+    ]
+    assert results["failed"] == results["left_out"][-3:]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["results"]["failed"] == results["failed"]
+    assert "p99.nii.gz" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    assert results_of("again", *asked) == good
+
+
+def test_two_volumes_must_be_left(folders: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("p0.nii.gz", "p1.nii.gz"):
+        (folders["real"] / name).write_bytes(b"")
+    done = run(folders, tmp_path / "out", *SMALL)
+    assert done.exit_code == 1 and "p0.nii.gz" in done.stderr and not (tmp_path / "out").exists()
+    assert "1 volumes can be read, but distributions take two at least" in done.stderr
+
+
+def test_results_never_lie_inside_an_input(folders: dict[str, Path], tmp_path: Path) -> None:
     inside = run(folders, folders["fake"] / "out", *SMALL)
     assert "lies inside the input folder" in inside.stderr
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ctgrid.base.documents import parsed_yaml, text_of
-from ctgrid.base.errors import CtgridError
+from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.files import atomic_output
 from ctgrid.data.volumes import volume_name
 
@@ -76,8 +77,8 @@ class Split:
     def select(self, part: str, names: Iterable[str]) -> list[str]:
         """Return the volumes among ``names`` that belong to a part, sorted.
 
-        Volumes that the split does not name are left out, and so are entries without a volume: a split of a
-        whole collection serves for any share of it.
+        Volumes that the split does not name are left out, and so are entries without a volume, with a warning: a split
+        of a whole collection serves for any share of it.
 
         Raises:
             CtgridError: for an unknown part, one without any of the volumes, or a patient in two parts.
@@ -92,6 +93,14 @@ class Split:
             wanted = {volume_name(Path(entry)) for entry in entries}
             chosen[key] = [n for n in names if n in wanted or self._patient_among(n, wanted)]
         self._check(chosen)
+        missing = self.missing(part, names)
+        if missing and chosen[part]:
+            warnings.warn(
+                f"{self.source}: {len(missing)} of {len(self.parts[part])} entries of {part!r} have no volume here, "
+                f"such as {missing[0]}",
+                CtgridWarning,
+                stacklevel=2,
+            )
         if not chosen[part]:
             raise CtgridError(
                 f"{self.source}: none of its {len(self.parts[part])} entries of {part!r} is among the "
@@ -102,7 +111,7 @@ class Split:
     def missing(self, part: str, names: Iterable[str]) -> list[str]:
         """Return the entries of a part without a volume among ``names``, sorted."""
         here = set(names)
-        here |= {patient_of(name, self.patient) for name in here}
+        here |= {patient_of(n, self.patient) for n in here if self.patient is None or re.search(self.patient, n)}
         return sorted(entry for entry in self.parts[part] if volume_name(Path(entry)) not in here)
 
     def write(self, path: str | Path, overwrite: bool = False) -> Path:

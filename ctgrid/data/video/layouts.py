@@ -11,13 +11,13 @@ A clip is a video file, or a folder that holds frames itself.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import look_up
+from ctgrid.base.files import walk_folders
 
 Part = Literal["train", "test"]
 
@@ -135,10 +135,8 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def _clips_below(folder: Path) -> list[Path]:
     """Return the video files, and the folders that hold frames themselves; hidden ones do not count."""
     clips = []
-    for here, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        seen = [name for name in files if not name.startswith(".")]
-        clips += [Path(here) / name for name in seen if name.lower().endswith(FILE_SUFFIXES)]
-        if any(name.lower().endswith(FRAME_SUFFIXES) for name in seen):
-            clips.append(Path(here))
+    for here, _, files in walk_folders(folder):
+        clips += [here / name for name in files if name.lower().endswith(FILE_SUFFIXES)]
+        if any(name.lower().endswith(FRAME_SUFFIXES) for name in files):
+            clips.append(here)
     return clips

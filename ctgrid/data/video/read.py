@@ -16,6 +16,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.limits import check_bytes, max_bytes
 from ctgrid.data.video.layouts import FRAME_SUFFIXES, natural
+from ctgrid.data.video.whole import cut_at
 
 CLIPS_REMEMBERED = 4096
 """Video files whose frames' times are kept in memory."""
@@ -116,6 +117,8 @@ class VideoFile:
         size = path.stat().st_size if path.is_file() else 0
         if not size:
             raise CtgridError(f"{path}: {'an empty file' if path.exists() else 'no such file'}; fetch the clip again")
+        if (needed := cut_at(path)) is not None:
+            raise CtgridError(f"{path}: cut off, {size} bytes of at least {needed}; fetch the clip again")
         with _opened(path) as container:
             stream = container.streams.video[0]
             entries = stream.index_entries if hasattr(stream, "index_entries") else ()

@@ -14,6 +14,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
+from ctgrid.runs.evaluation.lost import Lost
 
 if TYPE_CHECKING:
     from ctgrid.scan.hu.metadata import MetadataTable
@@ -65,6 +66,7 @@ def open_samples(
     slices: int | None = None,
     frame: Frame = "own",
     left_out: list[str] | None = None,
+    lost: Lost | None = None,
     metadata: MetadataTable | None = None,
     progress: Progress = silent,
 ) -> list[Sample]:
@@ -78,7 +80,8 @@ def open_samples(
         slices: number of slices, linear along z; None keeps a volume's own.
         frame: ``generatect`` brings scans to that protocol's 201 slices first, resized as they are, without padding;
             a store must have been made by it.
-        left_out: gets a line for every scan that the frame's protocol leaves out.
+        left_out: gets a line for every scan that the frame's protocol leaves out, and every DICOM series that is no CT.
+        lost: notes what cannot be read; None raises instead.
         metadata: the collection's table, for scans that hold stored values.
         progress: told of every volume, whose content is hashed.
 
@@ -90,7 +93,7 @@ def open_samples(
     """
     from ctgrid.data.store.store import Store, is_store
 
-    path = Path(path)
+    path, lost = Path(path), lost or Lost(strict=True)
     if not path.exists():
         raise CtgridError(f"{path} does not exist; give a folder of volumes, a file or a prepared store")
     if is_store(path):
@@ -100,12 +103,15 @@ def open_samples(
                 f"{path} was made by protocol {store.settings.protocol} and cannot be brought to the frame of "
                 f"{frame}; give the scans themselves, or prepare them with --protocol {frame}"
             )
-        samples = _stored(store, size, slices, progress)
+        samples = _stored(store, size, slices, lost, progress)
     else:
         left_out = [] if left_out is None else left_out
-        samples = _scans(path, size, slices, frame, left_out, metadata, progress)
-        if not samples and left_out:
-            raise CtgridError(f"{path}: protocol {frame} leaves out every volume here; {left_out[0]}")
+        samples = _scans(path, size, slices, frame, left_out, lost, metadata, progress)
+        if not samples and left_out and not lost.lines:
+            by = "" if frame == "own" else f"protocol {frame} leaves out every volume here; "
+            raise CtgridError(f"{path}: {by}{left_out[0]}")
+    if not samples and lost.lines:
+        raise CtgridError(f"{path}: no volume here can be read; {lost.lines[0]}")
     if not samples:
         raise CtgridError(f"{path} holds no volume; give a folder of volumes, a file or a prepared store")
     return sorted(samples, key=lambda sample: sample.name)
@@ -117,6 +123,7 @@ def _scans(
     slices: int | None,
     frame: Frame,
     left_out: list[str],
+    lost: Lost,
     table: MetadataTable | None,
     progress: Progress,
 ) -> list[Sample]:
@@ -125,16 +132,22 @@ def _scans(
     from ctgrid.scan.series import each_series
     from ctgrid.scan.source import identity
 
-    cases = named(case for case in each_series(find_cases([path])) if case.left_out is None)
+    every = list(each_series(find_cases([path])))
+    left_out += [f"{case.path}, series {case.number}: {case.left_out}" for case in every if case.left_out is not None]
+    cases = named(case for case in every if case.left_out is None)
     samples = []
     for i, case in enumerate(cases):
         progress(f"hashing {path.name}", i, len(cases))
-        reason = None if frame == "own" else _outside(case.path, case.series)
+        try:
+            reason = None if frame == "own" else _outside(case.path, case.series)
+            own = table.subset([case.path]) if table is not None else None
+            known = {} if reason is not None else identity(case.path, own, case.series)
+        except (CtgridError, OSError) as error:
+            lost.note(case.path, error)
+            continue
         if reason is not None:
             left_out.append(reason)
             continue
-        own = table.subset([case.path]) if table is not None else None
-        known = identity(case.path, own, case.series)
         digest = _digest({key: known[key] for key in ("sha256", "series", "sidecar", "metadata") if key in known})
         load = partial(_load_scan if frame == "own" else _load_framed, case.path, case.series, size, slices, own)
         samples.append(Sample(case.name, case.path, digest, load, frame))
@@ -158,17 +171,21 @@ def _load_scan(
     return Slices(made.slices, made.record.spacing_mm)
 
 
-def _stored(store: Any, size: int | None, slices: int | None, progress: Progress) -> list[Sample]:
+def _stored(store: Any, size: int | None, slices: int | None, lost: Lost, progress: Progress) -> list[Sample]:
     """List the volumes of a store."""
     from ctgrid.base.files import sha256_of
 
     names, samples = store.names(), []
     for i, name in enumerate(names):
         progress(f"hashing {store.path.name}", i, len(names))
-        volume = store.volume(name)
-        known = {"slices": sha256_of(volume.path / _SHARD), "spacing_mm": volume.spacing_mm}
-        load = partial(_load_stored, volume.path, size, slices)
-        samples.append(Sample(name, volume.path, _digest(known | {"inverse": _turn(volume.record)}), load))
+        try:
+            volume = store.volume(name)
+            known = {"slices": sha256_of(volume.path / _SHARD), "spacing_mm": volume.spacing_mm}
+            digest = _digest(known | {"inverse": _turn(volume.record)})
+        except (CtgridError, OSError) as error:
+            lost.note(store.path / name, error)
+            continue
+        samples.append(Sample(name, volume.path, digest, partial(_load_stored, volume.path, size, slices)))
     return samples
 
 

@@ -44,6 +44,17 @@ class StoredScan:
     blank: bool = False
 
 
+def more_than_stated(slices: int) -> list[str]:
+    """Warn where a file holds slices that its header leaves out, as one that is damaged does.
+
+    Args:
+        slices: Number of whole slices behind the last one that the header asks for.
+    """
+    if slices < 1:
+        return []
+    return [f"holds {slices} slices more than its header asks for, which were left out; is its size right?"]
+
+
 def hu_confirmed(record: Mapping[str, Any]) -> bool:
     """Tell whether the values of a volume are sure to be HU, so that a file of them may carry :data:`MARK`.
 

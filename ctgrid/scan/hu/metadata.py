@@ -131,7 +131,7 @@ class MetadataTable:
 
         Raises:
             CtgridError: No such file, not a CSV, a column is missing, a row has too many
-                cells, or two rows of one volume disagree.
+                cells, the last one is cut off, or two rows of one volume disagree.
         """
         path = Path(path)
         if path.exists() and not path.is_file():  # to open a pipe may wait for ever
@@ -250,13 +250,22 @@ def _parse(path: Path, stream: Iterable[str]) -> dict[str, tuple[str, ...]]:
     places = [header.index(field) if field in header else None for field in FIELDS]
     name_at = header.index(NAME)
     rows: dict[str, tuple[str, ...]] = {}
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    last = [""]
+
+    def noted() -> Iterator[str]:
+        for line in lines:
+            last[0] = line
+            yield line
+
+    reader = csv.reader(noted(), delimiter=delimiter, strict=True)
     for cells in reader:
         if not any(cells):
             continue
         line = reader.line_num + 1
         if any(cells[len(header) :]):
             raise CtgridError(f"{path}, line {line}: it has more cells than the first row; are its quotes missing?")
+        if len(cells) < len(header) and not last[0].endswith(("\n", "\r")):
+            raise CtgridError(f"{path}, line {line}: the file ends within this row; fetch the table again")
         name = cells[name_at] if name_at < len(cells) else ""
         key = volume_key(name)
         if not key:

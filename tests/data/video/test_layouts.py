@@ -85,6 +85,16 @@ def test_no_folder(tmp_path: Path) -> None:
         find_clips(tmp_path / "none")
 
 
+def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
+    """A link back up, and a second way to a folder that was searched: each clip is found once."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(b"")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "c").symlink_to(tmp_path / "b")
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a", "b"]
+
+
 def test_natural_order() -> None:
     """Numbers count, not digits; with and without zeros in front."""
     names = ["f10.png", "f2.png", "f1.png", "g1.png", "f002b.png"]

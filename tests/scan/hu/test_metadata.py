@@ -163,6 +163,17 @@ def test_several_tables_are_one(tmp_path: Path) -> None:
         MetadataTable.read_all([train, other])
 
 
+def test_a_last_row_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    """Empty cells may be left out elsewhere, and a last line without an end may be whole."""
+    head = "VolumeName,RescaleSlope,RescaleIntercept,ZSpacing\n"
+    for rows in ("a.nii,1,-1024\nb.nii,1,-1024,1.5", "a.nii,1,-1024,2\nb.nii,1,-1024\n"):
+        (tmp_path / "t.csv").write_text(head + rows)
+        assert len(MetadataTable.read(tmp_path / "t.csv")) == 2
+    (tmp_path / "t.csv").write_text(head + "a.nii,1,-1024,2\nb.nii,1,-10")
+    with pytest.raises(CtgridError, match="line 3: the file ends within this row; fetch the table again"):
+        MetadataTable.read(tmp_path / "t.csv")
+
+
 def test_a_row_with_too_many_cells_is_refused(tmp_path: Path) -> None:
     """Its cells may stand under other columns than their own; empty ones at the end are no matter."""
     head = "VolumeName,XYSpacing,RescaleSlope,RescaleIntercept\n"

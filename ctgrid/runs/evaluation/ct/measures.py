@@ -18,6 +18,7 @@ from ctgrid.runs.evaluation.ct.profile import Profile, profile
 from ctgrid.runs.evaluation.ct.resemblance import part_of_chest, resemblance
 from ctgrid.runs.evaluation.ct.thumbnails import Features, thumbnails
 from ctgrid.runs.evaluation.ct.z_probe import ZProbe, order_of
+from ctgrid.runs.evaluation.lost import Lost
 from ctgrid.scan.windows import FULL_WINDOW_HU
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ SPACING_SHARE, PIXEL_SHARE = 0.05, 0.25
 
 
 def ct_measures(
-    real: Sequence[Sample], fake: Sequence[Sample], progress: Progress = silent, features: Features = thumbnails
+    real: Sequence[Sample],
+    fake: Sequence[Sample],
+    progress: Progress = silent,
+    features: Features = thumbnails,
+    lost: Lost | None = None,
 ) -> dict[str, Any]:
     """Measure real and generated volumes; one volume is in memory at a time.
 
@@ -42,6 +47,7 @@ def ct_measures(
         fake: generated volumes.
         progress: called after every volume.
         features: describes slices for the reading of heights along z.
+        lost: notes volumes that cannot be measured, without which the others are; None raises instead.
 
     Returns:
         JSON values: ``volumes`` (one row of figures for each volume of ``real`` and ``fake``), ``summary`` (each
@@ -56,13 +62,17 @@ def ct_measures(
     for name, samples in (("real", real), ("fake", fake)):
         if not samples:
             raise CtgridError(f"CT measures need at least one {name} volume, got none")
+    lost = lost or Lost(strict=True)
     total, done = len(real) + len(fake), 0
     found: dict[str, list[Profile]] = {"real": [], "fake": []}
     for kind, samples in (("real", real), ("fake", fake)):
         for sample in samples:
-            found[kind].append(profile(sample.name, sample.load(), features))
+            measured = lost.tried(sample, lambda one=sample: profile(one.name, one.load(), features))  # type: ignore[misc]
+            found[kind] += [] if measured is None else [measured]
             done += 1
             progress("CT measures", done, total)
+        if not found[kind]:
+            raise CtgridError(f"no {kind} volume can be measured; {lost.lines[0]}")
     return measures_of(found["real"], found["fake"])
 
 

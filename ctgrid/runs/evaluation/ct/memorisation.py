@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ctgrid.runs.evaluation.ct.pairs import MOST_PAIRS, Pair, draw_pairs
 from ctgrid.runs.evaluation.ct.shelf import Shelf, Steps
 from ctgrid.runs.evaluation.ct.shrunk import SIDE_PX
 from ctgrid.runs.evaluation.ct.thumbnails import Features
+from ctgrid.runs.evaluation.lost import Lost
 
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.samples import Sample
@@ -40,6 +42,7 @@ def memorisation(
     features: Features,
     out: Path,
     progress: Progress = silent,
+    lost: Lost | None = None,
 ) -> dict[str, Any]:
     """Look for training slices and training grids in generated volumes, and judge by what real test volumes show.
 
@@ -54,6 +57,7 @@ def memorisation(
         features: describes shrunk slices (n, s, s) in HU by (n, d) numbers.
         out: folder for ``memorisation.png``.
         progress: called after every volume.
+        lost: notes volumes that cannot be read, without which the others are judged; None raises instead.
 
     Returns:
         JSON values: ``verdict`` (``copies``, ``close``, ``no sign`` or ``too few``), ``rule`` (its words and
@@ -65,6 +69,7 @@ def memorisation(
     Raises:
         CtgridError: without a training or a generated volume, or where the sizes of slices differ.
     """
+    lost = lost or Lost(strict=True)
     if not train or not fake:
         raise CtgridError(f"memorisation needs training and generated volumes, got {len(train)} and {len(fake)}")
     known = {sample.digest: sample.name for sample in train}
@@ -78,15 +83,23 @@ def memorisation(
             progress, len(train) + 2 * len(apart) + 2 * len(fake) + (0 if apart else min(len(train), MOST_REFERENCES))
         )
         shelf = Shelf(folder, features, steps)
-        library = [shelf.describe(sample) for sample in train]
+        read = [(sample, one) for sample in train if (one := lost.tried(sample, partial(shelf.describe, sample)))]
+        if not read:
+            raise CtgridError(f"no training volume can be read; {lost.lines[0]}")
+        train, library = [sample for sample, _ in read], [one for _, one in read]
         scaling = Scaling.of(library)
         library = [scaling.apply(one) for one in library]
-        strangers = [scaling.apply(shelf.describe(sample)) for sample in apart]
+        seen = (lost.tried(sample, partial(shelf.describe, sample)) for sample in apart)
+        strangers = [scaling.apply(one) for one in seen if one is not None]
         if not apart:
             warnings.append("no test volumes: training volumes, each against the others, stand in for them")
             strangers = spread(library, MOST_REFERENCES) if len(library) > 1 else []
         reference = [shelf.searched(one, [t for t in library if t is not one]) for one in strangers]
-        found = [shelf.searched(scaling.apply(shelf.describe(sample)), library) for sample in fake]
+        drawn = [(sample, one) for sample in fake if (one := lost.tried(sample, partial(shelf.describe, sample)))]
+        if not drawn:
+            raise CtgridError(f"no generated volume can be read; {lost.lines[0]}")
+        fake = [sample for sample, _ in drawn]
+        found = [shelf.searched(scaling.apply(one), library) for _, one in drawn]
     rule = Rule.of(reference)
     if len(reference) < LEAST_REFERENCES:
         warnings.append(

@@ -19,6 +19,7 @@ from ctgrid.runs.evaluation.fidelity.features import BATCH, NAME, EmbeddedFeatur
 from ctgrid.runs.evaluation.fidelity.protocol import MOST_FRAMES, DetectorSpec, LoadedProtocol
 from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, embedded_sets, image_sets, video_set
 from ctgrid.runs.evaluation.fidelity.statistics import FeatureCache, collect
+from ctgrid.runs.evaluation.lost import Lost, S
 from ctgrid.runs.evaluation.samples import Frame, Sample, open_samples
 from ctgrid.scan.hu.metadata import MetadataTable
 
@@ -151,10 +152,12 @@ def evaluate_volumes(
         timed: ``RunRecord.timed``, which counts the seconds of a phase.
 
     Returns:
-        What ``results.json`` holds, without the run.
+        What ``results.json`` holds, without the run. What could not be read stands under ``failed`` and ``left_out``, a
+        line each; the figures are of the others.
 
     Raises:
-        CtgridError: bad input; features of volumes that were read before stay in the cache.
+        CtgridError: bad input, or fewer than two volumes of a set that can be read; features of volumes that were read
+            before stay in the cache.
     """
     phase = timed or (lambda name: nullcontext())
     sets, left_out = plan.feature_sets()
@@ -166,8 +169,9 @@ def evaluate_volumes(
     with phase("list"):
         table = MetadataTable.read_all(plan.metadata)
         sizes: dict[str, Any] = {"size": protocol.resolution, "slices": protocol.resample_slices, "metadata": table}
+        sizes |= {"left_out": left_out, "lost": (lost := Lost())}
         opened = [
-            _opened(real, "real", progress, frame=plan.frame, left_out=left_out, **sizes),
+            _opened(real, "real", progress, frame=plan.frame, **sizes),
             _opened(fake, "fake", progress, **sizes),
         ]
     result: dict[str, Any] = {
@@ -176,8 +180,9 @@ def evaluate_volumes(
         "frames": list(plan.lengths),
         "seed": plan.seed,
         "real_frame": plan.frame,
-        "volumes": {"real": _listed(opened[0]), "fake": _listed(opened[1])},
+        "volumes": {},
         "left_out": left_out,
+        "failed": lost.lines,
         "warnings": _shared(*opened),
         "measures": [],
         "ct": None,
@@ -185,8 +190,9 @@ def evaluate_volumes(
     }
     if sets:
         with phase("features"):
-            found = [collect(opened[0], sets, "real", protocol, cache, progress)]
-            found.append(collect(opened[1], sets, "fake", protocol, cache, progress))
+            found = [collect(opened[0], sets, "real", protocol, cache, progress, lost=lost)]
+            found.append(collect(opened[1], sets, "fake", protocol, cache, progress, lost=lost))
+        opened = [readable(path, samples, lost) for path, samples in zip((real, fake), opened, strict=True)]
         with phase("distances"):
             for one, x, y in zip(sets, *found, strict=True):
                 progress(one.distance, 0, 1)
@@ -195,22 +201,43 @@ def evaluate_volumes(
         from ctgrid.runs.evaluation.ct import ct_measures
 
         with phase("ct"):  # in their own size: texture finer than the protocol's pixels counts
-            own = open_samples(real, size=None, frame=plan.frame, metadata=table, progress=progress)
-            made = open_samples(fake, size=None, metadata=table, progress=progress)
-            result["ct"] = ct_measures(own, made, progress)
+            whole: dict[str, Any] = {"size": None, "metadata": table, "lost": lost, "progress": progress}
+            own = lost.without(open_samples(real, frame=plan.frame, **whole))
+            made = lost.without(open_samples(fake, **whole))
+            result["ct"] = ct_measures(own, made, progress, lost=lost)
     if train is not None and plan.wants(MEMORISATION):
         from ctgrid.runs.evaluation.ct import memorisation
 
         with phase("memorisation"):
             out.mkdir(exist_ok=True)
-            known = open_samples(train, **sizes, frame=plan.frame, left_out=left_out, progress=progress)
-            result["memorisation"] = memorisation(known, opened[0], opened[1], plan.embedded.content, out, progress)
+            known = open_samples(train, **sizes, frame=plan.frame, progress=progress)
+            others, made = (lost.without(samples) for samples in opened)
+            result["memorisation"] = memorisation(known, others, made, plan.embedded.content, out, progress, lost)
+    left_out += lost.lines
+    result["volumes"] = {r: _listed(lost.without(s)) for r, s in zip(("real", "fake"), opened, strict=True)}
     return result
+
+
+def readable(path: Path, samples: Sequence[S], lost: Lost, what: str = "volumes") -> list[S]:
+    """Return those of a set that could be read.
+
+    Raises:
+        CtgridError: where fewer than two are left, as distributions are compared.
+    """
+    left = lost.without(samples)
+    if len(left) < 2:
+        raise CtgridError(
+            f"{path}: {len(left)} {what} can be read, but distributions take two at least; {lost.lines[-1]}"
+        )
+    return left
 
 
 def _opened(path: Path, role: str, progress: Progress, **sizes: Any) -> list[Sample]:
     """List volumes, of which there must be two."""
+    before = len(sizes["lost"].lines)
     samples = open_samples(path, **sizes, progress=progress)
+    if len(samples) < 2 and len(sizes["lost"].lines) > before:
+        return readable(path, samples, sizes["lost"])
     if len(samples) < 2:
         raise CtgridError(f"{path} holds 1 volume; --{role} needs at least 2, as distributions are compared")
     return samples

@@ -17,6 +17,7 @@ from ctgrid.data.video.layouts import Found, Layout, Part, find_clips, part_fold
 from ctgrid.data.video.read import FrameFolder, FrameReader, open_frames
 from ctgrid.methods.synthesis.video import frames_of
 from ctgrid.runs.evaluation.fidelity.protocol import Protocol
+from ctgrid.runs.evaluation.lost import Lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def view_of(sample: MovieSample, protocol: Protocol) -> MovieView:
 
 
 def open_movies(
-    path: Path, layout: Layout, part: Part | None, left_out: list[str], progress: Progress = silent
+    path: Path, layout: Layout, part: Part | None, lost: Lost, progress: Progress = silent
 ) -> list[MovieSample]:
     """List the clips of a folder without holding any.
 
@@ -77,7 +78,7 @@ def open_movies(
         path: a folder of video files and folders of frames, at any depth, or a collection with parts.
         layout: names the parts' folders.
         part: of the collection; None takes ``test`` where there are parts, and everything where there are none.
-        left_out: gets a line for every clip that cannot be read.
+        lost: notes clips that cannot be read.
         progress: told of every clip, whose content is hashed.
 
     Returns:
@@ -92,12 +93,11 @@ def open_movies(
         progress(f"hashing {path.name}", i, len(found))
         try:
             reader = open_frames(item.path)
-        except CtgridError as error:
-            left_out.append(str(error))
-            continue
-        samples.append(MovieSample(item.name, reader, content_of(reader)))
+            samples.append(MovieSample(item.name, reader, content_of(reader)))
+        except (CtgridError, OSError) as error:
+            lost.note(item.path, error)
     if len(samples) < 2:
-        hint = f"; {left_out[0]}" if left_out else ""
+        hint = f"; {lost.lines[0]}" if lost.lines else ""
         raise CtgridError(f"{path}: {len(samples)} clips can be read, but distributions take two at least{hint}")
     return samples
 

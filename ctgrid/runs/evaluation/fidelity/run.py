@@ -34,7 +34,8 @@ def compare_volumes(
     """Compare generated volumes with real ones: FVD, FID and KID by a protocol, ctgrid's features, CT measures.
 
     Writes ``results.json``, ``table.md``, with ``train`` a picture. Features of volumes are kept by content hash: a run
-    that was stopped goes on where it was.
+    that was stopped goes on where it was. What cannot be read stands under ``failed`` in results and record; the
+    figures are of the others.
 
     Args:
         real: volumes of other patients than those trained on: a folder or a store.
@@ -75,7 +76,7 @@ def compare_video(
     """Compare generated movies with real clips: FVD, FID and KID by a protocol, flicker, and PSNR of clips of one name.
 
     Writes ``results.json`` and ``table.md``. Features of clips are kept by content hash: a run that was stopped goes on
-    where it was.
+    where it was. What cannot be read stands under ``failed``, as with :func:`compare_volumes`.
 
     Args:
         real: folder of clips that were not trained on: video files and folders of frames.
@@ -120,6 +121,7 @@ def _save_sets(record: RunRecord, folder: Path, results: dict[str, Any], of: str
 
     run = {"record": RECORD, "command": record.command, "argv": record.argv, "versions": versions()}
     results = plain({**results, "run": run})
+    record.results |= {key: results[key] for key in ("left_out", "failed", "warnings") if results[key]}
     folder.mkdir(exist_ok=True)
     save_text(folder / "results.json", as_json(results, 1))
     save_text(folder / "table.md", description_markdown(describe(results)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.metrics.frechet import Moments
 from ctgrid.runs.evaluation.fidelity.protocol import Protocol
 from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, Role, View, VolumeView
+from ctgrid.runs.evaluation.lost import Lost
 
 
 def cache_folder() -> Path:
@@ -134,6 +136,10 @@ class Seen(TypingProtocol):
     """A volume or a movie that can be described."""
 
     @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
     def digest(self) -> str:
         """SHA-256 of its content."""
 
@@ -156,6 +162,7 @@ def collect(
     progress: Progress = silent,
     see: Callable[[Any, Protocol], View] = view_of,
     what: str = "volumes",
+    lost: Lost | None = None,
 ) -> list[Collected]:
     """Describe volumes by every kind of features; a volume is read only where some are not known yet.
 
@@ -168,29 +175,42 @@ def collect(
         progress: told of every volume.
         see: reads one and shows it; the default is for :class:`~ctgrid.runs.evaluation.samples.Sample`.
         what: they are called.
+        lost: notes what cannot be read, of which nothing counts; None raises instead.
 
     Returns:
         One summary for each kind.
 
     Raises:
-        CtgridError: where a volume cannot be read; what was computed before is kept in the cache.
+        CtgridError: where a volume cannot be read and ``lost`` is None; what was computed before is kept in the cache.
     """
+    lost = lost or Lost(strict=True)
     quota = max(1, protocol.statistics.kernel_samples // len(samples))
     found = [Collected(one.caps[role], quota) for one in sets]
     for i, sample in enumerate(samples):
         progress(f"{role} {what}", i, len(samples))
-        view: View | None = None
-        for one, collected in zip(sets, found, strict=True):
-            if collected.full:
-                continue
-            framed = {} if sample.frame == "own" else {"frame": sample.frame}
-            key = cache.key(sample.digest, {**one.settings[role], **framed})
-            known = cache.get(key)
-            if known is None:
-                view = view or see(sample, protocol)
-                known = one.compute(view, role), len(view)
-                cache.put(key, *known)
-            features, slices = known
+        wanted = [(one, collected) for one, collected in zip(sets, found, strict=True) if not collected.full]
+        described = _described(sample, [one for one, _ in wanted], role, cache, partial(see, sample, protocol), lost)
+        for (one, collected), (features, slices) in zip(wanted, described or (), strict=described is not None):
             collected.add(features, one.short(slices))
     progress(f"{role} {what}", len(samples), len(samples))
     return found
+
+
+def _described(
+    sample: Seen, sets: Sequence[FeatureSet], role: Role, cache: FeatureCache, see: Callable[[], View], lost: Lost
+) -> list[tuple[np.ndarray, int]] | None:
+    """Return a volume's features of every kind, each with its number of slices; None where it cannot be read."""
+    view: View | None = None
+    framed = {} if sample.frame == "own" else {"frame": sample.frame}
+    described = []
+    for one in sets:
+        key = cache.key(sample.digest, {**one.settings[role], **framed})
+        known = cache.get(key)
+        if known is None:
+            view = view or lost.tried(sample, see)
+            if view is None:
+                return None
+            known = one.compute(view, role), len(view)
+            cache.put(key, *known)
+        described.append(known)
+    return described

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,10 +14,11 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.video.layouts import Part, find_layout
 from ctgrid.runs.evaluation.fidelity.distances import distance_rows
-from ctgrid.runs.evaluation.fidelity.evaluate import FID, FVD, FidelityPlan
+from ctgrid.runs.evaluation.fidelity.evaluate import FID, FVD, FidelityPlan, readable
 from ctgrid.runs.evaluation.fidelity.movies import MovieSample, fits_pairwise, open_movies, view_of
 from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, flicker_set
 from ctgrid.runs.evaluation.fidelity.statistics import Collected, FeatureCache, collect
+from ctgrid.runs.evaluation.lost import Lost
 
 FLICKER, PSNR = "flicker", "psnr"
 VIDEO_MEASURES = (FVD, FID, FLICKER, PSNR)
@@ -78,10 +80,11 @@ def evaluate_video(
     phase = timed or (lambda name: nullcontext())
     sets, left_out = plan.feature_sets()
     cache, protocol, layout = FeatureCache(plan.cache), plan.loaded.protocol, find_layout(plan.layout)
+    lost = Lost()
     with phase("list"):
         opened = [
-            open_movies(real, layout, plan.part, left_out, progress),
-            open_movies(fake, layout, None, left_out, progress),
+            open_movies(real, layout, plan.part, lost, progress),
+            open_movies(fake, layout, None, lost, progress),
         ]
     known = {sample.digest for sample in opened[0]}
     both = [sample.name for sample in opened[1] if sample.digest in known]
@@ -90,8 +93,9 @@ def evaluate_video(
         "protocol": plan.loaded.record(),
         "frames": list(plan.lengths),
         "seed": plan.seed,
-        "clips": {"real": _listed(opened[0]), "fake": _listed(opened[1])},
+        "clips": {},
         "left_out": left_out,
+        "failed": lost.lines,
         "warnings": [f"{len(both)} clips are in both sets, such as {both[0]}: distances are too small"] if both else [],
         "measures": [],
         "flicker": [],
@@ -99,9 +103,10 @@ def evaluate_video(
     }
     with phase("features"):
         found = [
-            collect(opened[0], sets, "real", protocol, cache, progress, view_of, CALLED[0]),
-            collect(opened[1], sets, "fake", protocol, cache, progress, view_of, CALLED[0]),
+            collect(opened[0], sets, "real", protocol, cache, progress, view_of, CALLED[0], lost),
+            collect(opened[1], sets, "fake", protocol, cache, progress, view_of, CALLED[0], lost),
         ]
+        opened = [readable(path, those, lost, CALLED[0]) for path, those in zip((real, fake), opened, strict=True)]
     with phase("distances"):
         for one, x, y in zip(sets, *found, strict=True):
             if one.distance == FLICKER:
@@ -111,7 +116,10 @@ def evaluate_video(
                 result["measures"] += distance_rows(one, x, y, protocol, CALLED)
     if PSNR in plan.measures:
         with phase("pairs"):
-            result["pairs"] = _pairs(opened[0], opened[1], protocol.resolution, progress)
+            result["pairs"], remarks = _pairs(opened[0], opened[1], protocol.resolution, lost, progress)
+            result["warnings"] += remarks
+    left_out += lost.lines
+    result["clips"] = {r: _listed(lost.without(those)) for r, those in zip(("real", "fake"), opened, strict=True)}
     return result
 
 
@@ -125,20 +133,28 @@ def _flicker(role: str, collected: Collected) -> dict[str, Any]:
 
 
 def _pairs(
-    real: Sequence[MovieSample], fake: Sequence[MovieSample], size: int, progress: Progress
-) -> list[dict[str, Any]]:
-    """Compare clips that have the same name in both sets."""
-    truth = {sample.name: sample for sample in real}
+    real: Sequence[MovieSample], fake: Sequence[MovieSample], size: int, lost: Lost, progress: Progress
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Compare clips that have the same name in both sets; return their rows, and what was not compared."""
+    truth, made = ({sample.name: sample for sample in those} for those in (real, fake))
+    alone = [("real", name) for name in truth if name not in made]
+    alone += [("fake", name) for name in made if name not in truth]
+    remarks = [f"psnr: {len(alone)} clips are in one set alone, such as {alone[0][1]} ({alone[0][0]})"] if alone else []
     pairs = [(truth[sample.name], sample) for sample in fake if sample.name in truth]
     if not pairs:
         raise CtgridError("psnr compares clips of the same name in both folders, and none has the name of another")
     rows = []
     for i, (one, other) in enumerate(pairs):
         progress("comparing pairs", i, len(pairs))
-        frames = one.frames(size), other.frames(size)
-        ratio, alike = fits_pairwise(*frames)
-        rows.append({"clip": one.name, "frames": min(map(len, frames)), "psnr": ratio, "ssim": alike})
-    return rows
+        frames = [lost.tried(sample, partial(sample.frames, size)) for sample in (one, other)]
+        if frames[0] is None or frames[1] is None:
+            continue
+        ratio, alike = fits_pairwise(frames[0], frames[1])
+        counts = len(frames[0]), len(frames[1])
+        rows.append({"clip": one.name, "frames": min(counts), "psnr": ratio, "ssim": alike})
+        if counts[0] != counts[1]:
+            remarks.append(f"psnr: {one.name} has {counts[0]} frames and {counts[1]}; the first {min(counts)} count")
+    return rows, remarks
 
 
 def _listed(samples: Sequence[MovieSample]) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ _BZIP2 = 50_000
 _TEXT = 1.0  # a number in text takes at least two bytes, a voxel at least one
 _MOST_AXES = 10
 _BLOCK = 1 << 20
+SPARE = "slices behind those of the header"
+"""Among the fields of a header: how many the data hold, as far as that is known without unpacking."""
 _SPACINGS = ("ElementSpacing", "ElementSize")  # the first where both are there
 _NRRD_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
@@ -81,8 +83,11 @@ def check_nrrd(path: Path) -> dict[str, str]:
     if named:
         data = every[named[0]].partition(":")[2].strip()
         held = _bytes_of(data_files(path, data, every[named[0] + 1 :]))
-    _check_room(path, math.prod(sizes) * each, held * gain)
+    needed = math.prod(sizes) * each
+    _check_room(path, needed, held * gain)
     _check_space(path, fields)
+    plain = encoding == "raw" and not any(key.replace(" ", "") in ("lineskip", "byteskip") for key in fields)
+    fields[SPARE] = str((held - needed) * sizes[-1] // needed if plain else 0)
     return fields
 
 
@@ -152,7 +157,7 @@ def check_metaimage(path: Path) -> dict[str, str]:
     if each is None or channels != "1":
         what = fields.get("ElementType", "untyped") + (f" x {channels}" if channels != "1" else "")
         raise CtgridError(f"{path} holds {what} voxels; a CT has one real number for each")
-    fields["ElementDataFile"] = name = _text(end[1]).strip()
+    fields |= {"ElementDataFile": (name := _text(end[1]).strip()), SPARE: "0"}
     local = name.upper() == "LOCAL"
     files = [] if local else data_files(path, name, _lines(head[end.end() :]))
     held = path.stat().st_size - end.end() if local else _bytes_of(files)
@@ -167,6 +172,8 @@ def check_metaimage(path: Path) -> dict[str, str]:
     else:
         text = fields.get("BinaryData", "True").lower().startswith("f")
         _check_room(path, math.prod(sizes) if text else needed, held)
+        if not text and fields.get("HeaderSize", "0") == "0":
+            fields[SPARE] = str((held - needed) * sizes[2] // needed)
     return fields
 
 

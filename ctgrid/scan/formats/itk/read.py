@@ -12,11 +12,11 @@ import numpy as np
 
 from ctgrid.base.causes import DISK, out_of_memory
 from ctgrid.base.errors import CtgridError, reason_of
-from ctgrid.scan.formats.itk.header import check_metaimage, check_nrrd
+from ctgrid.scan.formats.itk.header import SPARE, check_metaimage, check_nrrd
 from ctgrid.scan.formats.itk.names import itk_readable, itk_writable
 from ctgrid.scan.formats.itk.stated import metaimage_stated, nrrd_stated
 from ctgrid.scan.formats.quiet import quiet
-from ctgrid.scan.formats.stored import MARK, StoredScan
+from ctgrid.scan.formats.stored import MARK, StoredScan, more_than_stated
 from ctgrid.scan.geometry import affine_from_lps, check_affine, is_blank, to_lps
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def read_itk(path: Path) -> StoredScan:
             raise CtgridError(f"{path} cannot be read: {_reason(error)}") from error
     scan = itk_scan(image, path, "nrrd" if is_nrrd else "metaimage")
     stated = nrrd_stated(path, fields, scan.values.dtype) if is_nrrd else metaimage_stated(path, fields)
+    warnings = [*stated.details.get("warnings", []), *more_than_stated(int(fields[SPARE]))]
     affine = scan.affine.copy()
     affine[:3] *= np.array(stated.mm)[:, None]
     return replace(
@@ -60,7 +61,7 @@ def read_itk(path: Path) -> StoredScan:
         affine=check_affine(affine, str(path)),
         slope=stated.slope,
         intercept=stated.intercept,
-        details={**scan.details, **stated.details},
+        details={**scan.details, **stated.details, **({"warnings": warnings} if warnings else {})},
         blank=is_blank(affine) and (not stated.spacing_said or not affine[:3, 3].any()),
     )
 

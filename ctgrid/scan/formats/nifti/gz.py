@@ -40,7 +40,7 @@ def unpacked_blocks(path: Path) -> Iterator[bytes]:
             raise EOFError("the compressed data end too early")
 
 
-def unpack_gzip(path: Path, start: int, size: int) -> np.ndarray:
+def unpack_gzip(path: Path, start: int, size: int) -> tuple[np.ndarray, int]:
     """Return a range of the unpacked content; the rest is unpacked too, so that checksums are verified.
 
     No rest longer than 16 MiB is: a megabyte may unpack to a gigabyte.
@@ -51,7 +51,7 @@ def unpack_gzip(path: Path, start: int, size: int) -> np.ndarray:
         size: Number of bytes wanted.
 
     Returns:
-        (size,) uint8.
+        (size,) uint8, and how many bytes lie behind them.
 
     Raises:
         EOFError: The content, or the file, ends too early.
@@ -70,4 +70,4 @@ def unpack_gzip(path: Path, start: int, size: int) -> np.ndarray:
             raise ValueError(f"its data go on for more than {_TAIL >> 20} MiB behind the last voxel")
     if at < size:
         raise EOFError(f"{max(at, 0)} bytes of voxels, {size} needed")
-    return out
+    return out, at - size

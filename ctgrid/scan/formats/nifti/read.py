@@ -19,7 +19,7 @@ from ctgrid.scan.formats.nifti.geometry import nifti_geometry
 from ctgrid.scan.formats.nifti.gz import unpack_gzip, unpacked_blocks
 from ctgrid.scan.formats.nifti.intent import not_hu_by_intent
 from ctgrid.scan.formats.quiet import quiet_logger
-from ctgrid.scan.formats.stored import MARK, StoredScan
+from ctgrid.scan.formats.stored import MARK, StoredScan, more_than_stated
 
 _DEFLATE = 1032  # zlib's limit of decoded bytes per byte
 _LONGEST_HEADER = 1 << 20  # with its extensions
@@ -65,11 +65,12 @@ def _read(path: Path, image: Any) -> StoredScan:
         )
     check_bytes(needed, f"{path}: its header asks for")
     try:
-        values = _unscaled(path, image, shape)
+        values, behind = _unscaled(path, image, shape)
     except Exception as error:
         if out_of_memory(error):
             raise MemoryError(f"not enough memory to read {path}") from error
         raise CtgridError(f"{path} is truncated or damaged: {reason_of(error)}") from error
+    warnings += more_than_stated(behind * shape[2] // needed)
     proxy: Any = image.dataobj
     slope, intercept = float(proxy.slope), float(proxy.inter)
     if not np.isfinite([slope, intercept]).all():
@@ -237,12 +238,20 @@ def _marked(header: Any) -> bool:
     return any(t == MARK or t == MARK.encode("ascii") for t in texts)
 
 
-def _unscaled(path: Path, image: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Read the stored values; of a compressed file the whole stream, so that its checksum is verified."""
+def _unscaled(path: Path, image: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """Read the stored values; of a compressed file the whole stream, so that its checksum is verified.
+
+    Returns:
+        The values, and how many bytes lie behind them.
+
+    Raises:
+        EOFError: where there are fewer.
+    """
     dtype, start = image.get_data_dtype(), int(image.dataobj.offset)
     if is_packed(path):
-        return unpack_gzip(path, start, math.prod(shape) * dtype.itemsize).view(dtype)
+        packed, behind = unpack_gzip(path, start, math.prod(shape) * dtype.itemsize)
+        return packed.view(dtype), behind
     values = np.fromfile(path, dtype, math.prod(shape), offset=start)
     if values.size < math.prod(shape):
         raise EOFError(f"{values.nbytes} bytes of voxels, {math.prod(shape) * dtype.itemsize} needed")
-    return values
+    return values, path.stat().st_size - start - values.nbytes

@@ -12,6 +12,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.video.layouts import FOLDER
 from ctgrid.data.video.read import open_frames
 from ctgrid.runs.evaluation.fidelity.movies import content_of, fits_pairwise, open_movies, square_frames
+from ctgrid.runs.evaluation.lost import Lost
 
 
 def clip(folder: Path, count: int = 3, shade: int = 0) -> Path:
@@ -42,12 +43,12 @@ def test_a_folder_of_clips_is_listed_by_name(tmp_path: Path) -> None:
     """One that cannot be read is named; two are the least that make a distribution."""
     for name in ("b", "a"):
         clip(tmp_path / "in" / name, shade=ord(name) - 97)
-    left_out: list[str] = []
-    found = open_movies(tmp_path / "in", FOLDER, None, left_out)
-    assert [sample.name for sample in found] == ["a", "b"] and left_out == []
+    lost = Lost()
+    found = open_movies(tmp_path / "in", FOLDER, None, lost)
+    assert [sample.name for sample in found] == ["a", "b"] and lost.lines == []
     assert found[0].frames(4).shape == (3, 4, 4, 3) and found[0].digest != found[1].digest
     with pytest.raises(CtgridError):
-        open_movies(tmp_path / "none", FOLDER, None, left_out)
+        open_movies(tmp_path / "none", FOLDER, None, lost)
 
 
 def test_pairs_are_compared_over_the_frames_that_both_have() -> None:

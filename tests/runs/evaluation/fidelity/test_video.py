@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def test_without_detectors_flicker_is_measured_and_the_rest_said(
     found = evaluate_video(real, fake, plan(None, protocol(), 4))
     assert [clip["name"] for clip in found["clips"]["real"]] == ["clip0", "clip1", "clip2"]
     assert [line.split(":")[0] for line in found["left_out"][:2]] == ["FID", "FVD"]
-    assert "broken.mp4" in found["left_out"][2]
+    assert "broken.mp4" in found["left_out"][2] and found["failed"] == found["left_out"][2:]
     assert found["warnings"] == ["1 clips are in both sets, such as clip2: distances are too small"]
     assert found["measures"] == [] and found["flicker"][0]["n_real"] == 3
     only = evaluate_video(real, fake, plan(None, protocol(), 4, measures=("flicker",), part="test"))
@@ -113,7 +114,10 @@ def test_without_detectors_flicker_is_measured_and_the_rest_said(
 def test_clips_of_one_name_are_compared_frame_by_frame(protocol: Callable[..., LoadedProtocol], tmp_path: Path) -> None:
     """PSNR and SSIM in colour, over the frames that both have; only when asked for by name."""
     real, fake = written(tmp_path / "real", range(3)), written(tmp_path / "fake", range(1, 3), noise=10.0, count=5)
-    (one, two) = evaluate_video(real, fake, plan(None, protocol(), 4, measures=("psnr",)))["pairs"]
+    found = evaluate_video(real, fake, plan(None, protocol(), 4, measures=("psnr",)))
+    (one, two) = found["pairs"]
+    assert found["warnings"][0] == "psnr: 1 clips are in one set alone, such as clip0 (real)"
+    assert found["warnings"][1].startswith("psnr: clip1 has ") and found["warnings"][1].endswith("the first 5 count")
     assert (one["clip"], two["clip"], one["frames"]) == ("clip1", "clip2", 5)
     truth, made = np.stack(shapes(1))[:5].astype(float), np.stack(shapes(1, noise=10.0, count=5)).astype(float)
     by_hand = np.mean([10 * np.log10(255**2 / ((a - b) ** 2).mean()) for a, b in zip(truth, made, strict=True)])
@@ -121,6 +125,24 @@ def test_clips_of_one_name_are_compared_frame_by_frame(protocol: Callable[..., L
     other = written(tmp_path / "other", range(8, 10))
     with pytest.raises(CtgridError, match="none has the name of another"):
         evaluate_video(real, other, plan(None, protocol(), 4, measures=("psnr",)))
+
+
+def test_a_clip_with_a_damaged_last_frame_is_left_out_of_everything(
+    protocol: Callable[..., LoadedProtocol], tmp_path: Path
+) -> None:
+    """Its header is whole, so that it is found out when it is read; the figures are those without it."""
+    real, fake = written(tmp_path / "real", range(3), ""), written(tmp_path / "fake", range(3), "", noise=9.0)
+    asked = plan(None, protocol(), 4, measures=("flicker", "psnr"))
+    last = max((real / "clip2").iterdir())
+    last.write_bytes(last.read_bytes()[:-30])
+    found = evaluate_video(real, fake, asked)
+    (line,) = found["failed"]
+    assert line.startswith(f"{last}: cannot be read as a frame") and found["left_out"] == [line]
+    assert [clip["name"] for clip in found["clips"]["real"]] == ["clip0", "clip1"]
+    assert [pair["clip"] for pair in found["pairs"]] == ["clip0", "clip1"]
+    shutil.rmtree(real / "clip2")
+    without = evaluate_video(real, fake, asked)
+    assert without["flicker"] == found["flicker"] and without["failed"] == []
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,16 @@ def test_data_of_one_byte_too_few(name: str, sound: dict[str, bytes], tmp_path: 
             check(path)
 
 
+@pytest.mark.parametrize("name", ["raw.nrrd", "raw.mha"])
+def test_slices_behind_those_of_the_header_are_said(name: str, sound: dict[str, bytes], tmp_path: Path) -> None:
+    """Of a damaged header, or of a list with a file too many; fewer bytes than a slice are nobody's business."""
+    (tmp_path / name).write_bytes(sound[name] + bytes(2 * 64 * 24 - 1))
+    assert "warnings" not in read_stored(tmp_path / name).details
+    (tmp_path / name).write_bytes(sound[name] + bytes(3 * 2 * 64 * 24))
+    (warning,) = read_stored(tmp_path / name).details["warnings"]
+    assert warning.startswith("holds 3 slices more than its header asks for")
+
+
 def test_a_header_may_not_ask_for_more_than_the_limit(
     sound: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,23 @@ def test_truncated_files(chest: Callable, tmp_path: Path, suffix: str, keep: int
     refusal(path)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_slices_that_the_header_leaves_out_are_said(tmp_path: Path, suffix: str) -> None:
+    """A bit that fell over in the header: 4 of 5 slices would be read without a word."""
+    path = tmp_path / f"a{suffix}"
+    Volume(np.zeros((5, 4, 4), np.int16), np.eye(4)).write(path)
+    opened = gzip.open if suffix == ".nii.gz" else open
+    with opened(path, "rb") as stream:
+        content = bytearray(stream.read())
+    assert "warnings" not in read_stored(path).details
+    content[46] = 4
+    with opened(path, "wb") as stream:
+        stream.write(content)
+    scan = read_stored(path)
+    assert len(scan.values) == 4
+    assert scan.details["warnings"][-1].startswith("holds 1 slices more than its header asks for")
+
+
 def test_other_files_under_a_nifti_name(tmp_path: Path) -> None:
     for name in ("a.nii", "a.nii.gz"):
         (tmp_path / name).write_text("not an image at all " * 40)
