@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import full_suffix, sha256_of
 from ctgrid.base.inside import is_inside
 from ctgrid.base.privacy import alias, hides
+from ctgrid.scan.formats.itk.detached import data_files
 from ctgrid.scan.hu.sidecar import find_sidecar
 
 if TYPE_CHECKING:
@@ -108,8 +110,14 @@ def _parts(path: Path) -> list[Path]:
     if pattern is None or not path.is_file():
         return [path]
     with path.open("rb") as stream:
-        match = re.search(pattern, stream.read(1 << 16), re.MULTILINE | re.IGNORECASE)
-    detached = path.parent / match.group(1).decode("utf-8", "replace") if match else path
+        head = stream.read(1 << 16)
+    match = re.search(pattern, head, re.MULTILINE | re.IGNORECASE)
+    said = match[1].decode("utf-8", "replace") if match else ""
+    if match and (said.upper().startswith("LIST") or "%" in said):
+        with suppress(CtgridError):  # told when it is read
+            return [path, *data_files(path, said, head[match.end() :].decode("utf-8", "replace").splitlines())]
+        return [path]
+    detached = path.parent / said if match else path
     if not is_inside(detached, path.parent):  # refused when it is read; nothing of it is to be known before
         return [path]
     return [path, detached] if detached != path and detached.is_file() else [path]

@@ -61,6 +61,21 @@ def test_detached_data_belong_to_their_header(tmp_path: Path, name: str, header:
     assert stamp(path, None)["files"] == 2
 
 
+@pytest.mark.parametrize("said", ["LIST\na0.raw\na1.raw\n", "a%d.raw 0 1 1\n"])
+def test_all_of_several_detached_files_belong_to_their_header(tmp_path: Path, said: str) -> None:
+    """A list and a pattern; where one is missing it is the reader's to say so."""
+    header = tmp_path / "a.nhdr"
+    header.write_text(f"NRRD0004\nencoding: raw\ndata file: {said}")
+    for name in ("a0.raw", "a1.raw"):
+        (tmp_path / name).write_bytes(b"1234")
+    before = identity(header, None)
+    assert stamp(header, None)["files"] == 3
+    (tmp_path / "a1.raw").write_bytes(b"1235")
+    assert identity(header, None)["sha256"] != before["sha256"]
+    (tmp_path / "a1.raw").unlink()
+    assert stamp(header, None)["files"] == 1
+
+
 def test_a_touch_changes_the_stamp_only(tmp_path: Path) -> None:
     path = tmp_path / "x.nii"
     path.write_bytes(b"1")

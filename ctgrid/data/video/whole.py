@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _SEGMENT = b"\x18\x53\x80\x67"
+_TAIL = 64  # bytes at the end, of which all but the last few may be padding
 _EBML = b"\x1a\x45\xdf\xa3"
 
 
@@ -22,8 +23,8 @@ def cut_at(path: Path) -> int | None:
         if head[:4] == b"RIFF":
             end = 8 + int.from_bytes(head[4:8], "little")
         elif head[:4] == b"GIF8":
-            stream.seek(-1, os.SEEK_END)
-            end = size + (stream.read(1) not in b";\0")  # its trailer, or padding after it
+            stream.seek(-min(_TAIL, size), os.SEEK_END)
+            end = size + (not stream.read().rstrip(b"\0").endswith(b"\0;"))  # the end of a block, then the trailer
         elif head[:4] == _EBML:
             end = _end_of_segment(stream)
         elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):

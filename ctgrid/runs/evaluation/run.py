@@ -122,6 +122,7 @@ def compare_upscaling(
     Raises:
         CtgridError: before any work for what cannot be done.
     """
+    from ctgrid.runs.evaluation.lost import Lost
     from ctgrid.runs.evaluation.samples import open_samples
     from ctgrid.runs.evaluation.super_resolution import evaluate_super_resolution
     from ctgrid.runs.evaluation.super_resolution_plots import draw_super_resolution
@@ -133,11 +134,14 @@ def compare_upscaling(
     record.settings = {**asdict(plan), "size": full_size, "k": factor}
 
     def evaluate() -> Results:
-        seen, fitted = (
-            [sample for path in paths for sample in open_samples(path, size=full_size, progress=progress)]
-            for paths in (volumes, asked.train)
+        lost = Lost()  # what is measured goes on without; what is fitted on has to be whole
+        seen = [one for path in volumes for one in open_samples(path, size=full_size, lost=lost, progress=progress)]
+        fitted = [one for path in asked.train for one in open_samples(path, size=full_size, progress=progress)]
+        found = evaluate_super_resolution(
+            seen, plan, folder, train=fitted, overwrite=asked.overwrite, progress=progress
         )
-        return evaluate_super_resolution(seen, plan, folder, train=fitted, overwrite=asked.overwrite, progress=progress)
+        found.failed = [*lost.lines, *found.failed]
+        return found
 
     return _measured(record, ("results.json", "table.md"), [*volumes, *asked.train], evaluate, draw_super_resolution)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from ctgrid.runs.evaluation.clip_distance import ClipMeasure, clips_of, distance
 from ctgrid.runs.evaluation.keep import keep_case
 from ctgrid.runs.evaluation.measures import mean_of, measure_slice
 from ctgrid.runs.evaluation.outside import case_name, check_folders, read_result, result_of, write_input
-from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash
+from ctgrid.runs.evaluation.results import Cases, Results, Row, Unreadable, case_hash, tried
 from ctgrid.runs.evaluation.samples import Sample, Slices
 from ctgrid.runs.evaluation.sinsr import ADDRESS, SinSRSettings
 from ctgrid.runs.evaluation.slices import parse_slices
@@ -196,12 +197,14 @@ def evaluate_super_resolution(
             hashes[method] = case_hash(source=sample.digest, method=method, result=digest, **common_of(plan, size, k))
         if plan.inputs_out is not None:
             progress("writing shrunk slices", 0, 1)
-            write_shrunk(plan.inputs_out, sample, plan, upscalers)
+            with suppress(Unreadable):  # told where it is measured
+                write_shrunk(plan.inputs_out, sample, plan, upscalers)
         run = partial(run_cases, sample, plan, upscalers, out, files)
         return Cases(sample.name, {"volume": sample.name, **setting}, hashes, run)
 
     total = len(real) * (len(plan.methods) + len(made))
     results.complete(map(cases_of, real), total, "reading", progress)
+    results.check_some(len(real))
     kept = [(row, kept_clips(out, row, condition_of(row["k"], row["through_codec"]))) for row in results.rows]
     if found := distances_of(kept, SETTING, plan.clips.protocol.statistics.ddof):
         results.put_together(CLIPS, found)
@@ -220,7 +223,7 @@ def run_cases(
 
     ``outside`` are the files that other tools made of the sample, by the names of their rows.
     """
-    volume = sample.load()
+    volume = tried(sample.load)
     indices = parse_slices(plan.slices, len(volume.hu))
     full = volume.hu[indices]
     condition = condition_of(upscalers.k, plan.through_codec)
@@ -289,7 +292,7 @@ def placed(hu: np.ndarray, slices: Slices) -> Volume:
 
 def write_shrunk(folder: Path, sample: Sample, plan: Comparison, upscalers: Upscalers) -> None:
     """Write all slices of a volume as methods get them."""
-    volume = sample.load()
+    volume = tried(sample.load)
     parts = range(0, len(volume.hu), plan.batch_size)
     coarse = torch.cat([shrunk(volume.hu[i : i + plan.batch_size], plan, upscalers)[1] for i in parts])
     hu = coarse[:, 0].numpy() * SCALE_HU

@@ -50,8 +50,8 @@ def store_grids(
     low, high = asked.window
     record.settings = {"store": path, **asked.as_dict(), "window_hu": asked.window}
     del record.settings["window"]
-    names = asked.volumes or select_volumes(opened.names(), asked.split, asked.fraction)
-    with recorded(record, owns=[folder]):
+    with recorded(record, owns=[folder]), record.noting_warnings():
+        names = asked.volumes or select_volumes(opened.names(), asked.split, asked.fraction)
         with record.timed("grids"):
             made = export_grids(
                 opened,
@@ -64,7 +64,7 @@ def store_grids(
                 progress=record.kept_from("", progress),  # pictures lie there
             )
         record.outputs.append({"path": str(folder)})
-        record.decisions = {"bits": 8, "hu_per_gray": (high - low) / 255}
+        record.decisions |= {"bits": 8, "hu_per_gray": (high - low) / 255}
         record.results = {
             "volumes": len(made.volumes),
             "grids": made.written + made.kept,

@@ -52,11 +52,11 @@ def store_latents(
         codec, which = latents_wanted(asked.config, opened)
         if not which:
             return None
-    names = select_volumes(opened.names(), asked.split)
     folder = path.resolve()
     record = RunRecord("latents", folder.with_name(f"{folder.name}.latents.run.json"), list(argv))
     record.settings = {"store": path, **asked.as_dict(), "codec": codec, "of": which}
-    with recorded(record, owns=[folder]):
+    with recorded(record, owns=[folder]), record.noting_warnings():
+        names = select_volumes(opened.names(), asked.split)
         told = record.kept_from("", progress)
         progress("loading the codec", 0, 1)
         from ctgrid.stages.codecs.codecs import load_codec

@@ -50,7 +50,7 @@ def test_a_movie_that_was_cut_is_refused_wherever(name: str, tmp_path: Path) -> 
         b"\0\0\0\x10ftypisom\0\0\0\0" + b"\xff\xff\xff\xff\x01\x02\x03\x04",  # of others, behind the last box
         b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x01" + b"\xff" * 7 + bytes(9),  # a stream of unknown size
         b"\x1a\x45\xdf\xa3",
-        b"GIF89a;\0\0",
+        b"GIF89a\0;\0\0",
         b"something else",
         b"RIFF",
     ],

@@ -138,6 +138,21 @@ def test_resuming(make: Callable[..., Sample], tmp_path: Path, calls: list[str])
     assert len(fresh.rows) == 2 and fresh.rows[0]["psnr"] == json.loads(first)["rows"][0]["psnr"]
 
 
+def test_a_damaged_volume_is_left_out_by_name(make: Callable[..., Sample], tmp_path: Path) -> None:
+    """Whether its slices are to be written for other tools or measured; the others are; all damaged is a failure."""
+
+    def fail() -> Slices:
+        raise CtgridError("bad.nii.gz is truncated")
+
+    good, bad = make("good", 1), Sample("bad", tmp_path / "bad.nii.gz", "0" * 64, fail)
+    asked = replace(PLAN, inputs_out=tmp_path / "inputs")
+    found = evaluate_super_resolution([bad, good], asked, tmp_path / "out")
+    assert {row["volume"] for row in found.rows} == {"good"} and found.failed == ["bad.nii.gz is truncated"]
+    assert [path.name for path in (tmp_path / "inputs").iterdir()] == ["good_x4.nii.gz"]
+    with pytest.raises(CtgridError, match=r"^bad\.nii\.gz is truncated$"):
+        evaluate_super_resolution([bad], PLAN, tmp_path / "none")
+
+
 def test_results_of_another_kind_are_not_touched(make: Callable[..., Sample], tmp_path: Path) -> None:
     for text in ("[]", '{"kind": "volumes", "rows": []}', '{"kind": "super-resolution"}', "no json"):
         (tmp_path / "results.json").write_text(text, encoding="utf-8")
