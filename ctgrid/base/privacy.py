@@ -94,6 +94,19 @@ def without_paths(value: Any, *known: str) -> Any:
     return walk(value)
 
 
+def aliases_for_paths(value: Any) -> Any:
+    """Return a record's settings with the alias of every :class:`~pathlib.Path` in them, however it looks.
+
+    Args:
+        value: Of any nesting.
+    """
+    if isinstance(value, Path):
+        return alias(str(value))
+    if isinstance(value, dict):
+        return {key: aliases_for_paths(item) for key, item in value.items()}
+    return [aliases_for_paths(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _texts(value: Any, named: bool = False) -> Iterator[str]:
     """Yield the texts under keys that name files."""
     if isinstance(value, dict):

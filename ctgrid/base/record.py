@@ -21,7 +21,7 @@ from ctgrid.base.files import atomic_output, sha256_of
 from ctgrid.base.locks import owned
 from ctgrid.base.machine import peak_memory_mib, versions
 from ctgrid.base.present import Present
-from ctgrid.base.privacy import hides, without_paths
+from ctgrid.base.privacy import aliases_for_paths, hides, without_paths
 from ctgrid.base.progress import Progress
 from ctgrid.base.record_place import record_beside, renamed
 from ctgrid.base.settings_file import settings_file
@@ -146,7 +146,7 @@ class RunRecord:
                 "seconds": round(self.seconds, 3),
                 "phases": {name: round(s, 3) for name, s in self.phases.items()},
                 "peak_memory_mib": self._peak or peak_memory_mib(),
-                "settings": self.settings,
+                "settings": aliases_for_paths(self.settings) if hides() else self.settings,
                 **({} if self.settings_file is None else {"settings_file": self.settings_file}),
                 "decisions": self.decisions,
                 "dit_token_passes": self.dit_token_passes,

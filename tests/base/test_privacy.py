@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.base.privacy import NO_PATHS, STRIP, alias, hides, strips, without_paths
+from ctgrid.base.privacy import NO_PATHS, STRIP, alias, aliases_for_paths, hides, strips, without_paths
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +73,10 @@ def test_a_key_is_whole_or_none(own_home: Path, monkeypatch: pytest.MonkeyPatch)
     path.write_bytes(b"")
     with pytest.raises(CtgridError, match=r"alias\.key of --no-paths is damaged; remove it"):
         alias("a.nii")
+
+
+def test_paths_among_settings_are_known_by_their_type() -> None:
+    """A folder's name without a slash looks like any word, and one with a space like two."""
+    asked = {"real": Path("Mueller"), "fake": (Path("/data/Anna Mueller"),), "steps": 3, "model": "embedded"}
+    found = aliases_for_paths(asked)
+    assert found == {"real": alias("Mueller"), "fake": [alias("/data/Anna Mueller")], "steps": 3, "model": "embedded"}

@@ -14,6 +14,7 @@ from ctgrid.base.causes import reading
 from ctgrid.base.documents import as_json, json_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
+from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.store.splits import select_volumes
 from ctgrid.data.volumes import check_excluded, find_volumes, load_volumes
@@ -210,6 +211,7 @@ def check_same_data(out: Path, data: TrainingData, codec: str | None) -> None:
 
 def write_data_record(out: Path, data: TrainingData, codec: str | None) -> None:
     """Write what a run is trained on: names with hashes, and the codec's identity."""
-    content = {**data.facts, "codec": codec, "volumes": data.digests}
+    content: dict[str, Any] = {**data.facts, "codec": codec}
+    content = {**(without_paths(content) if hides() else content), "volumes": data.digests}
     with atomic_output(out / DATA_FILE, overwrite=True) as temporary:
         temporary.write_text(as_json(content, 1) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ctgrid.base.errors import CtgridError, reason_of
+from ctgrid.base.privacy import hides, without_paths
 
 T = TypeVar("T")
 
@@ -16,8 +17,8 @@ class Named(Protocol):
     """A volume or a clip."""
 
     @property
-    def name(self) -> str:
-        """What it is called."""
+    def path(self) -> Path:
+        """Where it lies."""
 
     @property
     def digest(self) -> str:
@@ -41,18 +42,18 @@ class Lost:
     lines: list[str] = field(default_factory=list)
     digests: set[str] = field(default_factory=set)
 
-    def note(self, where: str | Path, error: CtgridError | OSError, digest: str | None = None) -> None:
+    def note(self, where: Path, error: CtgridError | OSError, digest: str | None = None) -> None:
         """Take one down, or raise where that is wanted.
 
         Args:
-            where: its path or name, said where the reason does not.
+            where: its path, said where the reason does not.
             error: the reason.
             digest: of its content, if that is known.
         """
         if self.strict:
             raise error
         reason = reason_of(error)
-        line = reason if str(where) in reason else f"{where}: {reason}"
+        line = said_of(where, reason if str(where) in reason else f"{where}: {reason}")
         if line not in self.lines:
             self.lines.append(line)
         self.digests |= {digest} - {None}  # type: ignore[arg-type]
@@ -62,9 +63,14 @@ class Lost:
         try:
             return read()
         except (CtgridError, OSError) as error:
-            self.note(sample.name, error, sample.digest)
+            self.note(sample.path, error, sample.digest)
             return None
 
     def without(self, samples: Iterable[S]) -> list[S]:
         """Return those that can be read as far as is known."""
         return [sample for sample in samples if sample.digest not in self.digests]
+
+
+def said_of(path: Path, line: str) -> str:
+    """Return a line about a file as results and records may hold it: under ``--no-paths`` without its name and path."""
+    return without_paths(line, str(path)) if hides() else line

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.files import check_apart, check_folder
+from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.record_place import RECORD
@@ -184,7 +185,8 @@ def _measured(
         finally:
             record.worth_keeping = results.exists()
         if found.failed:
-            record.results["left_out"] = found.failed
+            known = [str(path) for path in inputs]
+            record.results["left_out"] = without_paths(found.failed, *known) if hides() else found.failed
         text = description_markdown(describe(found.content))
         with record.timed("draw"):
             save_text(table, text)

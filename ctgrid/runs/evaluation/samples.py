@@ -14,7 +14,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.runs.evaluation.lost import Lost
+from ctgrid.runs.evaluation.lost import Lost, said_of
 
 if TYPE_CHECKING:
     from ctgrid.scan.hu.metadata import MetadataTable
@@ -133,7 +133,8 @@ def _scans(
     from ctgrid.scan.source import identity
 
     every = list(each_series(find_cases([path])))
-    left_out += [f"{case.path}, series {case.number}: {case.left_out}" for case in every if case.left_out is not None]
+    passed_over = [case for case in every if case.left_out is not None]
+    left_out += [said_of(one.path, f"{one.path}, series {one.number}: {one.left_out}") for one in passed_over]
     cases = named(case for case in every if case.left_out is None)
     samples = []
     for i, case in enumerate(cases):
@@ -146,7 +147,7 @@ def _scans(
             lost.note(case.path, error)
             continue
         if reason is not None:
-            left_out.append(reason)
+            left_out.append(said_of(case.path, reason))
             continue
         digest = _digest({key: known[key] for key in ("sha256", "series", "sidecar", "metadata") if key in known})
         load = partial(_load_scan if frame == "own" else _load_framed, case.path, case.series, size, slices, own)

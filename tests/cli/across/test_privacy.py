@@ -88,6 +88,24 @@ def test_denoising_names_nobody_and_is_gone_on_with(ctgrid: Callable[..., Any], 
     assert other.exit_code == 1 and "--overwrite" in other.stderr
 
 
+def test_evaluations_name_nobody_where_a_scan_cannot_be_read_either(
+    ctgrid: Callable[..., Any], named: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results and table as well as the record, and the command line in them."""
+    monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "ctgrid"))
+    (named.parent / f"{WHO} 2.nii.gz").write_bytes(named.read_bytes())
+    (named.parent / f"{WHO} 3.nii.gz").write_bytes(named.read_bytes()[:-9])
+    sets = ("--real", named.parent, "--fake", named.parent, "--measures", "ctgrid-features", "--frames", 4)
+    done = ctgrid("--no-paths", "evaluate", "volumes", *sets, "--out", tmp_path / "out")
+    assert done.exit_code == 1, done.output
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert len(results["failed"]) == 1 and results["run"]["argv"] == []
+    record = said(tmp_path / "out")
+    for text in (record, (tmp_path / "out" / "table.md").read_text(), done.stderr):
+        assert "Anna" not in text and "Mueller" not in text
+    assert str(tmp_path) not in record
+
+
 def test_strip_keeps_no_text_of_a_header(ctgrid: Callable[..., Any], named: Path, tmp_path: Path) -> None:
     assert ctgrid("convert", named, tmp_path / "kept.nii").exit_code == 0
     assert b"Anna" in (tmp_path / "kept.nii").read_bytes()

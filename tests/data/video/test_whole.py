@@ -52,7 +52,7 @@ def test_a_movie_that_was_cut_is_refused_wherever(name: str, tmp_path: Path) -> 
         b"\x1a\x45\xdf\xa3",
         b"GIF89a\0;\0\0",
         b"something else",
-        b"RIFF",
+        b"RIFF\4\0\0\0AVI ",
     ],
 )
 def test_what_says_nothing_of_its_end_is_let_through(content: bytes, tmp_path: Path) -> None:

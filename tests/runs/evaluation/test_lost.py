@@ -16,7 +16,7 @@ def fail() -> None:
 
 
 def test_it_goes_on_without_what_cannot_be_read() -> None:
-    good, bad = (SimpleNamespace(name=name, digest=name * 3) for name in "ab")
+    good, bad = (SimpleNamespace(path=Path(name), digest=name * 3) for name in "ab")
     lost = Lost()
     assert lost.tried(good, lambda: 5) == 5 and lost.tried(bad, fail) is None and lost.tried(bad, fail) is None
     lost.note(Path("c.nii"), CtgridError("c.nii is truncated"))
@@ -27,4 +27,4 @@ def test_it_goes_on_without_what_cannot_be_read() -> None:
 
 def test_or_stops_at_the_first() -> None:
     with pytest.raises(CtgridError, match="it is damaged"):
-        Lost(strict=True).tried(SimpleNamespace(name="a", digest="b"), fail)
+        Lost(strict=True).tried(SimpleNamespace(path=Path("a"), digest="b"), fail)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
+from ctgrid.base.privacy import alias, hides
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.video.clips import fit
 from ctgrid.data.video.layouts import Found, Layout, Part, find_clips, part_folder
@@ -46,6 +47,11 @@ class MovieSample:
     reader: FrameReader
     digest: str
     frame: Literal["square"] = "square"
+
+    @property
+    def path(self) -> Path:
+        """The movie's file, or the folder of its frames."""
+        return self.reader.path
 
     def frames(self, size: int) -> np.ndarray:
         """Read all frames as training sees them: the middle square, antialiased bicubic; (n, size, size, 3) uint8.
@@ -93,7 +99,8 @@ def open_movies(
         progress(f"hashing {path.name}", i, len(found))
         try:
             reader = open_frames(item.path)
-            samples.append(MovieSample(item.name, reader, content_of(reader)))
+            name = alias(item.name) if hides() else item.name
+            samples.append(MovieSample(name, reader, content_of(reader)))
         except (CtgridError, OSError) as error:
             lost.note(item.path, error)
     if len(samples) < 2:

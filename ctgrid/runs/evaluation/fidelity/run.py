@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ctgrid.base.documents import as_json, plain
 from ctgrid.base.files import check_apart, check_folder, check_output
 from ctgrid.base.machine import versions
+from ctgrid.base.privacy import hides, without_paths
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.record_place import RECORD
@@ -121,6 +122,8 @@ def _save_sets(record: RunRecord, folder: Path, results: dict[str, Any], of: str
 
     run = {"record": RECORD, "command": record.command, "argv": record.argv, "versions": versions()}
     results = plain({**results, "run": run})
+    if hides():  # names of volumes and clips are aliases already
+        results |= {key: without_paths(results[key]) for key in ("run", "left_out", "failed", "warnings")}
     record.results |= {key: results[key] for key in ("left_out", "failed", "warnings") if results[key]}
     folder.mkdir(exist_ok=True)
     save_text(folder / "results.json", as_json(results, 1))

@@ -136,8 +136,8 @@ class Seen(TypingProtocol):
     """A volume or a movie that can be described."""
 
     @property
-    def name(self) -> str:
-        """What it is called."""
+    def path(self) -> Path:
+        """Where it lies."""
 
     @property
     def digest(self) -> str:
