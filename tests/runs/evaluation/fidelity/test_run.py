@@ -22,7 +22,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def evaluate_video(real: Path, fake: Path, plan: Any, *rest: object) -> dict[str, Any]:
         plans.append(plan)
         sets = {role: [{"path": f"{role}.mp4", "sha256": "0" * 64}] for role in ("real", "fake")}
-        return {"kind": "video", "measures": [], "flicker": FLICKER, "clips": sets}
+        told = {"left_out": ["c.mp4: cut off"], "failed": ["c.mp4: cut off"], "warnings": []}
+        return {"kind": "video", "measures": [], "flicker": FLICKER, "clips": sets, **told}
 
     def evaluate_volumes(*rest: object) -> dict[str, Any]:
         raise CtgridError("nothing can be measured")
@@ -43,6 +44,7 @@ def test_results_table_and_record_lie_in_the_folder(measured: list[Any], tmp_pat
     assert "Flicker" in (out / "table.md").read_text(encoding="utf-8")
     told = json.loads((out / "run.json").read_text(encoding="utf-8"))
     assert [(each["set"], each["path"]) for each in told["inputs"]] == [("real", "real.mp4"), ("fake", "fake.mp4")]
+    assert told["results"] == {"left_out": ["c.mp4: cut off"], "failed": ["c.mp4: cut off"]}
     assert told["settings"]["cache"] is None and told["settings"]["layout"] == "folder"
     assert not {"train", "real_frame", "metadata"} & set(told["settings"]), "movies have none"
     with pytest.raises(CtgridError, match=r"results\.json.*--overwrite"):
