@@ -41,7 +41,10 @@ class TestDocument:
     def test_no_figure_is_left_to_fill_in(self, document: Path) -> None:
         assert re.findall(r"@@\w+@@", document.read_text(encoding="utf-8")) == []
 
-    def test_python_snippets_compile_and_those_in_docs_run(self, document: Path) -> None:
+    def test_python_snippets_compile_and_those_in_docs_run(
+        self, document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)  # where they may write
         for number, block in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.S)):
             code = compile(block, f"{document.name}[{number}]", "exec")
             if ROOT / "docs" in document.parents:
