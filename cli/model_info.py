@@ -30,7 +30,7 @@ def command(
         tell(json.dumps(info))
         return
     tell(f"{info['path']}: {info['kind']}, {info['parameters']:,} parameters")
-    for part in ("codec", "stage1", "stage2"):
+    for part in ("codec", "stage1", "stage2", "gaps"):
         if part in info:
             tell(f"{part}: {info[part]['parameters']:,} parameters")
             _print_part(info[part], "  ")

@@ -22,11 +22,18 @@ class GridPlan:
         index: (K²,) int64 slice indices, ascending.
         known: (K²,) bool, the cells that are given clean.
         window: whether it fills a gap, or mends one, as synthesis does.
+        backward: whether its slices are shown in reverse order, as those of another body would lie.
     """
 
     index: Tensor
     known: Tensor
     window: bool = False
+    backward: bool = False
+
+    @property
+    def shown(self) -> Tensor:
+        """(K²,) int64, the slices in the order of the cells."""
+        return self.index.flip(0) if self.backward else self.index
 
 
 def spread(first: float, last: float, count: int) -> Tensor:
@@ -44,6 +51,7 @@ def draw_plan(
     unknown_share: float = 1.0,
     mending_share: float = 0.0,
     starts: Starts = "random",
+    reversed_share: float = 0.0,
 ) -> GridPlan:
     """Draw a grid in one of three ways.
 
@@ -63,6 +71,7 @@ def draw_plan(
         unknown_share: share of runs without known cells.
         mending_share: share of windows of the second kind.
         starts: of runs; by ``paper`` they do not overlap, and slices behind the last whole one are not used.
+        reversed_share: share of windows that are shown backward.
     """
     cells = k * k
     known = torch.zeros(cells, dtype=torch.bool)
@@ -78,7 +87,8 @@ def draw_plan(
             gap = max(1, min(gap, cells - 1))
             first = integer(0, cells - gap, generator) if uniform(generator) < 0.2 else 0
             known[[first, first + gap]] = True
-        return GridPlan(_run(slices, cells, 1, generator), known, window=True)
+        backward = reversed_share > 0 and uniform(generator) < reversed_share
+        return GridPlan(_run(slices, cells, 1, generator), known, window=True, backward=backward)
     stride = strides[integer(0, len(strides), generator)]
     plan = _run(slices, cells, stride, generator, starts)
     if uniform(generator) >= unknown_share:

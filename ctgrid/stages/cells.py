@@ -18,7 +18,7 @@ from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.diffusion.known import Known, cells_mask
 from ctgrid.stages.diffusion.sampling import sample
 from ctgrid.stages.diffusion.schedule import LINEAR, Spacing
-from ctgrid.stages.models.bundle import Bundle
+from ctgrid.stages.models.bundle import Bundle, StageFacts
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.stacked import on_grids
 from ctgrid.stages.schedules import HELPER, PlannedGrid, SamplingPlan
@@ -85,7 +85,7 @@ def sample_cells(
         Latents of the cells (V, N, c, s, s) on the CPU, and the number of token-passes spent.
     """
     model, facts = bundle.stage1, bundle.facts1
-    network = on_grids(model, facts.layout, facts.k)
+    networks = [(of, told, on_grids(of, told.layout, told.k)) for of, told in ((model, facts), bundle.filler)]
     channels, latent_size = bundle.codec.latent_channels, facts.grid_size // bundle.codec.downsample
     side = latent_size // facts.k
     made_slices = max(slices, *(int(window.target.max()) + 1 for windows in plan for window in windows))
@@ -102,6 +102,7 @@ def sample_cells(
         progress("stage 1", done + step, total)
 
     for number, (way, windows) in enumerate(zip(ways, plan, strict=True)):
+        asked, told, network = networks[min(number, 1)]
         before = cells.clone()  # windows of a pass do not see each other, or batches would matter
         jobs = [(volume, i) for volume in range(len(seeds)) for i in range(len(windows))]
         for part in batches(len(jobs), batch_size):
@@ -115,9 +116,9 @@ def sample_cells(
                 network,
                 noise.to(device),
                 generator=streams,
-                known=_known(bundle, batch, [before[v] for v in owners]),
-                z_index=z_index.to(device) if model.absolute_z else None,
-                prediction=facts.prediction,
+                known=_known(bundle, told, batch, [before[v] for v in owners]),
+                z_index=z_index.to(device) if asked.absolute_z else None,
+                prediction=told.prediction,
                 progress=tick,
                 **way,
             ).cpu()
@@ -129,7 +130,7 @@ def sample_cells(
     return cells[:, :slices], spent
 
 
-def _known(bundle: Bundle, windows: list[PlannedGrid], cells: list[Tensor]) -> Known | None:
+def _known(bundle: Bundle, facts: StageFacts, windows: list[PlannedGrid], cells: list[Tensor]) -> Known | None:
     """Return the cells that earlier passes made, for each window those of its volume; None where there are none."""
     mask = torch.from_numpy(np.stack([window.known for window in windows]))
     if not mask.any():
@@ -137,7 +138,7 @@ def _known(bundle: Bundle, windows: list[PlannedGrid], cells: list[Tensor]) -> K
     k, side = bundle.facts1.k, bundle.facts1.grid_size // bundle.codec.downsample
     targets = [torch.from_numpy(np.maximum(window.target, 0)) for window in windows]
     values = torch.cat([of[target] for of, target in zip(cells, targets, strict=True)])
-    return Known(cells_mask(mask, k, side), to_grid(values, k), bundle.facts1.conditioning, k)
+    return Known(cells_mask(mask, k, side), to_grid(values, k), facts.conditioning, k)
 
 
 def coarse_slices(bundle: Bundle, cells: Tensor, batch_size: int) -> Iterator[tuple[int, Tensor]]:

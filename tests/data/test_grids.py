@@ -99,3 +99,12 @@ def test_a_volume_of_one_grid_starts_at_its_first_slice() -> None:
     """And a shorter one is spread."""
     assert draw_plan(16, 4, generator_for(1), starts="paper").index.tolist() == list(range(16))
     assert draw_plan(10, 4, generator_for(1), starts="paper").index.tolist() == spread(0, 9, 16).tolist()
+
+
+def test_some_windows_are_shown_backward() -> None:
+    """The same slices and the same known cells; runs and keyframes never."""
+    plans = [draw_plan(201, 4, generator_for(i), window_share=1.0, reversed_share=0.5) for i in range(100)]
+    assert 30 < sum(plan.backward for plan in plans) < 70
+    for plan in plans:
+        assert plan.shown.tolist() == sorted(plan.index.tolist(), reverse=plan.backward)
+    assert not draw_plan(201, 4, generator_for(1), keyframe_share=1.0, reversed_share=1.0).backward

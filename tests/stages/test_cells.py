@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from ctgrid.stages.cells import batches, coarse_slices, decode_cells, encode_cells, tokens, z_of
+from ctgrid.stages.cells import batches, coarse_slices, decode_cells, encode_cells, sample_cells, tokens, z_of
 from ctgrid.stages.models.bundle import Bundle, load_bundle
+from ctgrid.stages.schedules import hierarchical
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +60,22 @@ def test_cells_are_encoded_one_by_one_or_in_grids(bundle: Bundle) -> None:
     cells = encode_cells(bundle, coarse)
     assert cells.shape == (k * k, bundle.codec.latent_channels, *[side // bundle.codec.downsample] * 2)
     assert decode_cells(bundle, cells, 3).shape == coarse.shape
+
+
+@torch.no_grad()
+def test_gaps_are_filled_by_their_own_network(bundle: Bundle) -> None:
+    """Keyframes stay as stage 1 makes them; what lies between changes with the network that fills."""
+    slices = 2 * bundle.facts1.k**2
+    plan = hierarchical(slices, bundle.facts1.k)
+    settings = {"seeds": [1], "steps": 1, "filling": {"steps": 2, "sampler": "ddim", "spacing": "even"}}
+    alone, _ = sample_cells(bundle, plan, slices, **settings)
+    same, _ = sample_cells(replace(bundle, gaps=bundle.stage1, facts_gaps=bundle.facts1), plan, slices, **settings)
+    assert torch.equal(alone, same)
+    other = copy.deepcopy(bundle.stage1)
+    for parameter in other.parameters():
+        parameter.mul_(0.5)
+    mixed, _ = sample_cells(replace(bundle, gaps=other, facts_gaps=bundle.facts1), plan[:2], slices, **settings)
+    keyframes = torch.from_numpy(plan[0][0].target)
+    whole, _ = sample_cells(bundle, plan[:2], slices, **settings)
+    assert torch.equal(mixed[0, keyframes], whole[0, keyframes])
+    assert not torch.equal(mixed, whole)

@@ -158,7 +158,7 @@ class Settings(Checked):
                     f"model {bundle.name}: schedule 'hierarchical' needs absolute z, which this model was not "
                     "trained with; use 'autoregressive'"
                 )
-            rows, fill = None, self.fill_steps or bundle.facts1.fill_steps or FILL_STEPS
+            rows, fill = None, self.fill_steps or bundle.filler[1].fill_steps or FILL_STEPS
         else:
             filling = next((name for name in FILLING if getattr(self, name) is not None), None)
             if filling:
@@ -179,7 +179,9 @@ class Settings(Checked):
             fill_sampler=fill_sampler,
             fill_spacing=None
             if fill_sampler is None
-            else _spacing(self.fill_spacing or self.spacing or FILL_SPACING, fill_sampler),
+            else _spacing(
+                self.fill_spacing or self.spacing or bundle.filler[1].fill_spacing or FILL_SPACING, fill_sampler
+            ),
             steps=self.steps or bundle.facts1.steps or STEPS,
             sampler=sampler,
             spacing=_spacing(self.spacing, sampler),

@@ -23,6 +23,7 @@ MODEL_KEYS = {
     "sampler",
     "sampling_steps",
     "fill_steps",
+    "fill_spacing",
 }
 """Keys of a recipe that say what is trained, or are told in other words."""
 
@@ -31,6 +32,7 @@ DRAWING_KEYS = {
     "starts",
     "keyframe_share",
     "window_share",
+    "reversed_share",
     "unknown_share",
     "mending_share",
     "timestep_shift",
@@ -49,7 +51,7 @@ def identity(
     its latents. It is left out for bfloat16, in which all latents were made before there was a choice.
     """
     settings = recipe.model_dump(mode="json", exclude=MODEL_KEYS | DRAWING_KEYS)
-    for key, usual in (("degradation", "ctgrid"), ("scale", None)):
+    for key, usual in (("degradation", "ctgrid"), ("scale", None), ("mirrored", False)):
         if settings.get(key) == usual:
             settings.pop(key, None)  # latents of before there was a choice are these
     content = {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}

@@ -21,7 +21,7 @@ from ctgrid.methods.training.recipes import DetailRecipe
 from ctgrid.scan.noise import estimate_noise
 from ctgrid.scan.noise_map import CELL
 from ctgrid.stages.latents.ahead import cached
-from ctgrid.stages.models.bundle import DETAIL, digest_of_model
+from ctgrid.stages.models.bundle import DETAIL, GAPS, digest_of_model
 from ctgrid.stages.networks.detail import UNIT_HU
 from ctgrid.stages.networks.details import build_detail
 from ctgrid.stages.weights.own import moved
@@ -164,7 +164,7 @@ def detail_task(
         "pairs": PAIRS_VERSION,
         "recipe": settings,
         "diffusion": diffusion_identity(),
-        "model": digest_of_model(recipe.model, without=[DETAIL]),
+        "model": digest_of_model(recipe.model, without=[DETAIL, GAPS]),
         "seed": seed,
         "volumes": digests,
     }

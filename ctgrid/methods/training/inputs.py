@@ -79,10 +79,11 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         sampler=recipe.sampler,
         steps=recipe.sampling_steps,
         fill_steps=recipe.fill_steps,
+        fill_spacing=recipe.fill_spacing,
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:
-        for key in ("deformation_mm", "window_spacing_mm"):
+        for key in ("deformation_mm", "mirrored", "window_spacing_mm"):
             if getattr(recipe, key):
                 raise CtgridError(
                     f"stage1.{key} is for a folder of scans, not for a store, whose slices are cut already"
@@ -105,6 +106,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
             fov_mm=recipe.fov_mm,
             generator=torch.Generator().manual_seed(inputs.seed),
             deformation_mm=recipe.deformation_mm,
+            mirrored=recipe.mirrored,
             progress=inputs.progress,
         )
         if recipe.cell_encoding == "grid":

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from ctgrid.scan.grid import Tiled
 from ctgrid.stages.diffusion.samplers import find_sampler
+from ctgrid.stages.diffusion.spacing import Spacing
 
 YAML_WORDS = {True: {"yes", "on", "true", "y"}, False: {"no", "off", "false", "n"}}
 """What YAML reads as true and false."""
@@ -118,6 +119,7 @@ class GridRecipe(DiffusionRecipe):
     deformation_mm: float = Field(
         0.0, ge=0, description="the variants' smooth random deformation in the axial plane, standard deviation"
     )
+    mirrored: bool = Field(False, description="mirror every second variant, left to right (folders of scans)")
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
     starts: Literal["random", "paper"] = Field(
         "random", description="where grids begin: anywhere, or side by side from the first slice (paper)"
@@ -125,6 +127,9 @@ class GridRecipe(DiffusionRecipe):
     keyframe_share: float = Field(0.0, ge=0, le=1, description="grids that span the whole volume")
     window_share: float = Field(0.0, ge=0, le=1, description="stride-1 grids between two known slices")
     unknown_share: float = Field(1.0, ge=0, le=1, description="other grids drawn without known cells")
+    reversed_share: float = Field(
+        0.0, ge=0, le=1, description="windows whose slices are taken in reverse order, at the same z"
+    )
     mending_share: float = Field(0.0, ge=0, le=1, description="windows whose both ends are known, but for the middle")
     timestep_shift: float = Field(
         1.0,
@@ -144,6 +149,7 @@ class GridRecipe(DiffusionRecipe):
     )
     sampling_steps: PositiveInt | None = Field(None, description="its network calls per grid, likewise")
     fill_steps: PositiveInt | None = Field(None, description="its network calls per grid that fills a gap, likewise")
+    fill_spacing: Spacing | None = Field(None, description="where those calls lie, likewise")
 
     @property
     def knows_cells(self) -> bool:

@@ -74,12 +74,13 @@ class GridTask:
             recipe.unknown_share,
             recipe.mending_share,
             recipe.starts,
+            recipe.reversed_share,
         )
         if plan.window and number in self.thick:
             volume = self.coarse[self.fine[integer(0, len(self.fine), generator)]]
         side = recipe.grid_size // self.codec.downsample
         return {
-            "grid": to_grid(volume[plan.index], recipe.k)[0].float(),
+            "grid": to_grid(volume[plan.shown], recipe.k)[0].float(),
             "z_index": plan.index.float(),
             "known": plan.known,
             "timestep": draw_timestep(generator, recipe.window_shift if plan.window else recipe.timestep_shift),

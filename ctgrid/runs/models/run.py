@@ -32,7 +32,7 @@ def pack_model(
         CtgridError: where parts cannot be read, or do not fit together.
     """
     asked, folder = gather(PackSettings, changes, settings), Path(out)
-    runs = {"codec": asked.codec, "stage1": asked.stage1, "stage2": asked.stage2, "detail": asked.detail}
+    runs = {part: getattr(asked, part) for part in ("codec", "stage1", "stage2", "gaps", "detail")}
     parts = {part: Path(run) for part, run in runs.items() if run is not None}
     check_folder(folder)
     record = RunRecord("model pack", folder / RECORD, list(argv))
@@ -46,6 +46,7 @@ def pack_model(
                 parts["stage1"],
                 parts["stage2"],
                 folder,
+                gaps=parts.get("gaps"),
                 detail=parts.get("detail"),
                 half=asked.half,
                 overwrite=asked.overwrite,

@@ -52,6 +52,7 @@ class PackSettings(Checked):
         codec: of the codec.
         stage1: of stage 1.
         stage2: of stage 2.
+        gaps: of a stage 1 that fills gaps between keyframes; None leaves that to ``stage1``.
         detail: of the detail network; None leaves it out.
         half: store weights in 16 bits.
         overwrite: replace what is there.
@@ -60,6 +61,9 @@ class PackSettings(Checked):
     codec: Annotated[Path, Setting("Training run or folder of the codec.", metavar="DIR|NAME", panel=WHAT)]
     stage1: Annotated[Path, Setting("Training run or folder of stage 1.", metavar="DIR", panel=WHAT)]
     stage2: Annotated[Path, Setting("Training run or folder of stage 2.", metavar="DIR", panel=WHAT)]
+    gaps: Annotated[
+        Path | None, Setting("Of a stage 1 trained to fill gaps between keyframes.", metavar="DIR", panel=WHAT)
+    ] = None
     detail: Annotated[
         Path | None, Setting("Training run or folder of the detail network.", metavar="DIR", panel=WHAT)
     ] = None

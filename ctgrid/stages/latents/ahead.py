@@ -37,12 +37,13 @@ def coarse_volumes(
     fov_mm: float,
     generator: torch.Generator,
     deformation_mm: float = 0.0,
+    mirrored: bool = False,
     progress: Progress = silent,
 ) -> Tensor:
     """Return (volumes x variants, slices, size/k, size/k) float16: framed, shrunk, resampled along z.
 
     The first variant of a volume lies straight, the others in drawn poses, and smoothly deformed where
-    ``deformation_mm`` says how far.
+    ``deformation_mm`` says how far. With ``mirrored`` every second one is mirrored, left to right.
     """
     coarse = []
     total = len(volumes) * variants
@@ -50,7 +51,9 @@ def coarse_volumes(
         for variant in range(variants):
             pose = draw_pose(generator) if variant else None
             bent = draw_deformation(volume, fov_mm, deformation_mm, generator) if variant and deformation_mm else None
-            small = downsample(frame(volume, fov_mm, size, pose, bent)[:, None], k).clamp(-1, 1)[:, 0]
+            framed = frame(volume, fov_mm, size, pose, bent)
+            framed = framed.flip(-1) if mirrored and variant % 2 else framed
+            small = downsample(framed[:, None], k).clamp(-1, 1)[:, 0]
             along_z = interpolate(
                 rearrange(small, "z h w -> 1 (h w) z"), size=slices, mode="linear", align_corners=False
             )

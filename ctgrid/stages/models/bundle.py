@@ -1,6 +1,7 @@
 """A model as users name it: a folder with ``codec``, ``stage1`` and ``stage2``, and the facts that go with them.
 
-A fourth part, ``detail``, is optional: the network of the denoisers' detail step.
+Two parts are optional: ``gaps``, a stage 1 of its own for what lies between keyframes, and ``detail``, the network of
+the denoisers' detail step.
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ from ctgrid.scan.protocols.oriented import check_orientation
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.diffusion.samplers import find_sampler
 from ctgrid.stages.diffusion.schedule import Prediction
-from ctgrid.stages.models.parts import DETAIL, PARTS, Parts, digest_of_model, find_parts, model_folder, part_folder
+from ctgrid.stages.diffusion.spacing import Spacing, find_spacing
+from ctgrid.stages.models.parts import (
+    DETAIL,
+    GAPS,
+    PARTS,
+    Parts,
+    digest_of_model,
+    find_parts,
+    model_folder,
+    part_folder,
+)
 from ctgrid.stages.models.sources import EMBEDDED, EMBEDDED_FOLDER
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.stacked import Layout, network_sizes
@@ -36,6 +47,7 @@ __all__ = [
     "DETAIL",
     "EMBEDDED",
     "EMBEDDED_FOLDER",
+    "GAPS",
     "PARTS",
     "STAGE_FILE",
     "Bundle",
@@ -78,6 +90,7 @@ class StageFacts(Tiled):
         sampler: that stage 1 is best sampled with, where nobody asks for another; None leaves it to the settings.
         steps: network calls per grid, likewise.
         fill_steps: network calls per grid that fills a gap between keyframes, likewise.
+        fill_spacing: where those steps lie, likewise.
     """
 
     prediction: Prediction = "epsilon"
@@ -98,6 +111,7 @@ class StageFacts(Tiled):
     sampler: str | None = None
     steps: int | None = None
     fill_steps: int | None = None
+    fill_spacing: Spacing | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able values."""
@@ -121,6 +135,8 @@ class StageFacts(Tiled):
             check_orientation(facts.orientation, str(path))
             if facts.sampler is not None:
                 find_sampler(facts.sampler)
+            if facts.fill_spacing is not None:
+                find_spacing(facts.fill_spacing)
             for name in ("steps", "fill_steps", "scale"):
                 calls = getattr(facts, name)
                 if calls is not None and (type(calls) is not int or calls < 1):
@@ -137,6 +153,8 @@ class Bundle:
         folder: where its files lie.
         hashes: SHA-256 of the weights by path.
         source: where it came from, see :func:`ctgrid.stages.models.sources.describe_source`.
+        gaps: the stage 1 that fills gaps between keyframes, where the model has one of its own for that.
+        facts_gaps: its facts.
         detail: the network of the detail step, where the model has one.
     """
 
@@ -149,7 +167,20 @@ class Bundle:
     facts2: StageFacts
     hashes: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
+<<<<<<< HEAD
     detail: DetailNetwork | None = None
+=======
+    gaps: DiT | None = None
+    facts_gaps: StageFacts | None = None
+    detail: DetailNet | None = None
+>>>>>>> 9767da5 (A second stage 1 that fills the gaps between keyframes: model part, recipe, mirrored and backward windows)
+
+    @property
+    def filler(self) -> tuple[DiT, StageFacts]:
+        """The network that fills gaps between keyframes, and its facts."""
+        return (
+            (self.stage1, self.facts1) if self.gaps is None or self.facts_gaps is None else (self.gaps, self.facts_gaps)
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return name, origin, file hashes and facts, for run records."""
@@ -159,6 +190,7 @@ class Bundle:
             "files": self.hashes,
             "stage1": self.facts1.as_dict(),
             "stage2": self.facts2.as_dict(),
+            **({} if self.facts_gaps is None else {"gaps": self.facts_gaps.as_dict()}),
         }
 
 
@@ -193,6 +225,7 @@ def load_bundle(name: str | Path | Parts, device: torch.device | str = "cpu") ->
                 "name its own with --codec"
             )
     hashes = parts.hashes()
+    gaps, facts_gaps = (None, None) if parts.gaps is None else load_gaps(parts.gaps, stage1, facts1)
     return Bundle(
         name=parts.name,
         folder=parts.stage1.parent,
@@ -203,11 +236,39 @@ def load_bundle(name: str | Path | Parts, device: torch.device | str = "cpu") ->
         facts2=facts2,
         hashes=hashes,
         source=parts.describe(hashes),
+        gaps=None if gaps is None else moved(gaps, device),
+        facts_gaps=facts_gaps,
         detail=None if parts.detail is None else moved(read_detail(parts.detail), device),
     )
 
 
+<<<<<<< HEAD
 def load_detail(folder: Path) -> DetailNetwork:
+=======
+def load_gaps(folder: Path, stage1: DiT, facts1: StageFacts) -> tuple[DiT, StageFacts]:
+    """Load the stage 1 that fills gaps, with its facts.
+
+    Args:
+        folder: of the part.
+        stage1: that makes the keyframes.
+        facts1: its facts.
+
+    Raises:
+        CtgridError: where it is missing, unreadable, or does not take the cells that ``stage1`` makes.
+    """
+    network, facts = load_stage(folder), StageFacts.read(folder)
+    same = ("size", "k", "scale", "slices", "cell_encoding", "content", "channels", "layout", "orientation")
+    wanted = {name: (getattr(facts, name), getattr(facts1, name)) for name in same}
+    for name in ("in_channels", "latent_size", "cells_per_side", "absolute_z"):
+        wanted[name] = getattr(network, name), getattr(stage1, name)
+    for name, (one, other) in wanted.items():
+        if one != other:
+            raise CtgridError(f"{folder}: it does not fit stage 1: {name} differs, {one} and {other}")
+    return network, facts
+
+
+def load_detail(folder: Path) -> DetailNet:
+>>>>>>> 9767da5 (A second stage 1 that fills the gaps between keyframes: model part, recipe, mirrored and backward windows)
     """Load a model's detail part, float32, in evaluation mode.
 
     Args:
@@ -270,6 +331,7 @@ def pack(
     stage2: Path,
     out: Path,
     *,
+    gaps: Path | None = None,
     detail: Path | None = None,
     half: bool = False,
     overwrite: bool = False,
@@ -281,6 +343,7 @@ def pack(
         stage1: likewise of stage 1.
         stage2: likewise of stage 2.
         out: the model folder to make.
+        gaps: likewise of the stage 1 that fills gaps between keyframes; None leaves that to ``stage1``.
         detail: likewise of the detail network; None for a model without.
         half: store the weights as float16, half the size.
         overwrite: replace parts that ``out`` holds already.
@@ -289,7 +352,8 @@ def pack(
         CtgridError: where a part is missing or does not fit the others, or ``out`` holds one already.
     """
     sources = {}
-    given = dict(zip(PARTS, (codec, stage1, stage2), strict=True)) | ({} if detail is None else {DETAIL: detail})
+    given = dict(zip(PARTS, (codec, stage1, stage2), strict=True))
+    given |= {part: path for part, path in ((GAPS, gaps), (DETAIL, detail)) if path is not None}
     for part, folder in given.items():
         source = part_folder(folder, part)
         if not (source / "config.json").exists():
@@ -299,8 +363,10 @@ def pack(
         sources[part] = source
     if not out.parent.is_dir():
         raise CtgridError(f"cannot write {out}: folder {out.parent} does not exist; create it first")
-    loaded, *stages = load_parts(*(sources[part] for part in PARTS))[:3]
+    loaded, *stages, facts1, _ = load_parts(*(sources[part] for part in PARTS))
     networks: list[Any] = [loaded.network, *stages]
+    if gaps is not None:
+        networks.append(load_gaps(sources[GAPS], stages[0], facts1)[0])
     if detail is not None:
         networks.append(read_detail(sources[DETAIL]))
     new = not out.exists()

@@ -10,7 +10,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
 from ctgrid.stages.codecs.codecs import load_codec
 from ctgrid.stages.codecs.families import FAMILIES
-from ctgrid.stages.models.bundle import PARTS
+from ctgrid.stages.models.bundle import GAPS, PARTS
 from ctgrid.stages.models.manifest import digest_of
 from ctgrid.stages.models.sources import resolve_model
 from ctgrid.stages.networks.own import CONFIG_FILE
@@ -63,12 +63,14 @@ def _stage(path: Path, heads: int | None) -> dict[str, Any]:
 
 
 def _bundle(path: Path, heads: int | None) -> dict[str, Any]:
-    """Describe a folder with codec and both stages."""
+    """Describe a folder with codec and both stages, and the gaps' own stage 1 where there is one."""
     parts: dict[str, dict[str, Any]] = {
         "codec": _codec(path / "codec"),
         "stage1": _stage(path / "stage1", heads),
         "stage2": _stage(path / "stage2", heads),
     }
+    if (path / GAPS / CONFIG_FILE).is_file():
+        parts[GAPS] = _stage(path / GAPS, heads)
     files = {f"{part}/{file}": digest for part, info in parts.items() for file, digest in info["files"].items()}
     total = sum(info["parameters"] for info in parts.values())
     return {"path": str(path), "kind": "model", "parameters": total, **parts, "files": files}

@@ -18,8 +18,8 @@ from ctgrid.stages.models.manifest import digest_of
 from ctgrid.stages.models.sources import EMBEDDED, describe_source, resolve_model
 
 PARTS = ("codec", "stage1", "stage2")
-DETAIL = "detail"
-"""The optional part."""
+GAPS, DETAIL = "gaps", "detail"
+"""The optional parts: a stage 1 of its own for what lies between keyframes, and the network of the detail step."""
 
 
 def model_folder(name: str | Path) -> Path:
@@ -65,6 +65,7 @@ class Parts:
 
     Attributes:
         name: of the whole, for records and file names.
+        gaps: the stage 1 that fills gaps, where it is not the same.
         detail: the network of the detail step, where there is one.
         source: where they come from, for run records, all but the hashes.
         trained_on: (what, identity of the codec it was trained with), of what is known to have been.
@@ -74,14 +75,15 @@ class Parts:
     codec: Path
     stage1: Path
     stage2: Path
+    gaps: Path | None = None
     detail: Path | None = None
     source: dict[str, Any] | None = None
     trained_on: tuple[tuple[Path, str], ...] = ()
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of the weights by ``PART/FILE``."""
-        folders = [("stage1", self.stage1), ("stage2", self.stage2), *([(DETAIL, self.detail)] if self.detail else [])]
-        files = [(part, path) for part, folder in folders for path in folder.glob("*.safetensors")]
+        folders = {"stage1": self.stage1, "stage2": self.stage2, GAPS: self.gaps, DETAIL: self.detail}
+        files = [(part, path) for part, folder in folders.items() if folder for path in folder.glob("*.safetensors")]
         codec = self.codec.glob("*.safetensors") if self.source is None else codec_weights(self.codec)
         files += [("codec", path) for path in codec]
         return dict(sorted((f"{part}/{path.name}", sha256_of(path)) for part, path in files))
@@ -115,15 +117,14 @@ def find_parts(
     given = {part: path for part, path in (("stage1", stage1), ("stage2", stage2)) if path is not None}
     if not given and codec is None:
         folder = model_folder(model)
-        detail = folder / DETAIL if (folder / DETAIL / "config.json").exists() else None
-        return Parts(str(model), folder / "codec", folder / "stage1", folder / "stage2", detail)
+        codec_folder, one, two = (folder / part for part in PARTS)
+        return Parts(str(model), codec_folder, one, two, _optional(folder, GAPS), _optional(folder, DETAIL))
     found = {part: _stage(path, part) for part, path in given.items()}
     rest = [part for part in ("stage1", "stage2") if part not in found]
     own = _codec_of_runs(list(given.values())) if codec is None else codec
     base = model_folder(model) if rest or own is None else None
     if base is not None:
         found |= {part: base / part for part in rest}
-    kept = base is not None and not given and (base / DETAIL / "config.json").exists()
     codec_folder = base / "codec" if own is None and base is not None else codec_path(str(own))
     source = {"kind": "parts", **{part: str(path) for part, path in {**found, "codec": codec_folder}.items()}}
     known = [(Path(run), _trained_on(Path(run))) for run in given.values()]
@@ -134,7 +135,8 @@ def find_parts(
         codec=codec_folder,
         stage1=found["stage1"],
         stage2=found["stage2"],
-        detail=base / DETAIL if base is not None and kept else None,
+        gaps=_optional(base, GAPS) if base is not None and "stage1" in rest else None,
+        detail=_optional(base, DETAIL) if base is not None and not given else None,
         source=source | ({"model": str(model)} if base is not None else {}),
         trained_on=tuple((run, identity) for run, identity in known if identity),
     )
@@ -164,6 +166,10 @@ def _stage(path: str | Path, part: str) -> Path:
             f"{path} {what}; --{part} takes the folder of a training run (with model/ inside) or of a part"
         )
     return folder
+
+
+def _optional(model: Path, part: str) -> Path | None:
+    return model / part if (model / part / "config.json").exists() else None
 
 
 def _is_part(folder: Path) -> bool:

@@ -54,6 +54,15 @@ def test_variants_are_deformed_but_for_the_first(volumes: list[VolumeSlices]) ->
     assert (plain[1] - bent[1]).abs().mean() > 0.01
 
 
+def test_every_second_variant_is_mirrored(volumes: list[VolumeSlices]) -> None:
+    """In the same drawn pose as without."""
+    options: dict[str, Any] = {"size": 64, "k": 4, "slices": 12, "variants": 3, "fov_mm": 64.0}
+    plain = coarse_volumes(volumes[:1], **options, generator=generator_for(1))
+    mirrored = coarse_volumes(volumes[:1], **options, mirrored=True, generator=generator_for(1))
+    assert torch.equal(plain[[0, 2]], mirrored[[0, 2]])
+    torch.testing.assert_close(plain[1].flip(-1), mirrored[1], atol=2e-3, rtol=0)
+
+
 def test_slices_are_resampled_as_cells_along_z() -> None:
     """A ramp from slice to slice stays one: N slices share out the same extent (``align_corners=False``)."""
     ramp = torch.arange(6).mul(100)[:, None, None].expand(6, 32, 32).short()

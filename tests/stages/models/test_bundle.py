@@ -12,8 +12,9 @@ import torch
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
-from ctgrid.stages.models.bundle import StageFacts, load_bundle, model_folder, pack
+from ctgrid.stages.models.bundle import GAPS, StageFacts, load_bundle, model_folder, pack
 from ctgrid.stages.networks.dit import DiT
+from ctgrid.stages.weights.load import load_dit
 
 
 @pytest.fixture
@@ -172,3 +173,35 @@ def test_packing_fails_before_it_writes(lacking: str, tiny_model: Path, tmp_path
     with pytest.raises(CtgridError, match=words):
         pack(**parts, out=out)
     assert [p.name for p in tmp_path.iterdir()] == ["runs"]
+
+
+@pytest.fixture
+def with_gaps(model: Path) -> Path:
+    """The tiny model with a stage 1 of other weights that fills gaps in 3 calls."""
+    shutil.copytree(model / "stage1", model / GAPS)
+    change(model / GAPS / "stage.json", fill_steps=3, fill_spacing="snr")
+    network = load_dit(model / GAPS)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05, generator=torch.Generator().manual_seed(1))
+    network.save_pretrained(model / GAPS)
+    return model
+
+
+def test_gaps_may_have_a_stage_1_of_their_own(with_gaps: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """Loaded with its facts, hashed, described, packed; without it stage 1 fills them."""
+    plain, bundle = load_bundle(tiny_model), load_bundle(with_gaps)
+    assert plain.filler == (plain.stage1, plain.facts1) and "gaps" not in plain.describe()
+    assert bundle.filler == (bundle.gaps, bundle.facts_gaps) and bundle.gaps is not bundle.stage1
+    assert bundle.describe()["gaps"]["fill_steps"] == 3
+    assert {name.partition("/")[0] for name in bundle.hashes} == {"codec", "stage1", "stage2", "gaps"}
+    parts = {part: with_gaps / part for part in ("codec", "stage1", "stage2", "gaps")}
+    assert load_bundle(pack(**parts, out=tmp_path / "packed")).hashes == bundle.hashes
+
+
+def test_gaps_that_do_not_fit_are_refused(with_gaps: Path) -> None:
+    change(with_gaps / GAPS / "stage.json", slices=7)
+    with pytest.raises(CtgridError, match=r"gaps: it does not fit stage 1: slices differs, 7 and"):
+        load_bundle(with_gaps)
+    change(with_gaps / GAPS / "stage.json", fill_spacing="odd")
+    with pytest.raises(CtgridError, match=r"spacing.*odd"):
+        load_bundle(with_gaps)

@@ -56,6 +56,15 @@ def test_one_run_replaces_one_part(run: Callable[..., Path], detailed_model: Pat
     assert find_parts(detailed_model).detail == detailed_model / "detail"
 
 
+def test_gaps_go_with_their_stage_1(run: Callable[..., Path], tiny_model: Path, tmp_path: Path) -> None:
+    """A model's own are kept beside another stage 2, and left out beside another stage 1."""
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    shutil.copytree(model / "stage1", model / "gaps")
+    assert find_parts(model).gaps == model / "gaps"
+    assert find_parts(model, stage2=run("stage2", codec=model)).gaps == model / "gaps"
+    assert find_parts(model, stage1=run("stage1", codec=model)).gaps is None
+
+
 def test_the_codec_is_the_one_that_was_trained_with(run: Callable[..., Path], tiny_model: Path) -> None:
     """Another is refused by its identity, one that is gone has to be named."""
     one, two = run("stage1", codec="gone", trained_with="0" * 64), run("stage2", codec="gone")
