@@ -167,13 +167,9 @@ class Bundle:
     facts2: StageFacts
     hashes: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
-<<<<<<< HEAD
-    detail: DetailNetwork | None = None
-=======
     gaps: DiT | None = None
     facts_gaps: StageFacts | None = None
-    detail: DetailNet | None = None
->>>>>>> 9767da5 (A second stage 1 that fills the gaps between keyframes: model part, recipe, mirrored and backward windows)
+    detail: DetailNetwork | None = None
 
     @property
     def filler(self) -> tuple[DiT, StageFacts]:
@@ -242,9 +238,6 @@ def load_bundle(name: str | Path | Parts, device: torch.device | str = "cpu") ->
     )
 
 
-<<<<<<< HEAD
-def load_detail(folder: Path) -> DetailNetwork:
-=======
 def load_gaps(folder: Path, stage1: DiT, facts1: StageFacts) -> tuple[DiT, StageFacts]:
     """Load the stage 1 that fills gaps, with its facts.
 
@@ -267,8 +260,7 @@ def load_gaps(folder: Path, stage1: DiT, facts1: StageFacts) -> tuple[DiT, Stage
     return network, facts
 
 
-def load_detail(folder: Path) -> DetailNet:
->>>>>>> 9767da5 (A second stage 1 that fills the gaps between keyframes: model part, recipe, mirrored and backward windows)
+def load_detail(folder: Path) -> DetailNetwork:
     """Load a model's detail part, float32, in evaluation mode.
 
     Args:
