@@ -19,7 +19,7 @@ def test_parts_are_packed_and_recorded(tiny_model: Path, tmp_path: Path) -> None
     assert [entry["part"] for entry in record.inputs] == [entry["part"] for entry in record.outputs] == list(parts)
     assert [one["sha256"] for one in record.inputs] == [one["sha256"] for one in record.outputs], "the same weights"
     told = json.loads((tmp_path / "packed" / "run.json").read_text())
-    assert told["settings"] == {**{p: str(v) for p, v in parts.items()}, "detail": None, "half": False}
+    assert told["settings"] == {**{p: str(v) for p, v in parts.items()}, "gaps": None, "detail": None, "half": False}
     with pytest.raises(CtgridError, match="exists"):
         pack_model(tmp_path / "packed", **parts)
     with pytest.raises(CtgridError, match="codec, stage1, stage2 must be given"):
