@@ -91,13 +91,21 @@ class FrameFolder:
             file = self.path / self.names[number]
             try:
                 with Image.open(file) as image:
-                    yield number, np.asarray(image.convert("RGB"))
+                    yield number, _colours(image)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 raise CtgridError(f"{file}: cannot be read as a frame: {_line(error)}") from error
 
     def digest(self) -> str:
         """Hash the frames' names and sizes."""
         return sha256(repr([(n, (self.path / n).stat().st_size) for n in self.names]).encode()).hexdigest()
+
+
+def _colours(image: Any) -> np.ndarray:
+    """Return an image of Pillow as (H, W, 3) uint8; the upper 8 of 16 bits, which ``convert`` would cut off at 255."""
+    if not image.mode.startswith("I"):
+        return np.asarray(image.convert("RGB"))
+    gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=-1)
 
 
 @dataclass(frozen=True)

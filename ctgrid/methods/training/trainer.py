@@ -23,6 +23,9 @@ from ctgrid.methods.training.optimisation import Optimisation
 from ctgrid.methods.training.parallel import ModelState, OptimizerState, averaged_state, shard, whole
 from ctgrid.methods.training.task import Task
 
+MOST_SKIPPED = 32
+"""Steps in a row that fp16 may leave out: as often the scale of the loss has been halved by then, from 65536."""
+
 
 def learning_rate_factor(step: int, settings: Optimisation) -> float:
     """Return learning rate over its peak at a step: linear warm-up, constant, linear decay to zero."""
@@ -74,6 +77,7 @@ class Trainer:
         self.network = self.model if settings.sharding == "fsdp" else self.accelerator.prepare(self.model)
         self.optimizer = self.accelerator.prepare(optimizer)
         self.network.train()
+        self.skipped = 0
         self.checkpoints = Checkpoints(out / "checkpoints", keep_last=settings.keep_last)
         self.batches = Batches(
             task, settings, seed, self.accelerator.process_index, self.accelerator.num_processes, device
@@ -148,7 +152,14 @@ class Trainer:
         return bool(self.accelerator.reduce(told, reduction="sum") > 0)
 
     def step(self, step: int) -> dict[str, float]:
-        """Take one optimizer step and return its numbers, averaged over micro-batches and processes."""
+        """Take one optimizer step and return its numbers, averaged over micro-batches and processes.
+
+        In fp16 a step whose gradients overflowed changes no weight and has ``skipped`` in the place of ``grad_norm``;
+        the loss is scaled less from then on.
+
+        Raises:
+            CtgridError: where the loss is not finite, or too many steps in a row were left out.
+        """
         started = time.perf_counter()
         settings, accelerator = self.settings, self.accelerator
         sums: dict[str, Tensor] = {}
@@ -172,14 +183,25 @@ class Trainer:
         values = dict(zip(sums, accelerator.reduce(means, reduction="mean").tolist(), strict=True))
         if not np.isfinite(values["loss"]):
             raise self.diverged(f"the loss is {values['loss']} at step {step + 1}")
+        size = float(whole(norm))
+        overflowed = accelerator.scaler is not None and not np.isfinite(size)  # then the scaler changes no weight
+        self.skipped = self.skipped + 1 if overflowed else 0
+        if self.skipped == MOST_SKIPPED:
+            raise self.diverged(f"in fp16 the gradients of the last {MOST_SKIPPED} steps were not finite")
         seconds = round(time.perf_counter() - started, 4)
         return {
             "step": step + 1,
             **values,
             "learning_rate": rate,
-            "grad_norm": float(whole(norm)),
+            **self._gradients(size),
             "seconds": seconds,
         }
+
+    def _gradients(self, norm: float) -> dict[str, float]:
+        """Return what the log says of the gradients: their norm, if it is finite, or that fp16 left the step out."""
+        if self.skipped:
+            return {"skipped": 1.0}
+        return {"grad_norm": norm} if np.isfinite(norm) else {}
 
     def diverged(self, what: str) -> CtgridError:
         """Return the error of a run that cannot go on as it is, with what does work."""

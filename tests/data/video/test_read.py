@@ -60,6 +60,15 @@ def test_a_gray_or_transparent_image_is_a_frame(tmp_path: Path) -> None:
     assert frames[0][0, 0].tolist() == frames[1][0, 0].tolist() == [90, 90, 90]
 
 
+def test_sixteen_bits_of_gray_keep_their_upper_eight(tmp_path: Path) -> None:
+    """They are not cut off at 255, which would show a white frame."""
+    deep = np.array([[0, 255, 256, 30000, 65535]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "0.png")
+    ((_, frame),) = open_frames(tmp_path).read([0])
+    assert frame.dtype == np.uint8 and frame.shape == (1, 5, 3)
+    assert frame[0].tolist() == [[value] * 3 for value in (0, 0, 1, 117, 255)]
+
+
 def test_a_digest_tells_files_apart(tmp_path: Path, write_clip: Write) -> None:
     """Same content, same digest, whenever written; another frame or another file, another one."""
     one = write_clip(tmp_path / "1.mp4", 20)

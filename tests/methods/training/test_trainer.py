@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
+from typing import Any
 
+import accelerate
 import pytest
 import torch
+from torch import Tensor, nn
 
-from ctgrid.methods.training.trainer import Trainer, learning_rate_factor
+from ctgrid.base.errors import CtgridError
+from ctgrid.methods.training.loop import fit
+from ctgrid.methods.training.trainer import MOST_SKIPPED, Trainer, learning_rate_factor
 
 from .line import Line, settings
 
@@ -76,3 +83,67 @@ def test_the_error_of_a_run_that_diverged_says_where_to_go_on(tmp_path: Path) ->
     trainer.save(1)
     assert "with --resume (from step 1) and a lower" in str(trainer.diverged("x"))
     assert trainer.agree(True) and not trainer.agree(False)
+
+
+class Half(Line):
+    """The line, which notes in which format its network computed."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale, self.formats = scale, set[torch.dtype]()
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        self.formats.add(torch.nn.functional.linear(batch["x"], batch["x"]).dtype)
+        return super().loss(network, batch)
+
+
+@pytest.fixture
+def fp16_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let accelerate do on the CPU what it does on CUDA: compute in float16, with a scaled loss."""
+
+    class OnCPU(accelerate.Accelerator):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            if settings["mixed_precision"] == "fp16":
+                self.native_amp, self.scaler = True, torch.amp.GradScaler("cpu", init_scale=1024.0)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(accelerate, "Accelerator", OnCPU)
+
+
+@pytest.mark.usefixtures("fp16_on_cpu")
+class TestFp16:
+    def test_learns_with_gradients_that_are_scaled_back(self, tmp_path: Path) -> None:
+        """The norm, what Adam sees and the clipping are those of float32, but for rounding."""
+        task = Half()
+        trainer = Trainer(task, settings(precision="fp16", clip_norm=0.01, accumulate=2), 1, tmp_path)
+        step = trainer.step(0)
+        assert task.formats == {torch.float16} and trainer.model.weight.dtype == torch.float32
+        plain = Trainer(Line(), settings(clip_norm=0.01, accumulate=2), 1, tmp_path).step(0)
+        assert step["grad_norm"] == pytest.approx(plain["grad_norm"], rel=5e-3)
+        moments = trainer.optimizer.state_dict()["state"].values()
+        seen = torch.cat([moment["exp_avg"].flatten() for moment in moments]) / (1 - 0.9)
+        assert float(seen.norm()) == pytest.approx(0.01, rel=1e-2)
+
+    def test_steps_that_overflow_are_left_out_and_the_loss_is_scaled_less(self, tmp_path: Path) -> None:
+        """The log says so in JSON that any program reads, and a run that goes on scales alike."""
+        fit(Half(scale=500.0), settings(precision="fp16", steps=9, learning_rate=1e-3), 1, tmp_path, stop_at=8)
+        lines = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        log = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+        skipped = [line.get("skipped") == 1 for line in log]
+        assert 3 < sum(skipped) < 8 and skipped[0]
+        assert all(("grad_norm" in line) != left_out for line, left_out in zip(log, skipped, strict=True))
+        state = torch.load(tmp_path / "checkpoints" / "step_00000008" / "state.pt")
+        assert state["scaler"]["scale"] == 1024 / 2 ** sum(skipped)
+        again = Trainer(Half(scale=500.0), settings(precision="fp16", steps=9, learning_rate=1e-3), 1, tmp_path)
+        again.restore()
+        assert again.accelerator.scaler.get_scale() == 1024 / 2 ** sum(skipped)
+
+    def test_a_run_without_a_finite_gradient_ends(self, tmp_path: Path) -> None:
+        """It would learn nothing to its end, and look well."""
+        trainer = Trainer(Half(scale=1e30), settings(precision="fp16", steps=99), 1, tmp_path)
+        before = trainer.model.weight.item()
+        for step in range(MOST_SKIPPED - 1):
+            assert trainer.step(step)["skipped"] and math.isfinite(trainer.model.weight.item())
+        with pytest.raises(CtgridError, match=rf"gradients of the last {MOST_SKIPPED} steps were not finite; train ag"):
+            trainer.step(MOST_SKIPPED - 1)
+        assert trainer.model.weight.item() == before

@@ -157,18 +157,19 @@ def video_set(
 def flicker_set(protocol: Protocol, frames: int, seed: int) -> FeatureSet:
     """Return the flicker of the clips that FVD-n is measured on, as features (m, 1) of themselves.
 
-    A clip that is looped has no step from its last frame to its first: nothing moved there.
+    A clip that is looped has no step from its last frame to its first: nothing moved there; one frame has none at all.
     """
     clips = protocol.clips
     chosen = _chosen(protocol, frames, seed, clips.per_volume, {"real": clips.real_offset, "fake": clips.fake_offset})
 
     def described(view: View, indices: np.ndarray) -> np.ndarray:
         # a looped clip has gone through all frames once; its repetitions say nothing new
-        runs = [row[: 1 + int(np.argmax(np.diff(row) < 0))] if (np.diff(row) < 0).any() else row for row in indices]
-        return np.array([[flicker(view.shown[run])] for run in runs if len(run) > 1])
+        again = [np.flatnonzero(np.diff(row) <= 0) for row in indices]
+        runs = [row[: 1 + ends[0]] if len(ends) else row for row, ends in zip(indices, again, strict=True)]
+        return np.array([flicker(view.shown[run]) for run in runs if len(run) > 1]).reshape(-1, 1)
 
     caps: dict[Role, int | None] = {"real": clips.max_real, "fake": clips.max_fake}
-    settings: dict[Role, Mapping[str, Any]] = {r: {**_input(protocol), "flicker": 1, **chosen[r]} for r in chosen}
+    settings: dict[Role, Mapping[str, Any]] = {r: {**_input(protocol), "flicker": 2, **chosen[r]} for r in chosen}
     detector = {"name": "pixels", "sha256": None, "pinned": True}
     return FeatureSet("flicker", "", frames, clips.stride, detector, caps, settings, _of_clips(chosen, described))
 

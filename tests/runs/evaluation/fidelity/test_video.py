@@ -92,6 +92,17 @@ def test_short_clips_are_looped_and_sets_are_ordered(
     assert values == sorted(values) and values[0] < 0.5 * values[2]
 
 
+def test_a_single_frame_has_no_flicker(protocol: Callable[..., LoadedProtocol], tmp_path: Path) -> None:
+    """None rather than a perfect 0, however often it is looped; clips beside it count alone."""
+    real, fake = written(tmp_path / "real", range(2), count=3), written(tmp_path / "fake", range(2), count=1)
+    looped = protocol()
+    (row,) = evaluate_video(real, fake, plan(None, looped, 4, measures=("flicker",)))["flicker"]
+    assert (row["n_real"], row["n_fake"], row["fake"], row["fake_sd"]) == (2, 0, None, None)
+    write_video(shapes(5, 2), fake / "two")
+    (row,) = evaluate_video(real, fake, plan(None, looped, 4, measures=("flicker",)))["flicker"]
+    assert row["n_fake"] == 1 and row["fake"] == pytest.approx(flicker(shapes(5, 2)))
+
+
 def test_without_detectors_flicker_is_measured_and_the_rest_said(
     protocol: Callable[..., LoadedProtocol], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
