@@ -38,7 +38,8 @@ def check_network(recipe: TrainConfig) -> nn.Module:
             network = task.build()
         wanted = inspect.signature(type(network)).parameters
         for name, value in recipe.recipe.network.items():
-            if name in wanted and isinstance(wanted[name].default, bool) and not isinstance(value, bool):
+            known = wanted.get(name)  # none of a network that hands all of them on
+            if known is not None and isinstance(known.default, bool) and not isinstance(value, bool):
                 raise CtgridError(f"{name} is true or false, got {value!r}")
     except (TypeError, CtgridError) as error:
         raise CtgridError(f"{recipe.kind}.network: {error}") from error

@@ -10,7 +10,8 @@ import torch
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.data.volumes import VolumeSlices
-from ctgrid.methods.training.clip_codec import ClipCodecTask
+from ctgrid.methods.training.checks import check_network
+from ctgrid.methods.training.clip_codec import ClipCodecTask, ClipVAE
 from ctgrid.methods.training.config import load_config
 from ctgrid.methods.training.empty import empty_task
 from ctgrid.methods.training.recipes import CodecRecipe
@@ -79,6 +80,9 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_the_shipped_recipe_fits() -> None:
-    task = empty_task(load_config("ablation-clip-codec", "codec"))
+    """It passes what a run is refused for, and its clips are the codec's."""
+    recipe = load_config("ablation-clip-codec", "codec")
+    assert isinstance(check_network(recipe), ClipVAE)
+    task = empty_task(recipe)
     assert isinstance(task, ClipCodecTask)
     assert task.example(generator_for(0, 0))["clip"].shape == (3, 16, 64, 64)
