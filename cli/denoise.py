@@ -47,6 +47,8 @@ def command(
     """Find, read, check, denoise, write, record; one bad scan does not stop the others."""
     if out is not None and preview is not None:
         raise typer.BadParameter("a preview writes no volume; leave --out away", param_hint="--preview")
+    if request.trust is not None and preview is not None:
+        raise typer.BadParameter("a preview writes no map of trust; leave --trust away", param_hint="--preview")
     if preview is not None:
         _preview(ctx, sources, preview, request, as_json)
     else:
@@ -102,7 +104,7 @@ def _volumes(ctx: typer.Context, sources: list[Path], out: Path | None, request:
 def _noise(entry: dict[str, Any]) -> str:
     if entry["settings"].get("untouched"):
         hint = ", or --strength HU if you know better" if entry["settings"].get("strength") == "auto" else ""
-        return f"noise {entry['noise_hu']:.0f} HU: nothing to remove, left as it is{hint}"
+        return f"noise {entry['noise_hu']:.0f} HU: nothing to remove, left as it is{hint}{_trust(entry)}"
     removed = f", {entry['removed_hu']:.0f} HU removed" if "removed_hu" in entry else ""
     settings = entry["settings"]
     how = ""
@@ -110,7 +112,17 @@ def _noise(entry: dict[str, Any]) -> str:
         hinted = settings.get("hinted", True)
         how = f", which helps from {settings['diffuse_from']:g} HU on" if hinted else ", which adds nothing here"
         how = f" without diffusion{how}"
-    return f"noise {entry['noise_hu']:.0f} HU{removed}{how}"
+    return f"noise {entry['noise_hu']:.0f} HU{removed}{how}{_trust(entry)}"
+
+
+def _trust(entry: dict[str, Any]) -> str:
+    """Return what the maps of trust come to."""
+    found = entry.get("trust")
+    if found is None:
+        return ""
+    return (
+        f", uncertain by {found['median_hu']:.1f} HU (median), {found['changed_share']:.2%} changed by more than noise"
+    )
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from ctgrid.runs.models.settings import PackSettings
 
-from . import ceiling, model_convert, model_info, model_sources
+from . import ceiling, model_calibrate, model_convert, model_info, model_sources
 from .adapter import with_options
 from .options import JsonOption, example
 from .output import finish
@@ -30,6 +30,7 @@ for _name, _help, _command, _example in (
     ("list", model_sources.list_command.__doc__, model_sources.list_command, "--json"),
     ("fetch", model_sources.fetch_command.__doc__, model_sources.fetch_command, "hub:stabilityai/sd-vae-ft-mse"),
     ("verify", model_sources.verify_command.__doc__, model_sources.verify_command, "embedded"),
+    ("calibrate", model_calibrate.__doc__, model_calibrate.command, "mine --data clean_scans"),
     ("ceiling", ceiling.__doc__, ceiling.command, "chest.nii.gz --codec embedded"),
 ):
     app.command(_name, help=_help, epilog=example(f"model {_name} {_example}"))(_command)

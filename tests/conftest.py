@@ -275,6 +275,25 @@ def detailed_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
+def trusting_model(detailed_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of that model with a table of trust: the error is half of what was removed nearby."""
+    import shutil
+
+    from ctgrid.methods.denoising.trust.maps import weights_hash
+    from ctgrid.methods.denoising.trust.signs import SIGNS
+    from ctgrid.methods.denoising.trust.table import KNOTS_HU, TrustTable, terms_count
+
+    folder = tmp_path_factory.mktemp("trusting") / "model"
+    shutil.copytree(detailed_model, folder)
+    low, high = np.full(len(SIGNS), -3.0), np.full(len(SIGNS), 7.0)
+    weights = np.zeros((len(KNOTS_HU), terms_count()))
+    weights[:, 0], weights[:, 1] = 2 + np.log(0.5), 5  # of (noise - 2) / 5
+    about = {"method": "detail", "weights": weights_hash(folder / "detail")}
+    TrustTable(weights, low, high, about).write(folder / "detail" / "trust.json")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def make_store(chest: Callable[..., np.ndarray]) -> Callable[..., Any]:
     """Return a maker of small stores, ``make_store(path, *names, size=32, k=4, slices=20, seed=0)``."""
     import torch

@@ -13,6 +13,9 @@ from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, readable, writable
 DENOISED = "_denoised"
 """Stands behind the name of a scan in that of its result."""
 
+TRUST, CHANGED = "_trust", "_changed"
+"""Stand behind a result's name in that of its map of trust; behind that, in that of what noise does not explain."""
+
 _WRITTEN_AS = {".nhdr": ".nrrd", ".mhd": ".mha"}
 _LONGEST_WORD = 80
 

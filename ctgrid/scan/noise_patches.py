@@ -87,7 +87,7 @@ def patches_of(hu: np.ndarray, spacing_mm: tuple[float, float]) -> Patches:
     tissue = (mean > TISSUE_HU[0]) & (mean < TISSUE_HU[1])
     y, x = np.nonzero(tissue)
     region = [(at * step * mm // REGION_MM).astype(int) for at, step, mm in zip((y, x), steps, spacing_mm, strict=True)]
-    fine = _windows(_second_difference(image), sides, steps)[tissue].astype(np.float64)
+    fine = _windows(second_difference(image), sides, steps)[tissue].astype(np.float64)
     return Patches(
         mean=mean[tissue],
         spread=_spread_about_plane(views[tissue].astype(np.float64)),
@@ -216,7 +216,7 @@ def _windows(image: np.ndarray, sides: list[int], steps: list[int]) -> np.ndarra
     return every[:: steps[0], :: steps[1]]
 
 
-def _second_difference(image: np.ndarray) -> np.ndarray:
+def second_difference(image: np.ndarray) -> np.ndarray:
     """Return what a 3 x 3 binomial smoothing takes away, scaled so that white noise keeps its standard deviation."""
     from scipy.ndimage import correlate1d
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import look_up
@@ -30,6 +30,9 @@ from ctgrid.methods.denoising.settings import (
     Strength,
 )
 from ctgrid.scan.volume import Volume
+
+if TYPE_CHECKING:
+    from ctgrid.methods.denoising.trust.maps import Trust
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,7 @@ def load_method(
     return find_method(name).load(Loading(model, device, dtype, None if weights is None else Path(weights)))
 
 
+@overload
 def denoise(
     volume: Volume | str | Path,
     method: str | None = None,
@@ -238,8 +242,38 @@ def denoise(
     device: str = "auto",
     dtype: DtypeName = "auto",
     weights: str | Path | None = None,
+    trust: Literal[False] = False,
     **settings: Any,
-) -> Volume:
+) -> Volume: ...
+
+
+@overload
+def denoise(
+    volume: Volume | str | Path,
+    method: str | None = None,
+    strength: Strength = "auto",
+    *,
+    model: str = "embedded",
+    device: str = "auto",
+    dtype: DtypeName = "auto",
+    weights: str | Path | None = None,
+    trust: Literal[True],
+    **settings: Any,
+) -> tuple[Volume, Trust]: ...
+
+
+def denoise(
+    volume: Volume | str | Path,
+    method: str | None = None,
+    strength: Strength = "auto",
+    *,
+    model: str = "embedded",
+    device: str = "auto",
+    dtype: DtypeName = "auto",
+    weights: str | Path | None = None,
+    trust: bool = False,
+    **settings: Any,
+) -> Volume | tuple[Volume, Trust]:
     """Denoise one volume in a single call: what ``ctgrid denoise`` does, by default to the voxel.
 
     Args:
@@ -250,21 +284,28 @@ def denoise(
         device: see :func:`ctgrid.base.devices.choose_device`.
         dtype: see :func:`ctgrid.base.precision.choose_dtype`.
         weights: a checkpoint, for the methods that come without.
+        trust: tell too how far each voxel may be off; see :func:`ctgrid.methods.denoising.trust.maps.trust_of`.
         settings: of the method's own ``run``: ``progress``, ``seed`` where it draws numbers, and what switches its
             parts off (``phases``, ``refine``, ``detail``).
 
     Returns:
-        The result on the input's grid, in its dtype; its record's ``denoising`` tells the settings.
+        The result on the input's grid, in its dtype; its record's ``denoising`` tells the settings. With ``trust``, the
+        result and its maps of trust.
 
     Raises:
-        CtgridError: for a bad volume, method or strength.
+        CtgridError: for a bad volume, method or strength, or a model that cannot tell trust.
     """
     scan = volume if isinstance(volume, Volume) else Volume.read(volume)
     method = method or default_method(model)
     check_settings(method, settings)
+    if trust:
+        from ctgrid.methods.denoising.trust.maps import load_table, trust_of
+
+        load_table(model)  # says what is missing
     loaded = load_method(method, model=model, device=device, dtype=dtype, weights=weights)
     result = loaded.run(scan, strength, **settings)
-    return replace(result.volume, record={**result.volume.record, "denoising": result.settings})
+    clean = replace(result.volume, record={**result.volume.record, "denoising": result.settings})
+    return (clean, trust_of(scan, clean, model)) if trust else clean
 
 
 def check_settings(method: str, settings: dict[str, Any]) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 from ctgrid.base.progress import Progress
 from ctgrid.methods.denoising.methods import check_settings, find_method
 from ctgrid.methods.denoising.result import Denoiser, DenoisingResult
+from ctgrid.methods.denoising.trust.maps import Trust, load_table, table_hash, trust_of
 from ctgrid.runs.denoising.settings import Request
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.formats.open import is_dicom
 from ctgrid.scan.hu.metadata import MetadataTable
 from ctgrid.scan.volume import Volume
+from ctgrid.stages.models.parts import DETAIL
 
 Entry = dict[str, Any]
 """What is said of a case."""
@@ -30,7 +32,7 @@ class CaseBench:
         """Check the request; load nothing yet.
 
         Raises:
-            CtgridError: where there is no such method, or it has no such setting.
+            CtgridError: where there is no such method, it has no such setting, or trust cannot be told.
         """
         given = dict(request.settings)
         if request.name == "grid" and given.get("detail") is False:  # it has no such step to leave out
@@ -39,6 +41,8 @@ class CaseBench:
         check_settings(request.name, given)
         self.request, self.seconds = request, 0.0
         _ = self.table  # one that cannot be read is said before any work
+        if request.trust is not None:
+            load_table(request.loading.model)
         self._loaded: Denoiser | None = None
 
     @property
@@ -81,6 +85,15 @@ class CaseBench:
         """Denoise a scan."""
         return self.method.run(volume, self.request.strength, **self.request.settings, progress=progress)
 
+    def trust(self, volume: Volume, answer: Volume, progress: Progress) -> Trust:
+        """Tell how far an answer may be off."""
+        found = trust_of(volume, answer, self.request.loading.model, progress=progress)
+        made, method = found.facts["calibrated_for"], self.request.name
+        if made == method or (made == DETAIL and method == "grid-detail"):
+            return found
+        said = f"trust is calibrated for method {made}; of {method} it is a guide, no measure"
+        return replace(found, facts={**found.facts, "warnings": [*found.facts["warnings"], said]})
+
 
 def identity_of(request: Request) -> dict[str, Any]:
     """Return what the voxels of a case depend on besides its input."""
@@ -96,5 +109,6 @@ def identity_of(request: Request) -> dict[str, Any]:
         "series": request.series,
         "model": model,
         "weights": None if weights is None else str(weights),
+        **({} if request.trust is None else {"trust": table_hash(request.loading.model)}),
         **settings,
     }

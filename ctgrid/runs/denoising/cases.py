@@ -18,6 +18,7 @@ from ctgrid.base.journal import Journal
 from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint
+from ctgrid.methods.denoising.trust.maps import Trust
 from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, CaseBench, Entry
 from ctgrid.runs.denoising.jobs import JOURNAL, DenoisingPlan, Job, check_job
 from ctgrid.runs.denoising.settings import Request
@@ -180,13 +181,17 @@ def denoise_case(
     found = getattr(result, "noise_per_slice_hu", None)
     per_slice = summary_of(estimate_noise_per_slice(volume) if found is None else found)
     slices_seconds = time.perf_counter() - mark
+    mark = time.perf_counter()
+    trust = None if job.trust is None else bench.trust(volume, result.volume, progress)
+    trust_seconds = time.perf_counter() - mark
+    warnings = [*volume.record.get("warnings", []), *([] if trust is None else trust.facts["warnings"])]
     progress("writing", 0, 1)
     mark = time.perf_counter()
     if place is not None:
         place.check()
         job.out.parent.mkdir(exist_ok=True)
         place.check()  # it has been seen from now on
-    write_case(job, volume, result.volume, request.overwrite, many)
+    write_case(job, volume, result.volume, request.overwrite, many, trust)
     if place is not None:
         place.check()
     return {
@@ -202,12 +207,14 @@ def denoise_case(
             "read": round(read_seconds, 3),
             **result.phases,
             "noise per slice": round(slices_seconds, 3),
+            **({} if trust is None else {"trust": round(trust_seconds, 3)}),
             "write": round(time.perf_counter() - mark, 3),
         },
         "settings": result.settings,
         "request": bench.identity,
         "hu": volume.record.get("hu"),
-        **({"warnings": volume.record["warnings"]} if volume.record.get("warnings") else {}),
+        **({} if trust is None else {"trust": _facts(job, trust)}),
+        **({"warnings": warnings} if warnings else {}),
         "shape": list(volume.shape),
         "spacing_mm": list(volume.spacing_mm),
         "input": source,
@@ -215,8 +222,10 @@ def denoise_case(
     }
 
 
-def write_case(job: Job, volume: Volume, result: Volume, overwrite: bool, many: bool) -> None:
-    """Write residual, picture and volume, in this order."""
+def write_case(
+    job: Job, volume: Volume, result: Volume, overwrite: bool, many: bool, trust: Trust | None = None
+) -> None:
+    """Write residual, maps of trust, picture and volume, in this order."""
     if many:
         for path in job.outputs:
             path.parent.mkdir(exist_ok=True)
@@ -226,9 +235,18 @@ def write_case(job: Job, volume: Volume, result: Volume, overwrite: bool, many: 
         rest = removed(volume, clean)
         rest = replace(rest, record={**rest.record, "derived": "what denoising removed"})
         rest.write(job.residual, overwrite, dtype=rest.hu.dtype, template=template)
+    if job.trust is not None and job.changed is not None and trust is not None:
+        trust.sigma.write(job.trust, overwrite, dtype=np.float32, template=template)
+        trust.changed.write(job.changed, overwrite, template=template)
     if job.picture is not None:
         save_comparison(volume, clean, job.picture, overwrite=overwrite)
     clean.write(job.out, overwrite, dtype=fitting_dtype(clean, where=str(job.out)), template=template)
+
+
+def _facts(job: Job, trust: Trust) -> dict[str, Any]:
+    """Return what an entry says of the maps of trust."""
+    facts = {name: value for name, value in trust.facts.items() if name != "warnings"}
+    return {"path": str(job.trust), "changed_path": str(job.changed), **facts}
 
 
 def removed(before: Volume, after: Volume) -> Volume:

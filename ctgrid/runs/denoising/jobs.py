@@ -12,9 +12,12 @@ from ctgrid.base.files import check_apart, check_folder, check_output, full_suff
 from ctgrid.scan.cases import Case, find_cases, named
 from ctgrid.scan.formats.kinds import DICOM_SUFFIXES, output_kind, writable
 from ctgrid.scan.formats.open import check_writable, is_dicom
-from ctgrid.scan.names import DENOISED, beside, scan_name, written_suffix
+from ctgrid.scan.names import CHANGED, DENOISED, TRUST, beside, scan_name, written_suffix
 
 PICTURE = "_compared.png"
+BESIDE = Path("auto")
+"""Stands for a map of trust beside its result, as ``RESULT_trust``."""
+
 JOURNAL = "denoise.jsonl"
 """In a folder of results: one line per case."""
 
@@ -28,17 +31,25 @@ class Job:
         out: the volume to write; a name without suffix is a DICOM series folder.
         residual: likewise what was removed, where wanted.
         picture: likewise before, after and removed.
+        trust: likewise how far the result may be off.
     """
 
     source: Path
     out: Path
     residual: Path | None = None
     picture: Path | None = None
+    trust: Path | None = None
+
+    @property
+    def changed(self) -> Path | None:
+        """Where the map of what was changed by more than noise explains goes: beside the one of trust."""
+        return None if self.trust is None else with_addition(self.trust, CHANGED)
 
     @property
     def outputs(self) -> list[Path]:
         """All that will be written."""
-        return [path for path in (self.out, self.residual, self.picture) if path is not None]
+        every = (self.out, self.residual, self.picture, self.trust, self.changed)
+        return [path for path in every if path is not None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,12 @@ class DenoisingPlan:
 
 
 def plan_jobs(
-    inputs: Sequence[Path], out: Path | None = None, *, residual: Path | None = None, picture: bool = True
+    inputs: Sequence[Path],
+    out: Path | None = None,
+    *,
+    residual: Path | None = None,
+    picture: bool = True,
+    trust: Path | None = None,
 ) -> DenoisingPlan:
     """Decide what goes where.
 
@@ -83,6 +99,8 @@ def plan_jobs(
         out: a volume's file, or a folder.
         residual: where what was removed goes: a volume's file for one scan, a folder for a folder of results.
         picture: draw scan, result and what was removed, beside the result.
+        trust: where the maps of trust go, likewise; :data:`BESIDE` puts each beside its result. Of one DICOM series it
+            may be a folder, for a series.
 
     Raises:
         CtgridError: where nothing is found, an output is an input or in the way, or several scans would get one name.
@@ -92,19 +110,19 @@ def plan_jobs(
             check_apart(out, [source])
     cases, earlier = earlier_results(find_cases(inputs))
     if out is not None:
-        plan = _plan_into(cases, out, residual, picture)
+        plan = _plan_into(cases, out, residual, picture, trust)
     else:
         groups = _by_input(inputs, cases)
         if len(groups) == 1:
-            plan = _plan_into(groups[0][1], beside(groups[0][0], DENOISED), residual, picture)
+            plan = _plan_into(groups[0][1], beside(groups[0][0], DENOISED), residual, picture, trust)
         else:
-            plan = _plan_beside(groups, residual, picture)
+            plan = _plan_beside(groups, residual, picture, trust)
     taken: set[Path] = set()
     for job in plan.jobs:
         for path in job.outputs:
             check_apart(path, [job.source])
             if path.resolve() in taken:
-                raise CtgridError(f"{path} would be written twice; choose another --residual or --out")
+                raise CtgridError(f"{path} would be written twice; choose another --residual, --trust or --out")
             taken.add(path.resolve())
     return replace(plan, earlier=earlier)
 
@@ -112,8 +130,8 @@ def plan_jobs(
 def earlier_results(cases: Sequence[Case]) -> tuple[list[Case], list[Path]]:
     """Part scans from results of earlier calls, which lie beside them under names of their own.
 
-    ``a_denoised.nii.gz`` is one where ``a``, of any format, is among the scans too, and so is everything in a folder
-    ``b_denoised`` where a scan is in ``b``, or is ``b``. Alone it is a scan like any other.
+    ``a_denoised.nii.gz`` is one where ``a``, of any format, is among the scans too, and so are its maps of trust, and
+    everything in a folder ``b_denoised`` where a scan is in ``b``, or is ``b``. Alone it is a scan like any other.
 
     Returns:
         The scans, and the paths of the results.
@@ -123,16 +141,24 @@ def earlier_results(cases: Sequence[Case]) -> tuple[list[Case], list[Path]]:
     results: list[Path] = []
     for case in cases:
         ways = (case.path.with_name(scan_name(case.path)), *case.path.parents)
-        made = any(
-            way.name.endswith(DENOISED) and way.with_name(way.name.removesuffix(DENOISED)) in places
-            for way in ways
-            if way.name != DENOISED
-        )
+        made = any(way.with_name(name) in places for way in ways if (name := _made_of(way.name)))
         if made:
             results.append(case.path)
         else:
             own.append(case)
     return own, results
+
+
+def _made_of(name: str) -> str:
+    """Return the name of the scan that a result, or a map of trust beside one, would be of; empty for other names."""
+    result = name.removesuffix(CHANGED).removesuffix(TRUST) if name.endswith((TRUST, TRUST + CHANGED)) else name
+    return result.removesuffix(DENOISED) if result.endswith(DENOISED) else ""
+
+
+def with_addition(path: Path, addition: str) -> Path:
+    """Return the path of a volume with something behind its name, before the suffix."""
+    suffix = full_suffix(path) if full_suffix(path) in writable() else ""
+    return path.with_name(path.name.removesuffix(suffix) + addition + suffix)
 
 
 def _by_input(inputs: Sequence[Path], cases: Sequence[Case]) -> list[tuple[Path, list[Case]]]:
@@ -147,19 +173,25 @@ def _by_input(inputs: Sequence[Path], cases: Sequence[Case]) -> list[tuple[Path,
     return groups
 
 
-def _plan_beside(groups: Sequence[tuple[Path, list[Case]]], residual: Path | None, picture: bool) -> DenoisingPlan:
+def _plan_beside(
+    groups: Sequence[tuple[Path, list[Case]]], residual: Path | None, picture: bool, trust: Path | None
+) -> DenoisingPlan:
     """Return the plan of several inputs, the results of each beside it."""
-    _check_residual_folder(residual)
+    _check_folders(residual, trust)
     jobs: list[Job] = []
     for source, cases in groups:
-        jobs += _plan_into(cases, beside(source, DENOISED), None, picture).jobs
+        jobs += _plan_into(cases, beside(source, DENOISED), None, picture, BESIDE if trust == BESIDE else None).jobs
+    every = {case.path: case for case in named(c for _, cases in groups for c in cases)}
     if residual is not None:
-        rests = {case.path: _residual(case, residual) for case in named(c for _, cases in groups for c in cases)}
-        jobs = [replace(job, residual=rests[job.source]) for job in jobs]
+        jobs = [replace(job, residual=_residual(every[job.source], residual)) for job in jobs]
+    if trust is not None and trust != BESIDE:
+        jobs = [replace(job, trust=trust / _written_name(every[job.source])) for job in jobs]
     return DenoisingPlan(jobs, many=True)
 
 
-def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture: bool) -> DenoisingPlan:
+def _plan_into(
+    cases: Sequence[Case], out: Path, residual: Path | None, picture: bool, trust: Path | None
+) -> DenoisingPlan:
     """Return the plan of scans that go into one file or folder."""
     suffix = full_suffix(out)
     is_file = suffix in writable() and not out.is_dir()
@@ -175,23 +207,41 @@ def _plan_into(cases: Sequence[Case], out: Path, residual: Path | None, picture:
         if residual is not None and full_suffix(residual) not in writable():
             raise CtgridError(f"cannot write {residual}: a residual must end in {' or '.join(writable())}")
         picture_path = out.with_name(scan_name(out) + PICTURE) if picture else None
-        return DenoisingPlan([Job(cases[0].path, out, residual, picture_path)])
-    _check_residual_folder(residual)
+        if trust == BESIDE:
+            trust = with_addition(out, TRUST)
+        elif trust is not None and full_suffix(trust) not in writable() and not one_series:
+            raise CtgridError(f"cannot write {trust}: a map of trust must end in {' or '.join(writable())}")
+        return DenoisingPlan([Job(cases[0].path, out, residual, picture_path, trust)])
+    _check_folders(residual, trust)
     jobs = [
         Job(
             case.path,
-            out / f"{case.name}{written_suffix(case.path)}",
+            out / _written_name(case),
             None if residual is None else _residual(case, residual),
             out / f"{case.name}{PICTURE}" if picture else None,
+            _trust(case, out, trust),
         )
         for case in named(cases)
     ]
     return DenoisingPlan(jobs, many=True)
 
 
-def _check_residual_folder(residual: Path | None) -> None:
-    if residual is not None and full_suffix(residual) in writable():
-        raise CtgridError(f"{residual} is a file; the residuals of several scans go into a folder")
+def _check_folders(residual: Path | None, trust: Path | None) -> None:
+    for path, what in ((residual, "residuals"), (trust, "maps of trust")):
+        if path is not None and full_suffix(path) in writable():
+            raise CtgridError(f"{path} is a file; the {what} of several scans go into a folder")
+
+
+def _written_name(case: Case) -> str:
+    """Return what a named case's result is called, in a folder of them."""
+    return f"{case.name}{written_suffix(case.path)}"
+
+
+def _trust(case: Case, out: Path, trust: Path | None) -> Path | None:
+    """Return where a named case's map of trust goes: beside its result, or in a folder of them."""
+    if trust == BESIDE:
+        return with_addition(out / _written_name(case), TRUST)
+    return None if trust is None else trust / _written_name(case)
 
 
 def _residual(case: Case, folder: Path) -> Path:

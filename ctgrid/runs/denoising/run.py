@@ -56,7 +56,8 @@ def denoise_scans(
     asked = bench.request
     record = _record(bench, argv)
     target = None if out is None else Path(out)
-    plan = plan_jobs(_listed(sources), target, residual=asked.residual, picture=asked.picture)
+    trust = None if asked.trust is None else Path(asked.trust)
+    plan = plan_jobs(_listed(sources), target, residual=asked.residual, picture=asked.picture, trust=trust)
     record.path = _place(plan)
     on_plan(plan)
     entries: list[Entry] = []

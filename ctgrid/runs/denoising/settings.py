@@ -22,6 +22,7 @@ class Request(Checked):
         strength: the noise in HU, or "auto".
         residual: where what was removed goes: a volume's file for one scan, a folder for a folder of results.
         picture: draw scan, result and what was removed, beside the result.
+        trust: where the maps of how far results may be off go; see :func:`ctgrid.runs.denoising.jobs.plan_jobs`.
         settings: of the method, other than its own defaults.
         loading: what it needs to be loaded.
         hu: how stored values become HU.
@@ -47,6 +48,15 @@ class Request(Checked):
         Path | None, Setting("Write what was removed, in HU; a folder for several scans.", metavar="FILE", panel=OUTPUT)
     ] = None
     picture: Annotated[bool, Setting("Draw before, after and removed beside each result.", panel=OUTPUT)] = True
+    trust: Annotated[
+        Path | None,
+        Setting(
+            "Write how far each voxel may be off (standard deviation, HU), and where more than noise was removed; auto "
+            "puts both beside the result; a folder for several scans.",
+            metavar="auto|FILE",
+            panel=OUTPUT,
+        ),
+    ] = None
     settings: Annotated[Mapping[str, Any], Fields(DiffusionSettings)] = field(default_factory=dict)
     loading: Loading = field(default_factory=Loading)
     hu: Hu = "auto"

@@ -12,6 +12,7 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.methods.denoising.choice import Choice
+from ctgrid.methods.denoising.trust.maps import load_table
 from ctgrid.runs.evaluation.clean_scan import CleanScan
 from ctgrid.runs.evaluation.denoising_plan import NOISY, Evaluation, check_inputs
 from ctgrid.runs.evaluation.keep import keep_case
@@ -21,6 +22,7 @@ from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.outside import case_name, read_result, result_of, write_input
 from ctgrid.runs.evaluation.results import Cases, Results, Row, Unreadable, tried
 from ctgrid.runs.evaluation.slices import runs_of, subvolume, with_context
+from ctgrid.runs.evaluation.trust import measure_trust
 
 
 def evaluate_denoising(
@@ -46,6 +48,8 @@ def evaluate_denoising(
         CtgridError: for a bad method or setting, or where no scan can be read; one of several is left out.
     """
     names = check_inputs(clean, plan)
+    if plan.trust:
+        load_table(plan.loading.model)
     results = Results.open(out / "results.json", overwrite)
     bench = MethodBench(plan.loading)
 
@@ -94,6 +98,12 @@ def run_cases(
     true_hu = scan.level_of(noise, noisy[measured])
     strength = true_hu if plan.strength == "known" else plan.strength
     clean = scan.clean
+    table = load_table(plan.loading.model)[0] if plan.trust else None
+
+    def trusted(before: np.ndarray, after: np.ndarray) -> dict[str, float | None]:
+        spacing = scan.volume.spacing_mm[1:]
+        return {} if table is None else measure_trust(table, before, after, clean, spacing)
+
     for number, (name, case) in enumerate(missing.items()):
         found = np.empty(clean.shape, np.float32)
         seconds: float | None = 0.0
@@ -131,6 +141,7 @@ def run_cases(
             "seconds": None if seconds is None else round(seconds, 3),
             **means,
             **measure_tissues(found, clean, scan.body, scan.lungs),
+            **(trusted(noisy[measured], found) if name not in (NOISY, *plan.outside) else {}),
             "noise_hu": round(true_hu, 2),
             "assumed_hu": None if assumed is None else round(assumed, 2),
             "slices_measured": len(scan.indices),

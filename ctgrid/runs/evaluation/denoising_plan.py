@@ -48,6 +48,7 @@ class Evaluation:
         metadata: tables of the scans' collection, where they hold stored values.
         results: folders of what other tools made of the same noisy scans; each is a method called as its folder.
         inputs_out: folder that gets the noisy scans, for other tools.
+        trust: measure the maps of trust of all but other tools.
     """
 
     noises: tuple[Noise, ...]
@@ -60,6 +61,7 @@ class Evaluation:
     metadata: tuple[Path, ...] = ()
     results: tuple[Path, ...] = ()
     inputs_out: Path | None = None
+    trust: bool = False
 
     @cached_property
     def outside(self) -> dict[str, Path]:

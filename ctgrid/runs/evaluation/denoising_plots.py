@@ -10,6 +10,7 @@ import numpy as np
 
 from ctgrid.runs.evaluation.keep import Kept
 from ctgrid.runs.evaluation.plots import cases_of, draw_comparison, new_figure, save_figure
+from ctgrid.runs.evaluation.trust import calibration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +29,9 @@ def draw_denoising(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
         The files written.
     """
     paths = [save_figure(curves(rows), out / "curves.png")]
+    trust = calibration(rows)
+    if trust is not None:
+        paths.append(save_figure(trust, out / "trust.png"))
     for case in cases_of(rows, out, lambda row: row["noise"], TRUTH, "noisy"):
         title = f"{case.volume}, {case.condition}"
         paths += draw_comparison(case, title, TRUTH)

@@ -16,6 +16,7 @@ from ctgrid.methods.denoising.choice import Choice
 from ctgrid.methods.denoising.diffusion import diffusion_identity
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.methods.denoising.result import Denoiser
+from ctgrid.methods.denoising.trust.maps import table_hash
 from ctgrid.runs.evaluation.denoising_plan import NOISY, Evaluation
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.outside import case_name, result_of
@@ -86,6 +87,8 @@ def hash_of(plan: Evaluation, source: str, noise: Noise, method: str, bench: Met
         facts["result"] = fingerprint(result_of(plan.outside[method], case_name(scan, str(noise))))["sha256"]
     elif method != NOISY:
         facts["strength"] = plan.strength
+        if plan.trust:
+            facts["trust"] = table_hash(plan.loading.model)
         choice = Choice.parse(method)
         if choice.method.classical:
             from ctgrid.methods.denoising.baselines.classical import CLASSICAL

@@ -115,10 +115,13 @@ class TrialRequest(Checked):
 
 @dataclass(frozen=True)
 class DenoisingRequest(TrialRequest):
-    """Of ``evaluate denoising`` alone: what other tools make of the same noisy scans."""
+    """Of ``evaluate denoising`` alone: what other tools make of the same noisy scans; whether trust is measured."""
 
     results: OtherTools = ()
     inputs_out: InputsOut = None
+    trust: Annotated[
+        bool, Setting("Measure the maps of trust too: shares of voxels within 1, 2, 3 standard deviations.")
+    ] = False
 
     def plan(self) -> Evaluation:
         """Return what is compared, other tools among it.
@@ -126,7 +129,7 @@ class DenoisingRequest(TrialRequest):
         Raises:
             CtgridError: see :meth:`TrialRequest.plan`.
         """
-        return replace(super().plan(), results=self.results, inputs_out=self.inputs_out)
+        return replace(super().plan(), results=self.results, inputs_out=self.inputs_out, trust=self.trust)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
-from ctgrid.base.usual import OUTPUT, WHAT, BatchSize, Device, Offline, Overwrite
+from ctgrid.base.usual import OUTPUT, WHAT, BatchSize, Device, Offline, Overwrite, Seed
 from ctgrid.scan.reading import Hu
 
 Half = Annotated[bool, Setting("Store weights in 16 bits, half the size.", panel=OUTPUT)]
@@ -184,6 +184,25 @@ class CeilingSettings(Checked):
         ),
     ] = None
     batch_size: BatchSize = 1
+    device: Device = "auto"
+    hu: Hu = "auto"
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True)
+class CalibrationSettings(Checked):
+    """How a model's table of trust is made; see :func:`ctgrid.methods.denoising.trust.calibrate.calibrate`.
+
+    Attributes:
+        slices: of every scan.
+        seed: of the noise that is added.
+        device: where to compute.
+        hu: how stored values become HU.
+        overwrite: replace a table that is there.
+    """
+
+    slices: Annotated[int, Setting("Slices of every scan.", least=1, panel=WHAT)] = 5
+    seed: Seed = 0
     device: Device = "auto"
     hu: Hu = "auto"
     overwrite: Overwrite = False

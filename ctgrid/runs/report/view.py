@@ -101,8 +101,8 @@ def _scenes(
 ) -> tuple[list[Scene], list[tuple[Path, Volume]]]:
     """Return what is shown, and all that was read for it."""
     from ctgrid.runs.report.html.block import embed, every_of
-    from ctgrid.runs.report.html.overlay import read_map
-    from ctgrid.runs.report.html.scenes import same_grid, upright_shape
+    from ctgrid.runs.report.html.overlay import read_map, same_grid
+    from ctgrid.runs.report.html.scenes import upright_shape
 
     wanted = [] if asked.name is None else [asked.name]
     chosen = [volumes_of(path, wanted if i == 0 else [], hu=asked.hu)[0] for i, path in enumerate(inputs)]

@@ -17,6 +17,10 @@ COLUMNS = (
     Column("hu_bias_soft", "soft", "+.1f"),
     Column("hu_bias_bone", "bone", "+.1f"),
     Column("residual_soft", "noise left HU", ".1f"),
+    Column("within_2_lung", "within 2 σ: lung", ".1%"),
+    Column("within_2_fat", "fat", ".1%"),
+    Column("within_2_soft", "soft", ".1%"),
+    Column("within_2_bone", "bone", ".1%"),
     SECONDS,
 )
 PROTOCOL = (

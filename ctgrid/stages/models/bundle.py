@@ -28,6 +28,7 @@ from ctgrid.stages.models.parts import (
     DETAIL,
     GAPS,
     PARTS,
+    TRUST,
     Parts,
     digest_of_model,
     find_parts,
@@ -368,8 +369,9 @@ def pack(
             for (part, source), network in zip(sources.items(), networks, strict=True):
                 partial = all_parts.enter_context(atomic_folder(out / part))
                 (network.half() if half else network).save_pretrained(partial)
-                if (source / STAGE_FILE).exists():
-                    shutil.copy(source / STAGE_FILE, partial / STAGE_FILE)
+                for name in (STAGE_FILE, TRUST):
+                    if (source / name).exists():
+                        shutil.copy(source / name, partial / name)
     except BaseException:
         if new:
             shutil.rmtree(out, ignore_errors=True)

@@ -21,6 +21,9 @@ PARTS = ("codec", "stage1", "stage2")
 GAPS, DETAIL = "gaps", "detail"
 """The optional parts: a stage 1 of its own for what lies between keyframes, and the network of the detail step."""
 
+TRUST = "trust.json"
+"""In its folder: how far its answers are off. No voxel of an answer depends on it."""
+
 
 def model_folder(name: str | Path) -> Path:
     """Return the folder of a model with all its parts.
@@ -151,7 +154,7 @@ def digest_of_model(name: str | Path, without: Sequence[str] = ()) -> str:
     """
     folder = resolve_model(name)
     files = [path for kind in ("*.safetensors", "*.json") for path in folder.glob(f"*/{kind}")]
-    kept = [path for path in files if path.parent.name not in without and path.name != RECORD]
+    kept = [path for path in files if path.parent.name not in without and path.name not in (RECORD, TRUST)]
     return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in kept})
 
 

@@ -15,7 +15,7 @@ from ctgrid.base.settings import gather
 from ctgrid.methods.denoising.methods import METHODS, Method
 from ctgrid.methods.denoising.result import DenoiseResult
 from ctgrid.runs.denoising.cases import denoise_cases, removed, write_case
-from ctgrid.runs.denoising.jobs import JOURNAL, plan_jobs
+from ctgrid.runs.denoising.jobs import BESIDE, JOURNAL, plan_jobs
 from ctgrid.runs.denoising.settings import Request
 from ctgrid.scan.volume import Volume
 
@@ -149,3 +149,39 @@ def test_what_was_removed_does_not_wrap() -> None:
     assert rest.hu.dtype == np.int16 and (rest.hu == 32767).all()
     half = removed(Volume(high, AFFINE), Volume(np.full((1, 2, 2), 32766.5, np.float32), AFFINE))
     assert half.hu.dtype == np.float32 and (half.hu == 0.5).all()
+
+
+def test_maps_of_trust_are_written_recorded_and_kept(
+    minus: Minus, scans: Path, tmp_path: Path, trusting_model: Path
+) -> None:
+    """Beside each result; a map that is gone, or was never made, is no result to keep."""
+    for name in ("c.nii", "d.nii"):
+        (scans / name).unlink()
+    out = tmp_path / "out"
+
+    def run(**changes: Any) -> list[dict[str, Any]]:
+        request = asked(method="minus", trust=BESIDE, model=str(trusting_model), **changes)
+        return denoise_cases(plan_jobs([scans], out, picture=False, trust=request.trust), request)
+
+    first = run()[0]
+    names = [f"{name}{end}.nii" for name in "ab" for end in ("", "_trust", "_trust_changed")]
+    assert sorted(p.name for p in out.iterdir()) == sorted([*names, JOURNAL])
+    sigma, scan = Volume.read(out / "a_trust.nii", hu="stored"), Volume.read(scans / "a.nii")
+    assert sigma.hu.dtype == np.float32 and sigma.hu == pytest.approx(5, abs=0.1)  # half of what was removed
+    assert np.allclose(sigma.affine, scan.affine) and first["trust"]["median_hu"] == 5
+    assert [Path(entry["path"]).name for entry in first["outputs"]] == names[:3]
+    assert "calibrated for method detail; of minus it is a guide" in first["warnings"][-1]
+    assert [e["status"] for e in run(resume=True)] == ["kept", "kept"]
+    (out / "b_trust_changed.nii").unlink()
+    with pytest.raises(CtgridError, match=r"b\.nii exists and is listed with .* other bytes"):
+        run(resume=True)
+    assert [e["status"] for e in run(resume=True, overwrite=True)] == ["kept", "done"]
+
+
+def test_trust_that_cannot_be_told_is_said_before_any_work(
+    minus: Minus, scans: Path, tmp_path: Path, detailed_model: Path
+) -> None:
+    request = asked(method="minus", trust=BESIDE, model=str(detailed_model))
+    with pytest.raises(CtgridError, match="no table of trust"):
+        denoise_cases(plan_jobs([scans], tmp_path / "out", trust=BESIDE), request)
+    assert not minus.calls and not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ctgrid import CtgridError, Volume
-from ctgrid.runs.denoising.jobs import plan_jobs
+from ctgrid.runs.denoising.jobs import BESIDE, plan_jobs
 
 AFFINE = np.diag([-0.9, -0.9, 2.5, 1.0])
 
@@ -49,7 +49,9 @@ def test_one_scan(inputs: Path, tmp_path: Path) -> None:
 def test_nothing_is_written_twice(inputs: Path, tmp_path: Path) -> None:
     """A residual is no result: neither as a file nor in the same folder."""
     out = tmp_path / "x.nii.gz"
-    with pytest.raises(CtgridError, match=r"x\.nii\.gz would be written twice; choose another --residual or --out"):
+    with pytest.raises(
+        CtgridError, match=r"x\.nii\.gz would be written twice; choose another --residual, --trust or --out"
+    ):
         plan_jobs([inputs / "two" / "b.mha"], out, residual=out)
     with pytest.raises(CtgridError, match="would be written twice"):
         plan_jobs([inputs], tmp_path / "y", residual=tmp_path / "y")
@@ -72,3 +74,48 @@ def test_inputs_are_safe(inputs: Path, tmp_path: Path) -> None:
     for name in ("x.dcm", "x.txt", "x.zip"):
         with pytest.raises(CtgridError, match=f"cannot write .*{name}"):
             plan_jobs([scan], tmp_path / name)
+
+
+def test_maps_of_trust_lie_beside_results_or_where_they_are_wanted(inputs: Path, tmp_path: Path) -> None:
+    """Each with the map of changes beside it; of a series, a series unless a file is named."""
+    scan, series = inputs / "two" / "b.mha", inputs / "series"
+
+    def of(*sources: Path, out: Path | None = tmp_path / "x", trust: Path) -> list[tuple[Path | None, Path | None]]:
+        return [(job.trust, job.changed) for job in plan_jobs(list(sources), out, trust=trust).jobs]
+
+    where = inputs / "two"
+    assert of(scan, out=None, trust=BESIDE) == [
+        (where / "b_denoised_trust.mha", where / "b_denoised_trust_changed.mha")
+    ]
+    assert of(scan, out=tmp_path / "c.nii.gz", trust=tmp_path / "t.nii") == [
+        (tmp_path / "t.nii", tmp_path / "t_changed.nii")
+    ]
+    assert of(series, trust=BESIDE) == [(tmp_path / "x_trust", tmp_path / "x_trust_changed")]
+    assert of(series, trust=tmp_path / "t.d") == [(tmp_path / "t.d", tmp_path / "t.d_changed")]
+    assert of(series, trust=tmp_path / "t.nii.gz")[0][1] == tmp_path / "t_changed.nii.gz"
+    assert [trust.name for trust, _ in of(inputs, trust=BESIDE) if trust] == [
+        *("one__scan_trust.nii.gz", "series_trust", "b_trust.mha", "two__scan_trust.nii")
+    ]
+    for several in ((inputs,), (scan, series)):
+        folders = {trust.parent for trust, _ in of(*several, trust=tmp_path / "maps") if trust}
+        assert folders == {tmp_path / "maps"}
+    beside = of(scan, series, out=None, trust=BESIDE)
+    assert beside[1] == (inputs / "series_denoised_trust", inputs / "series_denoised_trust_changed")
+    with pytest.raises(CtgridError, match="a map of trust must end in"):
+        of(scan, out=tmp_path / "c.nii.gz", trust=tmp_path / "t")
+    with pytest.raises(CtgridError, match="is a file; the maps of trust of several scans go into a folder"):
+        of(inputs, trust=tmp_path / "t.nii.gz")
+    with pytest.raises(CtgridError, match="is the input"):
+        of(scan, out=tmp_path / "c.nii.gz", trust=scan)
+    with pytest.raises(CtgridError, match="would be written twice"):
+        of(scan, out=tmp_path / "c.nii.gz", trust=tmp_path / "c.nii.gz")
+
+
+def test_maps_of_trust_are_no_scans_to_denoise(inputs: Path) -> None:
+    """Where they lie beside their scan; by themselves they are, like any result."""
+    made = [inputs / "two" / f"b_denoised{end}.mha" for end in ("", "_trust", "_trust_changed")]
+    for path in made:
+        Volume.read(inputs / "two" / "b.mha").write(path)
+    plan = plan_jobs([inputs])
+    assert plan.earlier == made and len(plan.jobs) == 4
+    assert [job.source for job in plan_jobs([made[1]]).jobs] == [made[1]]

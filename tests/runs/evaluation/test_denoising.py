@@ -332,3 +332,12 @@ def test_names_are_hidden_from_results(chest_file: Path, tmp_path: Path, monkeyp
     evaluate_denoising([chest_file], replace(PLAN, methods=("noisy",)), tmp_path / "out")
     assert "chest" not in (tmp_path / "out" / "results.json").read_text()
     assert [p.name[:5] for p in (tmp_path / "out" / "cases").iterdir()] == ["file-"]
+
+
+def test_trust_is_measured_where_that_is_asked(chest_file: Path, tmp_path: Path, trusting_model: Path) -> None:
+    """Not of what does nothing; asked for anew, methods run again."""
+    loading = Loading(model=str(trusting_model))
+    noisy, tv = evaluate_denoising([chest_file], replace(PLAN, trust=True, loading=loading), tmp_path / "out").rows
+    shares = [tv[f"within_{k}_soft"] for k in (1, 2, 3)]
+    assert shares == sorted(shares) and 0.5 < shares[0] < 1 and not any(key.startswith("within") for key in noisy)
+    assert not any(key.startswith("within") for key in evaluate_denoising([chest_file], PLAN, tmp_path / "out").rows[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ class Shown:
         given: whether it was named itself, so that it must not be left out without an error.
         in_store: whether it lies in a store.
         notes: what people must know of it.
+        maps: that are laid over it, by kind: ``trust``, and ``labels`` of what noise does not explain.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Shown:
     given: bool = False
     in_store: bool = False
     notes: tuple[str, ...] = ()
+    maps: Mapping[str, Path] = field(default_factory=dict)
 
     def load(self, hu: str = "auto") -> Volume:
         """Read the volume as ``ctgrid preview`` does: out of a store, on the patient's own grid."""
@@ -130,7 +132,7 @@ class Found:
         yield from (one.path for one in self.results)
         yield from self.pictures
         for shown in self.volumes:
-            yield from (path for path in (shown.path, shown.before) if path is not None)
+            yield from (path for path in (shown.path, shown.before, *shown.maps.values()) if path is not None)
 
 
 def some(names: Sequence[str]) -> str:

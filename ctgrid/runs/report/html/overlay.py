@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.runs.report.html.scenes import same_grid
 from ctgrid.scan.volume import Volume
 
 
@@ -26,6 +25,12 @@ def read_map(path: Path, kind: str, grid: Volume) -> Volume:
     if kind == "labels" and not all(np.array_equal(np.rint(one), one) for one in volume.hu):
         raise CtgridError(f"{path} holds fractions, so it is no map of labels; give it as --trust or --residual")
     return onto(volume, grid, str(path))
+
+
+def same_grid(one: Volume, other: Volume) -> bool:
+    """Tell whether two volumes, turned upright, have the same voxels at the same places."""
+    one, other = one.reoriented("LPS"), other.reoriented("LPS")
+    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=0.01)
 
 
 def onto(volume: Volume, grid: Volume, name: str) -> Volume:

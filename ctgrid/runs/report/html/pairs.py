@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,16 @@ def paired(volumes: Iterable[Shown], inputs: Sequence[Path], given: Given) -> li
         inputs: of the report, where scans that were moved are looked for.
         given: what may be read; a record may name any file.
     """
-    origins: dict[Path, dict[Path, str | Path]] = {}  # by record: one of many volumes is read once, not once a volume
+    origins: dict[Path, dict[Path, _Origin]] = {}  # by record: one of many volumes is read once, not once a volume
     made = []
     for shown in volumes:
         before: str | Path | None = None
         for record in () if shown.in_store else records_of(shown.path):
             if record not in origins:
                 origins[record] = _origins(record, inputs, given)
-            before = origins[record].get(shown.path.resolve())
-            if before is not None:
+            origin = origins[record].get(shown.path.resolve())
+            if origin is not None:
+                before, shown = origin.scan, replace(shown, maps=origin.maps)
                 break
         if isinstance(before, str):
             note = (
@@ -47,8 +48,16 @@ def paired(volumes: Iterable[Shown], inputs: Sequence[Path], given: Given) -> li
     return [shown for shown in made if shown.before is not None or shown.path.resolve() not in hidden]
 
 
-def _origins(record: Path, inputs: Sequence[Path], given: Given) -> dict[Path, str | Path]:
-    """Return, by denoised volume, its scan; as it was written down where it is gone or must not be read."""
+@dataclass(frozen=True)
+class _Origin:
+    """The scan that a volume was made from, as it was written down where it is gone or must not be read; its maps."""
+
+    scan: str | Path
+    maps: dict[str, Path]
+
+
+def _origins(record: Path, inputs: Sequence[Path], given: Given) -> dict[Path, _Origin]:
+    """Return what denoised volumes were made from."""
     if not given.holds(record) or not record.is_file():
         return {}
     try:
@@ -58,11 +67,14 @@ def _origins(record: Path, inputs: Sequence[Path], given: Given) -> dict[Path, s
     if not is_run(content) or content["command"] != "denoise":
         return {}
     run = Run(record, content)
-    found: dict[Path, str | Path] = {}
+    found: dict[Path, _Origin] = {}
+    maps = dict(mapped(content))
     for output, source in denoised(content):
         made = output_of(output, run)
         if made is not None:
-            found[made.resolve()] = _source(source, run, inputs, made, given) or source
+            places = {kind: output_of(name, run) for kind, name in maps.get(output, {}).items()}
+            held = {kind: path for kind, path in places.items() if path is not None and given.holds(path)}
+            found[made.resolve()] = _Origin(_source(source, run, inputs, made, given) or source, held)
     return found
 
 
@@ -74,6 +86,18 @@ def denoised(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
         outputs = paths(case.get("outputs")) if isinstance(case, dict) else []
         if outputs and isinstance(case.get("source"), str):
             yield outputs[0], case["source"]
+
+
+def mapped(record: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (result, maps of it by kind) of every case of a denoising run that has maps of trust."""
+    results = record.get("results")
+    cases = results.get("cases") if isinstance(results, dict) else None
+    for case in cases if isinstance(cases, list) else []:
+        trust = case.get("trust") if isinstance(case, dict) else None
+        outputs = paths(case.get("outputs")) if isinstance(trust, dict) else []
+        if outputs and isinstance(trust, dict):
+            names = {"trust": trust.get("path"), "labels": trust.get("changed_path")}
+            yield outputs[0], {kind: name for kind, name in names.items() if isinstance(name, str)}
 
 
 def paths(listed: Any) -> list[str]:

@@ -16,6 +16,7 @@ from ctgrid.runs.results.chart import Lines
 from ctgrid.runs.results.description import Description
 from ctgrid.runs.results.files import described
 from ctgrid.runs.results.kinds import kind_of
+from ctgrid.runs.results.rows import present
 from ctgrid.runs.results.table import Column, Table, is_number
 
 MOST_ITEMS = 12
@@ -75,6 +76,8 @@ def _denoised(runs: Sequence[Run]) -> Table:
             "status": case.get("status"),
             "noise": case.get("noise_hu"),
             "removed": case.get("removed_hu"),
+            "uncertain": _dict(case, "trust").get("median_hu"),
+            "changed": _dict(case, "trust").get("changed_share"),
             "seconds": case.get("seconds"),
         }
         for run in runs
@@ -87,9 +90,13 @@ def _denoised(runs: Sequence[Run]) -> Table:
         Column("status", "status"),
         Column("noise", "noise HU", ".1f"),
         Column("removed", "removed HU", ".1f"),
+        *present([Column("uncertain", "uncertain HU", ".1f"), Column("changed", "beyond noise", ".2%")], rows),
         Column("seconds", "s", ".1f"),
     ]
-    return Table("Noise found and removed", columns, rows, notes=["Removed: root mean square of scan less result."])
+    notes = ["Removed: root mean square of scan less result."]
+    if any(row["uncertain"] is not None for row in rows):
+        notes.append("Uncertain: median of the map of trust. Beyond noise: voxels changed by more than noise explains.")
+    return Table("Noise found and removed", columns, rows, notes=notes)
 
 
 def training_chart(run: Run) -> Lines | None:

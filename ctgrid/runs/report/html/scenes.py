@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.runs.report.html.block import embed, every_of
 from ctgrid.runs.report.html.found import Shown
+from ctgrid.runs.report.html.overlay import read_map, same_grid
 from ctgrid.runs.report.html.viewer import Scene
 from ctgrid.runs.report.settings import PAGE_MB
 
@@ -67,7 +66,7 @@ def make_scenes(
 
 
 def make_scene(shown: Shown, max_mb: float = PAGE_MB, hu: str = "auto", progress: Progress = silent) -> Scene:
-    """Read and embed one volume, with the one before it where the two lie on one grid.
+    """Read and embed one volume, with the one before it where the two lie on one grid, and its maps.
 
     Raises:
         CtgridError: The volume cannot be read.
@@ -81,15 +80,16 @@ def make_scene(shown: Shown, max_mb: float = PAGE_MB, hu: str = "auto", progress
     if before is not None and not same_grid(volume, before):
         notes.append(f"{shown.before} lies on another grid")
         before = None
-    every = every_of(upright_shape(volume), 1 if before is None else 2, max_mb)
+    maps = {}
+    for kind, path in shown.maps.items():
+        try:
+            maps[kind] = read_map(path, kind, volume)
+        except CtgridError as error:
+            notes.append(f"its map of {kind} cannot be shown: {error}")
+    every = every_of(upright_shape(volume), (1 if before is None else 2) + len(maps), max_mb)
     first = None if before is None else embed(before, every, progress=progress)
-    return Scene(shown.name, embed(volume, every, progress=progress), first, notes=notes)
-
-
-def same_grid(one: Volume, other: Volume) -> bool:
-    """Tell whether two volumes, turned upright, have the same voxels at the same places."""
-    one, other = one.reoriented("LPS"), other.reoriented("LPS")
-    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=0.01)
+    layers = {kind: embed(one, every, continuous=kind != "labels", progress=progress) for kind, one in maps.items()}
+    return Scene(shown.name, embed(volume, every, progress=progress), first, layers, notes)
 
 
 def upright_shape(volume: Volume) -> tuple[int, int, int]:

@@ -55,13 +55,16 @@ def write_dicom(
         affine: (4, 4) voxel (x, y, z) to RAS+ mm. Slices may lean (gantry tilt), pixels may not.
         overwrite: Whether a series that is already there may be replaced.
         record: The volume's provenance: whether its source was compressed with loss, where the patient lay, what was
-            done to it (``derived``, such as "denoised"), and whether it was made by rule or a model (``synthetic``).
+            done to it (``derived``, such as "denoised"), and whether it was made by rule or a model (``synthetic``). Of
+            maps: in which steps values are kept (``step_hu``), how they are looked at (``windows_hu``, low and high by
+            name), and whether they are ``labels``, no HU.
         source: The DICOM folder, zip or file that it was made from, in whose study it stays.
 
     Raises:
         CtgridError: The grid is sheared within slices, too large, or the values do not fit into 16 bits.
     """
-    stored, intercept = _stored(values, folder)
+    step_hu = float((record or {}).get("step_hu", 1.0))
+    stored, intercept = _stored(values, folder, step_hu)
     lps = to_lps(affine)
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     if max(values.shape[1:]) > _LARGEST:
@@ -89,17 +92,24 @@ def write_dicom(
             )
 
 
-def _stored(values: np.ndarray, folder: Path) -> tuple[np.ndarray, int]:
-    """Shift values into int16: HU + 1024 as scanners do, or by what their range needs; return the intercept too."""
-    low, high = int(np.floor(values.min())), int(np.ceil(values.max()))
+def _stored(values: np.ndarray, folder: Path, step_hu: float) -> tuple[np.ndarray, int]:
+    """Shift values into int16: HU + 1024 as scanners do, or by what their range needs; return the intercept too.
+
+    The intercept counts in steps, as the stored values do.
+
+    Raises:
+        CtgridError: where 16 bits do not hold them.
+    """
+    low, high = int(np.floor(values.min() / step_hu)), int(np.ceil(values.max() / step_hu))
     if high - low > _LARGEST:
         raise CtgridError(
-            f"cannot write {folder}: values from {low} to {high} HU do not fit into DICOM's 16 bits; write NIfTI"
+            f"cannot write {folder}: values from {low * step_hu:g} to {high * step_hu:g} HU do not fit into DICOM's "
+            "16 bits; write NIfTI"
         )
     intercept = next((i for i in (_INTERCEPT, 0) if low - i >= -32768 and high - i <= 32767), low + 32768)
     stored = np.empty(values.shape, np.int16)
     for target, plane in zip(stored, values, strict=True):  # slice by slice: no wide copy of the whole
-        wide = np.rint(plane).astype(np.int32)
+        wide = np.rint(plane if step_hu == 1 else plane / step_hu).astype(np.int32)
         target[...] = wide - intercept
     return stored, intercept
 
@@ -120,6 +130,8 @@ def _common(
     content = hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest()
     done = str(record.get("derived", "converted"))
     seed = f"{content} {intercept} {lps.tolist()} {stored.shape}"
+    if "step_hu" in record:
+        seed += f" {record['step_hu']}"
     if origin is not None:
         seed += f" {done} {origin.uid}"
     step = float(abs(lps[:3, 2] @ normal))
@@ -157,19 +169,23 @@ def _common(
     data.LossyImageCompression = "01" if str(record.get("lossy", "00")) == "01" else "00"
     if data.LossyImageCompression == "01" and record.get("lossy_ratio"):
         data.LossyImageCompressionRatio = str(record["lossy_ratio"]).split("\\")
-    data.RescaleIntercept, data.RescaleSlope, data.RescaleType = str(intercept), "1", "HU"
-    shown = [centre_and_width(window) for window in _WINDOWS_HU.values()]
+    step_hu = float(record.get("step_hu", 1.0))
+    data.RescaleIntercept, data.RescaleSlope = f"{intercept * step_hu:.9g}", f"{step_hu:.9g}"
+    data.RescaleType = "US" if record.get("labels") else "HU"
+    windows: Mapping[str, tuple[float, float]] = record.get("windows_hu") or _WINDOWS_HU
+    shown = [centre_and_width(window) for window in windows.values()]
     data.WindowCenter = [_ds(centre) for centre, _ in shown]
     data.WindowWidth = [_ds(width) for _, width in shown]
-    data.WindowCenterWidthExplanation = list(_WINDOWS_HU)
+    data.WindowCenterWidthExplanation = list(windows)
     _say_what_it_is(data, done, record, origin)
     return data
 
 
 def _say_what_it_is(data: Dataset, done: str, record: Mapping[str, Any], origin: Origin | None) -> None:
     """State patient, study and what was done, as far as they are known; whether anything was de-identified is not."""
-    mark = MARK if hu_confirmed(record) else UNCONFIRMED
-    data.SeriesDescription, data.DerivationDescription = mark, f"{done} by ctgrid, values are HU"
+    labels = record.get("labels")
+    mark = MARK if hu_confirmed(record) and not labels else UNCONFIRMED
+    data.SeriesDescription, data.DerivationDescription = mark, f"{done} by ctgrid, values are {labels or 'HU'}"
     if record.get("synthetic"):
         data.SyntheticData = "YES"
         data.SeriesDescription = f"synthetic; {mark}"

@@ -57,3 +57,11 @@ def test_volumes_share_what_a_page_may_hold(scan: Path, tmp_path: Path) -> None:
     assert "every 2nd slice" in scenes[1].facts()["notes"][0] and scenes[0].facts()["notes"] == []
     pair = make_scene(Shown("pair", large, before=large), max_mb=40 * slice_mb * 1.001)
     assert pair.before is not None and pair.block.shape[0] == pair.before.shape[0] == 20
+
+
+def test_maps_are_laid_over_their_volume(scan: Path, tmp_path: Path) -> None:
+    """One that cannot be is told."""
+    affine = Volume.read(scan).affine
+    trust = Volume(np.full((4, 16, 16), 2.5, np.float32), affine).write(tmp_path / "t.nii.gz", dtype=np.float32)
+    scene = make_scene(Shown("x", scan, maps={"trust": trust, "labels": trust}))
+    assert list(scene.layers) == ["trust"] and any("map of labels cannot be shown" in note for note in scene.notes)

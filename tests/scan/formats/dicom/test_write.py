@@ -151,3 +151,20 @@ def test_the_mark_of_ctgrid(chest: Callable[..., np.ndarray], tmp_path: Path) ->
     volume = Volume(chest((8, 24, 32)), np.diag([-1.0, -1.0, 2.0, 1.0]))
     for name in ("a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a"):
         assert Volume.read(volume.write(tmp_path / name)).record["written_by_ctgrid"] is True
+
+
+def test_maps_are_kept_in_steps_and_labels_are_no_hu(chest_volume: Volume, tmp_path: Path) -> None:
+    """Rescaled exactly, looked at through a window of their own; descriptions fit their 64 letters."""
+    sigma = np.linspace(0, 300, chest_volume.hu.size, dtype=np.float32).reshape(chest_volume.shape)
+    shown = {"derived": "error SD of denoising", "step_hu": 0.125, "windows_hu": {"ERROR": (0.0, 50.0)}}
+    Volume(np.rint(sigma * 8) / np.float32(8), chest_volume.affine, shown).write(tmp_path / "sigma")
+    assert np.abs(Volume.read(tmp_path / "sigma").hu - sigma).max() <= 1 / 16
+    first = pydicom.dcmread(tmp_path / "sigma" / "0001.dcm")
+    assert (first.RescaleSlope, first.WindowCenter, first.WindowWidth) == (0.125, 25, 50)
+    labels = {"derived": "changes beyond noise", "labels": "labels: 1 lowered, 2 raised"}
+    Volume((sigma > 150).astype(np.int16), chest_volume.affine, labels).write(tmp_path / "labels")
+    second = pydicom.dcmread(tmp_path / "labels" / "0001.dcm")
+    assert second.RescaleType == "US" and "HU" not in second.SeriesDescription
+    assert second.DerivationDescription.startswith("changes beyond noise by ctgrid, values are labels: 1 lowered")
+    assert np.array_equal(Volume.read(tmp_path / "labels", hu="stored").hu, sigma > 150)
+    assert max(len(ds.SeriesDescription) for ds in (first, second)) <= 64
