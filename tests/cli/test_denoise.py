@@ -10,10 +10,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from ctgrid import Volume
 from ctgrid.base.files import sha256_of
 from ctgrid.methods.denoising.settings import GridSettings
+from ctgrid.runs.report.html.overlay import read_map
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
@@ -232,3 +234,30 @@ def test_starts_are_handed_on(ctgrid: Callable[..., Any], fake: Any, scan: Path,
     assert (fake.calls[1]["start"], fake.calls[1]["refine_start"]) == ("noised", "matched")
     assert json.loads(result.stdout)["settings"]["start"] == "noised"
     assert ctgrid("denoise", scan, "--out", tmp_path / "b.nii.gz", "--start", "pure").exit_code == 2
+
+
+def test_trust_of_a_series_is_two_series_of_its_study(
+    ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path, trusting_model: Path
+) -> None:
+    """Each says what it is; the line tells what they come to; the viewer lays them over the scan."""
+    series, maps = tmp_path / "in", ("in_denoised_trust", "in_denoised_trust_changed")
+    volume = Volume.read(scan).write(series)
+    result = ctgrid("denoise", series, "--trust", "auto", "--model", trusting_model, "--no-picture")
+    assert result.exit_code == 0, result.output
+    assert ", uncertain by 0." in result.stdout and "% changed by more than noise" in result.stdout
+    record = json.loads((tmp_path / "in_denoised.run.json").read_text(encoding="utf-8"))
+    assert [Path(output["path"]).name for output in record["outputs"]] == ["in_denoised", *maps]
+    assert record["settings"]["trust"] == "auto" and "median_hu" in record["results"]["cases"][0]["trust"]
+    first = [dcmread(next((tmp_path / name).iterdir())) for name in ("in", "in_denoised", *maps)]
+    assert len({one.StudyInstanceUID for one in first}) == 1 and len({one.SeriesInstanceUID for one in first}) == 4
+    assert [one.DerivationDescription.partition(" by ")[0] for one in first[2:]] == [
+        *("error SD of denoising", "changes beyond noise")
+    ]
+    assert all(len(one.SourceImageSequence) == 1 for one in first[2:])
+    for kind, name in (("trust", maps[0]), ("labels", maps[1])):
+        assert read_map(tmp_path / name, kind, Volume.read(volume)).shape == Volume.read(volume).shape
+
+
+def test_a_preview_has_no_map_of_trust(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path) -> None:
+    result = ctgrid("denoise", scan, "--preview", tmp_path / "a.png", "--trust", "auto")
+    assert result.exit_code == 2 and "leave --trust away" in result.stderr

@@ -45,15 +45,14 @@ class TrustTable:
             hu: the answer, any shape, smoothed as :class:`Signs` has it.
             values: its signs, (len(SIGNS), ...).
         """
-        shape = (-1,) + (1,) * hu.ndim
-        met = np.clip(values, self.low.reshape(shape), self.high.reshape(shape))
-        below, share = place_of(hu)
-        logarithm = values[0] - met[0]
-        terms = terms_of(unit(met, self.low, self.high))
-        for term, of_knots in zip(terms, self.weights.T.astype(np.float32), strict=True):
-            at = of_knots[below]
-            logarithm = logarithm + term * (at + share * (of_knots[below + 1] - at))
-        return np.asarray(np.exp(logarithm), np.float32)
+        flat = np.asarray(values, np.float32).reshape(len(values), -1)
+        met = np.clip(flat, self.low[:, None].astype(np.float32), self.high[:, None].astype(np.float32))
+        terms = np.stack(terms_of(unit(met, self.low, self.high)))
+        of_knots = self.weights.astype(np.float32) @ terms  # (knots, n)
+        below, share = place_of(np.ravel(hu))
+        at, above = (np.take_along_axis(of_knots, (below + step)[None], 0)[0] for step in (0, 1))
+        logarithm = at + share * (above - at) + flat[0] - met[0]
+        return np.asarray(np.exp(logarithm), np.float32).reshape(hu.shape)
 
     def write(self, path: Path, overwrite: bool = False) -> None:
         """Write the table as JSON, all of it or nothing."""
