@@ -66,8 +66,8 @@ def calibration(rows: Sequence[dict[str, Any]]) -> Figure | None:
     axis = figure.subplots()
     for i, name in enumerate(RANGES_HU):
         for number, row in enumerate(measured):
-            shares = [row.get(f"within_{k}_{name}") for k in SIGMAS]
-            if None not in shares:
+            shares = [float(row[key]) for k in SIGMAS if row.get(key := f"within_{k}_{name}") is not None]
+            if len(shares) == len(SIGMAS):
                 place = [k + 0.08 * (i - 2) for k in SIGMAS]
                 axis.plot(place, shares, f"C{i}o", markersize=3, alpha=0.6, label=None if number else name)
     axis.plot(SIGMAS, EXPECTED, "k_", markersize=40, label="normal")

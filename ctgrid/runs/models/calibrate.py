@@ -65,7 +65,7 @@ def calibrate_model(
     record = RunRecord("model calibrate", Path(RECORD), [])
     record.settings = {"model": str(model), **asked.as_dict()}
     progress("loading the method", 0, 1)
-    method = load_method(DETAIL, model=str(model), device=asked.device)
+    method: Any = load_method(DETAIL, model=str(model), device=asked.device)
     check_output(path, asked.overwrite)
     left_out: dict[str, str] = {}
 

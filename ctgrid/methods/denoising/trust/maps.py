@@ -92,13 +92,13 @@ def trust_of(scan: Volume, answer: Volume, model: str | Path = "embedded", *, pr
         "warnings": warnings,
     }
     about = {"derived": "error SD of denoising", "step_hu": STEP_HU, "windows_hu": {"ERROR": (0.0, 50.0)}}
-    of_labels = {
+    kinds = {
         "derived": "changes beyond noise",
         "labels": f"labels: {LOWERED} lowered, {RAISED} raised",
         "windows_hu": {"LABELS": (0.0, float(RAISED))},
     }
     record = dict(scan.record)
-    return Trust(Volume(sigma, scan.affine, record | about), Volume(labels, scan.affine, record | of_labels), facts)
+    return Trust(Volume(sigma, scan.affine, record | about), Volume(labels, scan.affine, record | kinds), facts)
 
 
 def labels_of(signs: Signs) -> np.ndarray:
