@@ -103,7 +103,8 @@ def _volumes(ctx: typer.Context, sources: list[Path], out: Path | None, request:
 
 def _noise(entry: dict[str, Any]) -> str:
     if entry["settings"].get("untouched"):
-        hint = ", or --strength HU if you know better" if entry["settings"].get("strength") == "auto" else ""
+        least = entry["settings"].get("removes_from_hu")  # of results of before that are kept, nothing is known
+        hint = "" if least is None else f"; --strength {least:g} or more would remove some"
         return f"noise {entry['noise_hu']:.0f} HU: nothing to remove, left as it is{hint}{_trust(entry)}"
     removed = f", {entry['removed_hu']:.0f} HU removed" if "removed_hu" in entry else ""
     settings = entry["settings"]

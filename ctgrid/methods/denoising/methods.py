@@ -27,6 +27,7 @@ from ctgrid.methods.denoising.settings import (
     Loading,
     NoSettings,
     PaperSettings,
+    SelfSettings,
     Strength,
 )
 from ctgrid.scan.volume import Volume
@@ -113,6 +114,12 @@ def _load_detail(loading: Loading) -> Denoiser:
     return DetailDenoiser.load(loading.model, loading.device, loading.dtype)
 
 
+def _load_self(loading: Loading) -> Denoiser:
+    from ctgrid.methods.denoising.self_taught import SelfTaught
+
+    return SelfTaught.load(loading.model, loading.device, loading.dtype)
+
+
 def _load_generatect(loading: Loading) -> Denoiser:
     from ctgrid.methods.denoising.baselines.generatect import GenerateCT
 
@@ -179,6 +186,13 @@ METHODS: dict[str, Method] = {
             _load_detail,
             context=1,
             settings=DetailSettings(),
+            partial=True,
+        ),
+        Method(
+            "self",
+            "the detail network, taught by each scan itself what its noise is like; minutes",
+            _load_self,
+            settings=SelfSettings(),
             partial=True,
         ),
         _classical("bilateral", "bilateral filter of scikit-image"),

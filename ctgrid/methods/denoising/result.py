@@ -67,18 +67,23 @@ class DenoiseResult:
 
 
 def untouched(
-    volume: Volume, noise_hu: float, settings: dict[str, Any], phases: dict[str, float] | None = None
+    volume: Volume,
+    noise_hu: float,
+    settings: dict[str, Any],
+    phases: dict[str, float] | None = None,
+    least_hu: float = LEAST_HU,
 ) -> DenoiseResult:
-    """Return a scan with too little noise as it is; the settings then hold ``untouched``.
+    """Return a scan with too little noise as it is; the settings then hold ``untouched``, and ``removes_from_hu``.
 
     Args:
         volume: the scan, which is copied.
         noise_hu: its noise.
         settings: that the method would have gone by.
         phases: seconds so far.
+        least_hu: strength from which on the method removes something.
     """
     same = replace(volume, hu=volume.hu.copy())
-    return DenoiseResult(same, phases or {}, noise_hu, {**settings, "untouched": True})
+    return DenoiseResult(same, phases or {}, noise_hu, {**settings, "untouched": True, "removes_from_hu": least_hu})
 
 
 def noise_of(volume: Volume, strength: Strength) -> float:

@@ -125,14 +125,37 @@ class PaperSettings(LetterSettings):
 
 
 @dataclass(frozen=True)
-class DiffusionSettings(GridDetailSettings, LetterSettings):
-    """All that some method of both stages takes; a method refuses what it has not."""
+class LearningSettings(Checked):
+    """How long method ``self`` learns from a scan: so many steps, and so many minutes at most.
+
+    Attributes:
+        learn_steps: the same number gives the same result, where the minutes do not end it.
+        learn_minutes: then what was learned so far counts.
+    """
+
+    learn_steps: Annotated[int, Setting("self: steps of learning from the scan.", least=1)] = 300
+    learn_minutes: Annotated[float, Setting("self: minutes after which it stops learning.", least=0.01, most=10000)] = (
+        8.0
+    )
+
+
+@dataclass(frozen=True)
+class DiffusionSettings(GridDetailSettings, LetterSettings, LearningSettings):
+    """All that some network's method takes; a method refuses what it has not."""
 
 
 @dataclass(frozen=True)
 class DetailSettings(Checked):
     """Of method ``detail``; slices at once."""
 
+    batch_size: BatchSize = 4
+
+
+@dataclass(frozen=True)
+class SelfSettings(LearningSettings):
+    """Of method ``self``; ``batch_size`` are slices at once after learning."""
+
+    seed: Seed = 0
     batch_size: BatchSize = 4
 
 

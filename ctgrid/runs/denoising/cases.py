@@ -19,12 +19,17 @@ from ctgrid.base.present import Present
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.record import fingerprint
 from ctgrid.methods.denoising.trust.maps import Trust
+from ctgrid.metrics.edges import edge_gain
 from ctgrid.runs.denoising.bench import DONE, FAILED, KEPT, CaseBench, Entry
 from ctgrid.runs.denoising.jobs import JOURNAL, DenoisingPlan, Job, check_job
 from ctgrid.runs.denoising.settings import Request
 from ctgrid.runs.report.picture import save_comparison
 from ctgrid.scan.noise import estimate_noise_per_slice, summary_of
 from ctgrid.scan.volume import Volume, fitting_dtype
+from ctgrid.scan.windows import FULL_WINDOW_HU
+
+EDGE_SLICES = 15
+"""Slices that tell how much of the edges was removed."""
 
 
 def denoise_cases(
@@ -202,6 +207,7 @@ def denoise_case(
         "noise_hu": round(result.noise_hu, 2),
         "noise_per_slice_hu": per_slice,
         "removed_hu": round(_spread(volume.hu, result.volume.hu), 2),
+        "edges_removed": None if result.settings.get("untouched") else edges_removed(volume.hu, result.volume.hu),
         "dit_token_passes": result.dit_token_passes,
         "phases": {
             "read": round(read_seconds, 3),
@@ -257,6 +263,26 @@ def removed(before: Volume, after: Volume) -> Volume:
         wide = one.astype(np.float32) - other
         target[...] = wide.clip(-32768, 32767) if whole else wide
     return replace(before, hu=rest)
+
+
+def edges_removed(before: np.ndarray, after: np.ndarray) -> float | None:
+    """Return the share of the result's edges that went with the noise: noise alone gives 0, lost anatomy more.
+
+    Args:
+        before: (z, y, x) HU.
+        after: likewise.
+
+    Returns:
+        The mean over some slices of the slope of the gradients of what was removed against the result's steepest; None
+        where nothing is steep.
+    """
+    if min(before.shape[1:]) < 2:
+        return None
+    looked_at = np.unique(np.linspace(0, len(before) - 1, EDGE_SLICES).round().astype(int))
+    clipped = ((np.clip(hu[z].astype(np.float64), *FULL_WINDOW_HU) for hu in (before, after)) for z in looked_at)
+    shares = [edge_gain(one - other, other) for one, other in clipped]
+    found = [share for share in shares if np.isfinite(share)]
+    return round(float(np.mean(found)), 4) if found else None
 
 
 def _spread(before: np.ndarray, after: np.ndarray) -> float:

@@ -36,7 +36,7 @@ class Request(Checked):
 
     method: Annotated[
         str | None,
-        Setting("grid-detail (default where the model has that part), grid, grid-paper, detail, nlm, ..."),
+        Setting("grid-detail (default where the model has that part), grid, grid-paper, detail, self, nlm, ..."),
     ] = None
     strength: Annotated[
         Strength,

@@ -16,7 +16,7 @@ from ctgrid.methods.denoising.trust.maps import load_table
 from ctgrid.runs.evaluation.clean_scan import CleanScan
 from ctgrid.runs.evaluation.denoising_plan import NOISY, Evaluation, check_inputs
 from ctgrid.runs.evaluation.keep import keep_case
-from ctgrid.runs.evaluation.measures import mean_of, measure_slice, measure_tissues, residual_spectrum
+from ctgrid.runs.evaluation.measures import mean_of, measure_residual, measure_slice, measure_tissues, residual_spectrum
 from ctgrid.runs.evaluation.method_bench import MethodBench, hash_of
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.outside import case_name, read_result, result_of, write_input
@@ -125,6 +125,8 @@ def run_cases(
                 seconds = (seconds or 0.0) + spent
                 found[np.isin(scan.indices, run)] = hu[wanted]
         means = mean_of(measure_slice(*images) for images in zip(found, clean, strict=True))
+        if name != NOISY:
+            means |= mean_of(measure_residual(*images) for images in zip(noisy[measured], found, clean, strict=True))
         if number == 0:  # what cannot be done leaves nothing
             keep_case(out, scan.name, str(noise), "clean", scan.indices, clean)
             before = residual_spectrum(noisy[measured], clean, scan.volume.spacing_mm[1:])

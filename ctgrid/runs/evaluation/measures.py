@@ -54,6 +54,22 @@ def _nothing(a: np.ndarray, b: np.ndarray, data_range: float) -> float:
     return math.nan
 
 
+def measure_residual(noisy: np.ndarray, found: np.ndarray, clean: np.ndarray) -> dict[str, float]:
+    """Measure how much anatomy is in what a method removed from one slice; clipped as in :func:`measure_slice`.
+
+    Args:
+        noisy: (y, x) HU.
+        found: (y, x) HU.
+        clean: (y, x) HU.
+
+    Returns:
+        ``edges_removed``: the slope of the residual's gradients against the clean slice's steepest, 0 where only noise
+        was removed, 0.1 where a tenth of the edges went with it.
+    """
+    noisy, found, clean = (np.clip(image.astype(np.float64), *FULL_WINDOW_HU) for image in (noisy, found, clean))
+    return {"edges_removed": edge_gain(noisy - found, clean)}
+
+
 def measure_tissues(
     found: np.ndarray, clean: np.ndarray, body: np.ndarray, lungs: np.ndarray
 ) -> dict[str, float | None]:

@@ -23,6 +23,7 @@ QUALITY = (
     Column("vif_soft", "soft VIF", ".3f"),
     Column("edge", "edges", ".3f"),
     Column("edge_gain", "steepness", ".3f"),
+    Column("edges_removed", "edges removed", ".3f"),
 )
 """Of :func:`ctgrid.runs.evaluation.measures.measure_slice`."""
 

@@ -27,7 +27,7 @@ def test_what_is_no_strength_is_refused(strength: object, chest_volume: Volume) 
 
 def test_untouched_is_a_copy_that_says_so(chest_volume: Volume) -> None:
     found = untouched(chest_volume, 1.25, {"seed": 3})
-    assert isinstance(found, DenoiseResult) and found.settings == {"seed": 3, "untouched": True}
+    assert isinstance(found, DenoiseResult) and found.settings == {"seed": 3, "untouched": True, "removes_from_hu": 3.0}
     assert found.noise_hu == 1.25 and found.phases == {} and found.dit_token_passes == 0
     found.volume.hu[0, 0, 0] += 1
     assert np.count_nonzero(found.volume.hu != chest_volume.hu) == 1

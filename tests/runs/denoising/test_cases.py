@@ -14,7 +14,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import gather
 from ctgrid.methods.denoising.methods import METHODS, Method
 from ctgrid.methods.denoising.result import DenoiseResult
-from ctgrid.runs.denoising.cases import denoise_cases, removed, write_case
+from ctgrid.runs.denoising.cases import denoise_cases, edges_removed, removed, write_case
 from ctgrid.runs.denoising.jobs import BESIDE, JOURNAL, plan_jobs
 from ctgrid.runs.denoising.settings import Request
 from ctgrid.scan.volume import Volume
@@ -185,3 +185,14 @@ def test_trust_that_cannot_be_told_is_said_before_any_work(
     with pytest.raises(CtgridError, match="no table of trust"):
         denoise_cases(plan_jobs([scans], tmp_path / "out", trust=BESIDE), request)
     assert not minus.calls and not (tmp_path / "out").exists()
+
+
+def test_edges_in_what_was_removed_are_recorded() -> None:
+    """Nothing lost is 0, half of the picture as much as is left; a flat result has no edges."""
+    ramp = np.zeros((20, 32, 32), np.int16)
+    ramp[:, :, 16:] = 400
+    noise = np.random.default_rng(0).normal(0, 10, ramp.shape).round().astype(np.int16)
+    assert edges_removed(ramp + noise, ramp) == pytest.approx(0, abs=0.02)
+    assert edges_removed(ramp, ramp // 2) == pytest.approx(1, abs=0.01)
+    assert edges_removed(ramp, np.zeros_like(ramp)) is None
+    assert edges_removed(ramp[:, :1], ramp[:, :1]) is None

@@ -13,7 +13,7 @@ from ctgrid.metrics import psnr
 from ctgrid.metrics.regions import body_mask, lung_mask
 from ctgrid.runs.evaluation.denoising_plots import draw_denoising
 from ctgrid.runs.evaluation.keep import keep_case
-from ctgrid.runs.evaluation.measures import mean_of, measure_slice, measure_tissues, residual_spectrum
+from ctgrid.runs.evaluation.measures import mean_of, measure_residual, measure_slice, measure_tissues, residual_spectrum
 from ctgrid.runs.results.kinds import describe
 from ctgrid.runs.results.markdown import description_markdown
 
@@ -94,3 +94,13 @@ def test_pictures(tmp_path: Path) -> None:
     case = "cases/v/gaussian-50"
     assert names == ["curves.png", f"{case}/comparison.png", f"{case}/spectra.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_anatomy_in_what_was_removed(slices: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Noise alone is no anatomy; a tenth of the picture is a tenth of its edges."""
+    clean = slices[0].astype(np.float64)
+    noise = np.random.default_rng(0).normal(0, 20, clean.shape)
+    noisy = clean * 0.7 + noise
+    assert abs(measure_residual(noisy, noisy - noise, noisy - noise)["edges_removed"]) < 0.03
+    assert measure_residual(noisy, 0.6 * clean, clean)["edges_removed"] == pytest.approx(0.1, abs=0.03)
+    assert np.isnan(measure_residual(noisy, noisy, np.full_like(clean, 40))["edges_removed"])

@@ -20,6 +20,9 @@ from ctgrid.scan.volume import Volume, cast_hu
 LOWEST_HU = -1024.0
 """Of scanners with 12 bits."""
 
+LEAST_FILTERED_HU = 1.0
+"""Strength that is named to who had none: filters run at any above 0, but less is lost in whole HU."""
+
 PADDING_MARGIN = 5.0
 """Values this many times the noise below that are what scanners fill in outside the field of view."""
 
@@ -60,7 +63,7 @@ class ClassicalFilter:
         noise_hu = noise_of(volume, strength)
         settings = {"method": self.name, "strength": strength, "noise_hu": round(noise_hu, 2)}
         if noise_hu == 0:
-            return untouched(volume, noise_hu, settings)
+            return untouched(volume, noise_hu, settings, least_hu=LEAST_FILTERED_HU)
         parameters = self.parameters(noise_hu)
         settings |= parameters
         hu = volume.hu.copy()
