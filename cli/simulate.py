@@ -72,7 +72,7 @@ def low_dose_command(
     ctx: typer.Context,
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="NIfTI, NRRD or MetaImage files, DICOM folders, zips, folders of these."),
+        typer.Argument(metavar="IN", help="NIfTI, NRRD or MetaImage files, DICOM folders, zips, folders of these."),
     ],
     *,
     out: Annotated[

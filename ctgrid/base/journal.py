@@ -89,6 +89,8 @@ class Journal:
                 except OSError:
                     os.ftruncate(stream.fileno(), size)
                     raise
+        except FileNotFoundError as error:
+            raise CtgridError(f"{self.path.parent} was removed while ctgrid worked in it; run it again") from error
         except OSError as error:
             raise CtgridError(f"cannot write {self.path}: {error.strerror or error}") from error
 

@@ -88,12 +88,12 @@ odd(
 odd(
     "zip bomb, 40 MB of zeros as a DICOM header",
     content("scan.zip", archive(lambda: {"a.dcm": bytes(128) + b"DICM" + bytes(40 << 20)})),
-    "holds no DICOM files",
+    "a.dcm cannot be read",
 )
 odd(
     "DICOM, 40 MB of zeros as a header",
     content("scan.dcm", bytes(128) + b"DICM" + bytes(40 << 20)),
-    "is not a readable DICOM file",
+    "scan.dcm cannot be read",
 )
 odd(
     "zip, names with ../ and /",

@@ -22,7 +22,6 @@ QUICK = ("--steps", 1, "--refine-steps", 1)
         ("cluster", "prepare SCAN --out X.zarr --workers 2"),
         ("cluster", "prepare SCAN --out X.zarr --scheduler tcp://127.0.0.1:1"),
         ("train", "train codec --data IN --out run"),
-        ("train", "plan --config embedded-codec"),
         ("train", "ablation positions --data IN --out ablation"),
         ("eval", "ablation positions --data IN --out ablation"),
         ("eval", "evaluate denoising --clean SCAN --noise gaussian:50 --methods noisy --out evaluation"),
