@@ -223,7 +223,9 @@ odd(
 odd("DICOM, says JPEG 2000 and is not", series(_jpeg_2000), "cannot be decoded|not supported")
 odd("DICOM, a file cut in its pixels", series(more=_cut), "is truncated|cannot be read")
 odd("DICOM, a file cut in its header", series(more=lambda f: _cut(f, keep=0.2)), ANY, same=False)
-odd("DICOM, an empty file among the slices", series(more=lambda f: f.update({"013.dcm": b""})), "013.dcm cannot be read")
+odd(
+    "DICOM, an empty file among the slices", series(more=lambda f: f.update({"013.dcm": b""})), "013.dcm cannot be read"
+)
 odd(
     "DICOM, text and images among the slices",
     series(more=lambda f: f.update({"a.txt": b"x", "b.png": b"\x89PNG", "DICOMDIR": b"?"})),
