@@ -51,8 +51,8 @@ class Request(Checked):
     trust: Annotated[
         Path | None,
         Setting(
-            "Write how far each voxel may be off (standard deviation, HU), and where more than noise was removed; auto "
-            "puts both beside the result; a folder for several scans.",
+            "Write how far each voxel may be off (standard deviation, HU) and where more than noise went; auto: beside "
+            "the result; a folder for several scans.",
             metavar="auto|FILE",
             panel=OUTPUT,
         ),

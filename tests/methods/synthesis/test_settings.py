@@ -20,7 +20,17 @@ from ctgrid.stages.schedules import plan_grids
 def model(absolute: bool = True, sampler: str | None = None, steps: int | None = None, content: Any = "ct") -> Any:
     """Return what of a model its settings depend on."""
     facts = StageFacts(size=64, k=4, sampler=sampler, steps=steps, content=content)
-    return SimpleNamespace(name="toy", stage1=SimpleNamespace(absolute_z=absolute), facts1=facts, facts2=facts)
+    stage = SimpleNamespace(absolute_z=absolute)
+    return SimpleNamespace(name="toy", stage1=stage, facts1=facts, facts2=facts, filler=(stage, facts))
+
+
+def test_gaps_are_filled_as_their_own_network_says() -> None:
+    """Where nobody asks for another number of calls, or other places."""
+    toy = model()
+    toy.filler = (toy.stage1, StageFacts(size=64, k=4, fill_steps=6, fill_spacing="snr"))
+    assert Settings().resolved(toy).filling == {"steps": 6, "sampler": "dpm++", "spacing": "snr"}
+    asked = Settings(fill_steps=2, fill_spacing="even").resolved(toy)
+    assert asked.filling == {"steps": 2, "sampler": "dpm++", "spacing": "even"}
 
 
 @pytest.mark.parametrize("absolute", [True, False])

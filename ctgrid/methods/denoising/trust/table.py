@@ -14,9 +14,10 @@ from ctgrid.base.documents import dict_of
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_output
 from ctgrid.methods.denoising.trust.signs import SIGNS
+from ctgrid.scan.windows import AIR_HU
 
 VERSION = 1
-KNOTS_HU = (-1000.0, -850.0, -600.0, -300.0, -100.0, 50.0, 250.0, 700.0)
+KNOTS_HU = (AIR_HU, -850.0, -600.0, -300.0, -100.0, 50.0, 250.0, 700.0)
 """Answers for which the error goes by signs of its own; between two of them it is between theirs."""
 
 
