@@ -102,6 +102,8 @@ def one_line_failures(command: str | None = None) -> Iterator[None]:
         yield
     except (typer.Exit, typer.Abort, UsageError):
         raise
+    except SystemExit as error:  # rich leaves so when nobody reads on, as behind "| head"
+        raise typer.Exit(error.code if isinstance(error.code, int) else FAILURE) from None
     except BaseException as error:
         message, code = explain(error, command)
         if message:

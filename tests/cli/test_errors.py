@@ -82,6 +82,13 @@ def test_the_command_lines_own_exits_pass_and_others_are_told(capsys: pytest.Cap
     assert shown.err.count("\n") == 1 and shown.err.startswith("ctgrid: two lines") and "\x1b" not in shown.err
 
 
+def test_nothing_is_said_when_nobody_reads_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """As rich leaves when the reader of a pipe has gone."""
+    with pytest.raises(typer.Exit) as gone, one_line_failures():
+        raise SystemExit(1)
+    assert gone.value.exit_code == 1 and capsys.readouterr().err == ""
+
+
 def test_a_name_of_any_bytes_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     say("bad\udcff.nii: damaged")
     say("ctgrid denoise: --steps is odd")
