@@ -85,9 +85,11 @@ def main(
     ] = False,
 ) -> None:
     """Show the help where no command is given."""
+    from ctgrid.base.heap import keep_freed
     from ctgrid.base.limits import VARIABLE
     from ctgrid.base.privacy import NO_PATHS, STRIP
 
+    keep_freed()
     switches = {NO_PATHS: no_paths, STRIP: strip}
     asked = {VARIABLE: max_bytes, **{name: "1" for name, wanted in switches.items() if wanted}}
     os.environ.update({name: value for name, value in asked.items() if value is not None})  # for worker processes too

@@ -15,6 +15,7 @@ from torch import nn
 
 from ctgrid.base.devices import check_compiler, choose_device, wait_for
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.heap import keep_freed
 from ctgrid.base.precision import choose_dtype
 from ctgrid.methods.loading import PartsLoading
 from ctgrid.stages.models.bundle import Bundle, load_bundle
@@ -131,6 +132,7 @@ def prepare(bundle: Bundle, device: torch.device, dtype: torch.dtype, compile: b
     Raises:
         CtgridError: where there is no compiler.
     """
+    keep_freed()
     network: Any = bundle.codec.network
     stages: list[Any] = [bundle.stage1, bundle.stage2]
     moved(network, memory_format=torch.channels_last)

@@ -47,13 +47,22 @@ def normalise_and_modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float =
 
 
 def linear_gelu(x: Tensor, layer: nn.Linear) -> Tensor:
-    """Apply a linear layer and a GELU (tanh form); in bf16 on a CPU, without gradients, in one pass over the memory."""
+    """Apply a linear layer and a GELU (tanh form); on a CPU without gradients in less passes, or quicker ones.
+
+    In bf16 that is one pass over the memory; in float32 y / (1 + exp(-a (y + b y³))), whose exp MKL has in a quarter of
+    the time that torch takes for GELU.
+    """
     fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     plain = torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling()
     if torch.compiler.is_compiling() and x.device.type == "cpu":  # tanh u = 2 σ(2u) - 1, at half the cost
         y = layer(x)
         return cast(Tensor, y * torch.sigmoid(y * (GELU[0] + GELU[0] * GELU[1] * y * y)))
-    plain = plain or x.device.type != "cpu" or not x.dtype == layer.weight.dtype == torch.bfloat16
+    plain = plain or x.device.type != "cpu"
+    if not plain and x.dtype == layer.weight.dtype == torch.float32:
+        y = layer(x)
+        divisor = torch.addcmul(y.new_tensor(-GELU[0]), y, y, value=-GELU[0] * GELU[1]).mul_(y).exp_().add_(1)
+        return cast(Tensor, y.div_(divisor))
+    plain = plain or not x.dtype == layer.weight.dtype == torch.bfloat16
     if fused is None or plain or not multiplies_in(torch.bfloat16, x.device):  # elsewhere the fused call raises
         return F.gelu(layer(x), approximate="tanh")
     return cast(Tensor, fused(x, layer.weight, layer.bias, "gelu", [], "tanh"))

@@ -40,6 +40,15 @@ def test_linear_with_gelu_in_one_pass_is_both_in_turn(dtype: torch.dtype) -> Non
     assert layer.weight.grad is not None and bool(layer.weight.grad.abs().max() > 0)
 
 
+@torch.no_grad()
+def test_gelu_far_out_is_nothing_or_all() -> None:
+    """Where exp runs over in float32: 0 below, the value itself above, and never NaN."""
+    layer = torch.nn.Linear(1, 1, bias=False)
+    layer.weight.fill_(1.0)
+    x = torch.tensor([[-1e12], [-1e4], [-30.0], [30.0], [1e4], [1e12]])
+    assert linear_gelu(x, layer).flatten().tolist() == pytest.approx([0, 0, 0, 30, 1e4, 1e12], abs=1e-6)
+
+
 def test_timestep_code_is_cosine_then_sine() -> None:
     """At t = 0 the first half is 1 and the second 0; -1 mirrors 1; fractions lie between."""
     code = timestep_code(torch.tensor([0.0, 1.0, -1.0, 0.5]))
