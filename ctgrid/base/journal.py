@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from ctgrid.base.locks import lock
 from ctgrid.base.privacy import alias, hides, without_paths
 
 Entry = dict[str, Any]
+
+CHECK = "crc32"
+"""Key of a line's check sum: of a line that is JSON still, but not as it was written, nothing is believed."""
 
 
 class _Entries(dict[str, Entry]):
@@ -35,8 +39,8 @@ class _Entries(dict[str, Entry]):
 class Journal:
     """``manifest.jsonl``: one JSON object per volume, appended when the volume is complete.
 
-    Processes may append at once. A line that was cut short by a kill or a full disk is no line, and a volume's
-    last line counts. The line is written before the volume gets its name, so a volume without a line was not made
+    Processes may append at once. A line that was cut short by a kill or a full disk, or changed since, is no line, and
+    a volume's last line counts. The line is written before the volume gets its name, so a volume without a line was not made
     here.
     """
 
@@ -60,8 +64,10 @@ class Journal:
         entries: dict[str, Entry] = _Entries()
         for line in lines:
             try:
-                entry = json.loads(line)
-                entries[name_of(str(entry["file"]))] = dict(entry)
+                entry = dict(json.loads(line))
+                said = entry.pop(CHECK, None)  # lines of before have none
+                if said is None or said == _check(entry):
+                    entries[name_of(str(entry["file"]))] = entry
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
         return entries
@@ -74,7 +80,7 @@ class Journal:
         """  # noqa: DOC501
         if hides():
             entry = {**without_paths(entry), "file": alias(str(entry["file"]))}
-        line = as_json(entry).encode() + b"\n"
+        line = as_json({**entry, CHECK: _check(entry)}).encode() + b"\n"
         try:
             with open_record(self.path, "ab+", buffering=0) as stream:
                 lock(stream, wait=True)
@@ -133,6 +139,11 @@ def unlisted(manifest: Path) -> str:
 def in_the_way(path: Path, reason: str) -> CtgridError:
     """Return the error for a file that is there and cannot be taken over."""
     return CtgridError(f"{path} {reason}; pass --overwrite to make it anew, or name another --out")
+
+
+def _check(entry: Entry) -> int:
+    """Return the sum of a line's other keys, as JSON with sorted keys."""
+    return zlib.crc32(json.dumps(json.loads(as_json(entry)), sort_keys=True).encode())
 
 
 def _flat(entry: Entry) -> dict[str, Any]:

@@ -47,6 +47,20 @@ def test_a_line_cut_short_is_none_and_the_next_begins_anew(torn: bytes, tmp_path
     assert list(Journal(path).entries()) == ["a", "c"]
 
 
+@pytest.mark.parametrize("was, now", [(b'"seed"', b'"sees"'), (b"0.1", b"0.2"), (b"null", b"true"), (b'"a', b'"b')])
+def test_a_line_changed_since_is_none_and_one_of_before_counts(was: bytes, now: bytes, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "manifest.jsonl")
+    entry = {"file": "a.nii", "seed": 1, "settings": {"start": 0.1, "left": None, "folder": Path("x")}}
+    journal.append(entry)
+    assert journal.entries()["a.nii"] == {**entry, "settings": {"start": 0.1, "left": None, "folder": "x"}}
+    line = journal.path.read_bytes()
+    assert was in line
+    journal.path.write_bytes(line.replace(was, now))
+    assert journal.entries() == {}
+    journal.path.write_text(json.dumps({"file": "a.nii", "seed": 2}) + "\n")
+    assert journal.entries() == {"a.nii": {"file": "a.nii", "seed": 2}}
+
+
 def test_a_disk_that_fills_up_while_listing(tmp_path: Path) -> None:
     """The list keeps whole lines only."""
     manifest = Journal(tmp_path / "manifest.jsonl")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
-from ctgrid.base.journal import Journal
+from ctgrid.base.journal import CHECK, Journal
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.runs.report.picture import contact_sheet
@@ -192,7 +192,7 @@ def test_what_is_there_is_not_trusted_silently(what: str, synthesize: Callable[.
         path, more = out / "volume_0000.nii.gz", [*more, "--seed", "1"]
     else:
         lines = (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
-        entry = json.loads(lines[1]) | {"checkpoint": "0" * 64}
+        entry = json.loads(lines[1]) | {"checkpoint": "0" * 64, CHECK: None}
         (out / "manifest.jsonl").write_text(f"{lines[0]}\n{json.dumps(entry)}\n", encoding="utf-8")
     before = {p: p.read_bytes() for p in out.iterdir()}
     result = synthesize("--count", 2, "--out", out, *more)
