@@ -40,8 +40,8 @@ class Journal:
     """``manifest.jsonl``: one JSON object per volume, appended when the volume is complete.
 
     Processes may append at once. A line that was cut short by a kill or a full disk, or changed since, is no line, and
-    a volume's last line counts. The line is written before the volume gets its name, so a volume without a line was not made
-    here.
+    a volume's last line counts. The line is written before the volume gets its name, so a volume without a line was
+    not made here.
     """
 
     def __init__(self, path: Path) -> None:
