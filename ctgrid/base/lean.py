@@ -1,7 +1,8 @@
-"""Start sooner: without torch's compiler, which torch's optimizers ask for and can do without."""
+"""Start sooner: without torch's compiler, and without the collector while importing."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,18 @@ def without_compiler() -> Iterator[None]:
         yield
     finally:
         del sys.modules[_COMPILER]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Import without the collector of cycles, which goes through all that imports make, a sixth of their time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _as_it_is(function: Any, *args: Any, **kwargs: Any) -> Any:

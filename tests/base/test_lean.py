@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from ctgrid.base.lean import uncollected
 
 SYNTHESIS = """
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
@@ -49,3 +52,16 @@ def test_no_compiler_is_loaded_until_somebody_asks() -> None:
     code = SYNTHESIS + CHECK + DENOISING + CHECK + PLANNING + AFTERWARDS
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[]", "[]", "True", "[]", "True"]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_imports_without_the_collector_leave_it_as_it_was(on: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if on else gc.disable)()
+    try:
+        with pytest.raises(ImportError), uncollected():
+            assert not gc.isenabled()
+            raise ImportError
+        assert gc.isenabled() == on
+    finally:
+        (gc.enable if before else gc.disable)()

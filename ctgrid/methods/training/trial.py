@@ -89,7 +89,7 @@ def shrunk(part: DiffusionRecipe, example_flops: float) -> tuple[DiffusionRecipe
     Returns:
         The recipe, without its codec's work, and the operations of an example, about.
     """
-    unit = codec_or_stand_in(part).downsample * int(part.network.get("patch_size", 2)) * part.k
+    unit = codec_or_stand_in(part).downsample * int(part.network.get("patch_size", 2)) * part.factor
     size, ratio = part.size, 1.0
     while example_flops * ratio > TRIAL_FLOPS and size % 2 == 0 and (size // 2) % unit == 0:
         size, ratio = size // 2, ratio / 4

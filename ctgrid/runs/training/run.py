@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.files import check_folder
+from ctgrid.base.lean import uncollected
 from ctgrid.base.progress import Progress, silent, unheard
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.record_place import RECORD
@@ -97,8 +98,9 @@ def plan_training(settings: PlanSettings | None = None, *, progress: Progress = 
     """
     asked = gather(PlanSettings, changes, settings)
     progress("planning", 0, 1)
-    from ctgrid.methods.training.config import load_config
-    from ctgrid.methods.training.plan import plan
+    with uncollected():
+        from ctgrid.methods.training.config import load_config
+        from ctgrid.methods.training.plan import plan
 
     recipe = load_config(asked.config, None, read_overrides(asked.overrides))
     return plan(recipe, processes=asked.processes, flops_per_second=asked.flops_per_second)

@@ -39,6 +39,8 @@ def test_trials_are_on_latents_so_small_that_they_are_quick(tiny_model: Path) ->
     assert isinstance(small, GridRecipe) and small.cell_encoding == "cell"
     fine = RefineRecipe(codec=codec, size=256, network={"patch_size": 2})
     assert shrunk(fine, TRIAL_FLOPS)[0].size == 256 and shrunk(fine, 1e30)[0].size == 64
+    film = GridRecipe(codec=codec, size=128, k=8, scale=2, network={"patch_size": 2})  # cells of 64 pixels to 32, 16
+    assert shrunk(film, 15 * TRIAL_FLOPS)[0].size == 32
     assert depth_of(fine) == 28 and depth_of(RefineRecipe(network={"depth": 3})) == 3
 
 
