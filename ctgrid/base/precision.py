@@ -39,11 +39,15 @@ def multiplies_in(dtype: torch.dtype, device: torch.device) -> bool:
 
 def _processor_multiplies_in(dtype: torch.dtype) -> bool:
     """Ask oneDNN, which may use less than there is, and the processor: oneDNN also says yes where it emulates."""
-    name, instructions = INSTRUCTIONS[dtype]
-    if not getattr(torch.ops.mkldnn, f"_is_mkldnn_{name}_supported", lambda: False)():
+    if not onednn_knows(dtype):
         return False
     there: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(there.get(instructions, there.get("architecture") != "x86_64"))
+    return bool(there.get(INSTRUCTIONS[dtype][1], there.get("architecture") != "x86_64"))
+
+
+def onednn_knows(dtype: torch.dtype) -> bool:
+    """Tell whether oneDNN has convolutions in bfloat16 or float16, be they emulated: on x86 it has those with AVX512."""
+    return bool(getattr(torch.ops.mkldnn, f"_is_mkldnn_{INSTRUCTIONS[dtype][0]}_supported", lambda: False)())
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -21,6 +21,7 @@ def conv(wide: int = 6, out: int = 10, bias: bool = True) -> nn.Conv2d:
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small layers will do."""
     monkeypatch.setattr(winograd, "LEAST_WIDTH", 4)
+    monkeypatch.setattr(winograd, "LEAST_WIDTH_AVX512", 4)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -61,3 +62,11 @@ def test_only_layers_that_gain_and_no_weight_changes() -> None:
     assert speed_up(network) == ["0"]
     assert network.state_dict().keys() == before.keys()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_where_onednn_is_quicker_only_wider_layers_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With AVX512 its own convolution of 5 channels wins over this one, without it loses."""
+    monkeypatch.setattr(winograd, "LEAST_WIDTH_AVX512", 6)
+    for knows, chosen in ((True, ["1"]), (False, ["0", "1"])):
+        monkeypatch.setattr(winograd, "onednn_knows", lambda _, knows=knows: knows)
+        assert speed_up(nn.Sequential(conv(5, 5), conv(6, 6))) == chosen
