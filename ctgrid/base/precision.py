@@ -46,7 +46,7 @@ def _processor_multiplies_in(dtype: torch.dtype) -> bool:
 
 
 def onednn_knows(dtype: torch.dtype) -> bool:
-    """Tell whether oneDNN has convolutions in bfloat16 or float16, be they emulated: on x86 it has those with AVX512."""
+    """Tell whether oneDNN has bfloat16 or float16, be they emulated: on x86 processors it has those with AVX512."""
     return bool(getattr(torch.ops.mkldnn, f"_is_mkldnn_{INSTRUCTIONS[dtype][0]}_supported", lambda: False)())
 
 
