@@ -152,6 +152,14 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def rider(data_dir: Path) -> Volume:
+    """Return the validation patient, read once for all tests, which change none of it."""
+    volume = Volume.read(data_dir / "validation" / "rider_0117")
+    volume.hu.flags.writeable = False
+    return volume
+
+
+@pytest.fixture(scope="session")
 def chest() -> Callable[..., np.ndarray]:
     """Return a maker of chest-like HU: body in air, two lungs, a spine low in the picture, noise.
 

@@ -12,6 +12,7 @@ from typer.main import get_command
 from ctgrid_cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = get_command(app)  # made once: typer reads every signature
 
 
 def test_readme_opens_with_two_commands_that_the_makefile_has() -> None:
@@ -56,7 +57,7 @@ class TestDocument:
                 words = shlex.split(line, comments=True)
                 if not words or Path(words[0]).name != "ctgrid":
                     continue
-                command, rest = get_command(app), words[1:]
+                command, rest = COMMANDS, words[1:]
                 while rest and rest[0] in getattr(command, "commands", {}):
                     command, rest = command.commands[rest[0]], rest[1:]
                 known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}

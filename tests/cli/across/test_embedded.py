@@ -17,17 +17,17 @@ pytest.importorskip("ctgrid.methods.denoising.pipeline")
 QUICK = ["--steps", 2, "--refine-steps", 1, "--device", "cpu"]
 
 
-def test_synthesize_twice_gives_the_same_bytes(ctgrid: Callable[..., Any], tmp_path: Path) -> None:
-    """Exactly the slices asked for; another seed gives another volume."""
+def test_synthesize_gives_what_is_asked_for(ctgrid: Callable[..., Any], tmp_path: Path) -> None:
+    """Exactly the slices asked for; another seed gives another volume, the same one the same (test_tutorials.py)."""
     made = []
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+    for name, seed in (("a", 1), ("b", 2)):
         out = tmp_path / f"{name}.nii.gz"
         result = ctgrid("synthesize", "--slices", 18, "--size", 128, "--seed", seed, *QUICK, "--out", out)
         assert (result.exit_code, result.stderr) == (0, ""), result.output
         made.append(out.read_bytes())
-    assert made[0] == made[1] != made[2]
+    assert made[0] != made[1]
     assert Volume.read(tmp_path / "a.nii.gz").shape == (18, 128, 128)
-    record = json.loads((tmp_path / "c.run.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "b.run.json").read_text(encoding="utf-8"))
     assert record["dit_token_passes"] > 0
     assert sum(record["phases"].values()) == pytest.approx(record["seconds"], rel=0.3, abs=0.3)
     assert record["model"]

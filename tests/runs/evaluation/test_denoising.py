@@ -229,10 +229,9 @@ def test_bad_inputs(chest_file: Path, tmp_path: Path) -> None:
         assert (tmp_path / "out" / "results.json").read_text(encoding="utf-8") == text
 
 
-def test_the_figures_of_real_ct(data_dir: Path, tmp_path: Path) -> None:
+def test_the_figures_of_real_ct(rider: Volume, tmp_path: Path) -> None:
     """Noise of 50 HU: near 32.9 dB and 0.69 as measured elsewhere, and non-local means gain 6 dB."""
-    scan = Volume.read(data_dir / "validation" / "rider_0117")
-    Volume(scan.hu[45:46], scan.affine).write(tmp_path / "one.nii.gz")
+    Volume(rider.hu[45:46], rider.affine).write(tmp_path / "one.nii.gz")
     plan = replace(PLAN, noises=(Noise("gaussian", 50.0),), methods=("noisy", "nlm"), slices="0")
     noisy, nlm = evaluate_denoising([tmp_path / "one.nii.gz"], plan, tmp_path / "out").rows
     assert noisy["psnr"] == pytest.approx(32.9, abs=0.3) and noisy["ssim"] == pytest.approx(0.69, abs=0.03)

@@ -43,9 +43,9 @@ def test_padding_does_not_pass_for_air(chest: Callable, tmp_path: Path) -> None:
     assert volume.record["hu"]["source"] == "sidecar"
 
 
-@pytest.fixture(scope="module")
-def clean(data_dir: Path) -> np.ndarray:
-    return Volume.read(data_dir / "validation" / "rider_0117").hu[::8, ::2, ::2]
+@pytest.fixture
+def clean(rider: Volume) -> np.ndarray:
+    return rider.hu[::8, ::2, ::2]
 
 
 @pytest.mark.parametrize("clipped", [False, True])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -24,9 +22,9 @@ def chest() -> Synthesis:
     return SynthesisPipeline.load().generate(slices=SLICES, seed=1, steps=12, refine_steps=1)
 
 
-def test_codec_keeps_a_scan(data_dir: Path) -> None:
+def test_codec_keeps_a_scan(rider: Volume) -> None:
     """At least 32 dB on slices of the validation patient, window [-1000, 1000] HU."""
-    unit, _ = to_canonical(Volume.read(data_dir / "validation" / "rider_0117"))
+    unit, _ = to_canonical(rider)
     images = torch.from_numpy(unit[::24])[:, None]
     codec = load_bundle("embedded").codec
     again = codec.decode(codec.encode(images))
