@@ -33,6 +33,7 @@ from ctgrid.stages.models.bundle import DETAIL, load_detail
 from ctgrid.stages.models.sources import resolve_model
 from ctgrid.stages.networks.detail import UNIT_HU
 from ctgrid.stages.networks.details import DetailNetwork
+from ctgrid.stages.networks.winograd import sped_up
 from ctgrid.stages.weights.own import moved
 
 SEEN_HU, SEEN_SIGMAS = FULL_WINDOW_HU[1], 4.0
@@ -89,21 +90,22 @@ def remove_noise(
     reach = np.arange(-network.neighbours, network.neighbours + 1)
     chosen = np.arange(len(seen)) if only is None else np.asarray(only)
     together = batch_size if device.type == "cuda" else 1
-    for first in range(0, len(chosen), together):
-        part = chosen[first : first + together]
-        around = np.clip(part[:, None] + reach, 0, len(seen) - 1)
-        levels = torch.from_numpy(levels_hu[part]).to(device)
-        reach_hu = (SEEN_HU + SEEN_SIGMAS * sigmas[part])[:, None, None, None]
-        below = None if hint is None else _unit(hint[part][:, None], reach_hu).to(device)
-        with autocast(device, dtype):
-            noise = network.noise_of(_unit(seen[around], reach_hu).to(device), levels, below)
-        removed = noise[:, 0].float().cpu().numpy() * np.float32(UNIT_HU)
-        slices = seen[part]
-        clean = cast_hu(slices - removed, out.dtype)
-        if len(padding):
-            clean = np.where(np.isin(slices, padding), slices, clean)
-        target[part] = clean
-        progress("detail", first + len(part), len(chosen))
+    with sped_up(network, device.type == "cpu" and dtype == torch.float32):
+        for first in range(0, len(chosen), together):
+            part = chosen[first : first + together]
+            around = np.clip(part[:, None] + reach, 0, len(seen) - 1)
+            levels = torch.from_numpy(levels_hu[part]).to(device)
+            reach_hu = (SEEN_HU + SEEN_SIGMAS * sigmas[part])[:, None, None, None]
+            below = None if hint is None else _unit(hint[part][:, None], reach_hu).to(device)
+            with autocast(device, dtype):
+                noise = network.noise_of(_unit(seen[around], reach_hu).to(device), levels, below)
+            removed = noise[:, 0].float().cpu().numpy() * np.float32(UNIT_HU)
+            slices = seen[part]
+            clean = cast_hu(slices - removed, out.dtype)
+            if len(padding):
+                clean = np.where(np.isin(slices, padding), slices, clean)
+            target[part] = clean
+            progress("detail", first + len(part), len(chosen))
     return replace(volume, hu=out)
 
 
@@ -125,8 +127,11 @@ def slice_levels(volume: Volume, strength: Strength, noise_hu: float) -> tuple[f
 
 
 def laid_out(network: DetailNetwork, dtype: torch.dtype) -> DetailNetwork:
-    """Lay the weights out as 16-bit convolutions like them: channels last takes 20 to 45 % less time (AMD Zen 4)."""
-    if dtype != torch.float32:
+    """Lay the weights out as convolutions like them: channels last.
+
+    It takes 20 to 55 % less time in bfloat16, and 5 to 15 % less in float32 on a CPU.
+    """
+    if dtype != torch.float32 or next(network.parameters()).device.type == "cpu":
         moved(network, memory_format=torch.channels_last)
     return network
 

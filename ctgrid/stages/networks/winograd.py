@@ -8,6 +8,9 @@ oneDNN and MKL held to AVX2); rounding errors are about 5e-5 of the values inste
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -42,6 +45,22 @@ def speed_up(network: nn.Module) -> list[str]:
     for layer in chosen.values():
         layer.forward = Winograd(layer)
     return list(chosen)
+
+
+@contextmanager
+def sped_up(network: nn.Module, wanted: bool = True) -> Iterator[None]:
+    """Let a network go this way for a while; its weights may change before and after.
+
+    Args:
+        network: whose weights stay as they are meanwhile.
+        wanted: False leaves all as it is.
+    """
+    chosen = speed_up(network) if wanted else []
+    try:
+        yield
+    finally:
+        for name in chosen:
+            del network.get_submodule(name).forward
 
 
 def fits(layer: nn.Module) -> bool:

@@ -20,12 +20,13 @@ PLACE: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
 AFFINE = np.diag([-0.7, -0.7, 2.5, 1.0])
 
 
-class TenHu:
+class TenHu(torch.nn.Module):
     """Stands for a network that finds 10 HU of noise everywhere, and remembers what it saw."""
 
     neighbours = 1
 
     def __init__(self) -> None:
+        super().__init__()
         self.seen: list[torch.Tensor] = []
 
     def noise_of(self, noisy: torch.Tensor, noise_hu: torch.Tensor, prior: torch.Tensor | None = None) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ctgrid.stages.networks import winograd
-from ctgrid.stages.networks.winograd import speed_up
+from ctgrid.stages.networks.winograd import sped_up, speed_up
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch has no MKL")
 
@@ -70,3 +70,20 @@ def test_where_onednn_is_quicker_only_wider_layers_go(monkeypatch: pytest.Monkey
     for knows, chosen in ((True, ["1"]), (False, ["0", "1"])):
         monkeypatch.setattr(winograd, "onednn_knows", lambda _, knows=knows: knows)
         assert speed_up(nn.Sequential(conv(5, 5), conv(6, 6))) == chosen
+
+
+@torch.no_grad()
+def test_for_a_while_only() -> None:
+    """Afterwards the layer's own way again, also where that ended badly; weights that changed in between count."""
+    layer = conv()
+    network, x = nn.Sequential(layer), torch.randn(1, 6, 8, 8)
+    for _ in range(2):
+        plain = layer(x)
+        with sped_up(network):
+            assert 0 < (layer(x) - plain).abs().max() < 1e-5
+        assert torch.equal(layer(x), plain)
+        layer.weight.mul_(0.5)
+    with pytest.raises(RuntimeError), sped_up(network):
+        raise RuntimeError
+    with sped_up(network, False):
+        assert "forward" not in vars(layer)
