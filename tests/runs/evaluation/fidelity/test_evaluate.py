@@ -95,6 +95,7 @@ def test_detectors_order_sets_as_they_should(
     assert shuffled["FID", None] == pytest.approx(found[0]["FID", None], rel=1e-3)
 
 
+@pytest.mark.usefixtures("coarse_measures")
 def test_embedded_features_order_sets_as_they_should(
     volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path
 ) -> None:
