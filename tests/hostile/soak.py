@@ -24,7 +24,7 @@ EACH = 20
 
 def main(seconds: float, seed: int) -> int:
     """Soak, each round with the next seed; return the number of faults."""
-    last, tally = time.monotonic() + seconds, Tally()
+    last, tally, told = time.monotonic() + seconds, Tally(), 0
     print(f"{seconds:g} seconds from seed {seed}, {len(READERS)} kinds of file", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         server = Server()
@@ -33,7 +33,8 @@ def main(seconds: float, seed: int) -> int:
             accidents(Path(folder), seed, last - time.monotonic(), tally)
             results = ("right", "refused", "read", "wrong")
             print(f"seed {seed}:", *(f"{tally.total(one)} {one}" for one in results), flush=True)
-            seed += 1
+            print(*tally.wrong[told:], sep="\n", end="\n" * (len(tally.wrong) > told), flush=True)
+            seed, told = seed + 1, len(tally.wrong)
         server.close()
     table(tally.counts)
     print(f"{tally.total()} cases, {len(tally.wrong)} faults", *tally.wrong, sep="\n")
