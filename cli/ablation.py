@@ -22,7 +22,7 @@ def command(
         str,
         typer.Argument(
             metavar="NAME|FILE",
-            help="positions, k, k-paper, control-rows, data-fraction, naive, naive-3d, or a YAML file.",
+            help="positions, k, k-paper, control-rows, data-fraction, data-claim, naive, naive-3d, or a YAML file.",
         ),
     ],
     *,

@@ -34,11 +34,13 @@ def test_every_row_says_where_whether_and_which_test(row: str) -> None:
     element, here, whether, why, tests = (cell.strip() for cell in row.strip("|").split("|"))
     assert element and here and whether in {"same", "choice", "open"}
     assert why or whether == "same", "a choice says why, and how to have the paper's"
-    links = re.findall(r"\[`(\w+)`\]\((\S+)\)", tests)
-    assert links and "`" not in re.sub(r"\[`\w+`\]\(\S+\)", "", tests)
-    for name, target in links:
+    link = r"\[`(\w+)(?:::(test_\w+))?`\]\((\S+)\)"
+    links = re.findall(link, tests)
+    assert links and "`" not in re.sub(link, "", tests)
+    for name, function, target in links:
         path = PAGE.parent / target
-        assert path.stem == name and re.search(r"^ *def test_", path.read_text(encoding="utf-8"), re.M)
+        wanted = rf"{function}\(" if function else "test_"
+        assert path.stem == name and re.search(rf"^ *def {wanted}", path.read_text(encoding="utf-8"), re.M), function
 
 
 def test_options_and_commands_of_the_table_exist() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import WHAT, Device, Dtype, Model, Overwrite, Seed
+from ctgrid.stages.diffusion.samplers import SAMPLERS
 
 
 def read_token(text: str) -> tuple[int, int, int]:
@@ -47,7 +48,7 @@ class AttentionSettings(Checked):
     stage1: Annotated[Path | None, Setting("Training run or folder in place of the model's stage 1.")] = None
     seed: Seed = 0
     steps: Annotated[int | None, Setting("Network calls for the grid.", least=1)] = None
-    sampler: Annotated[str | None, Setting("Its sampler; if not given, the model's own.")] = None
+    sampler: Annotated[str | None, Setting("Its sampler; if not given, the model's own.", names=SAMPLERS)] = None
     timestep: Annotated[
         tuple[int, ...], Setting("Level of noise, 0 to 999; may be repeated.", metavar="T", panel=WHAT)
     ] = (
@@ -81,10 +82,14 @@ class AttentionSettings(Checked):
     overwrite: Overwrite = False
 
     def __post_init__(self) -> None:
-        """Check the levels as well."""
+        """Check the levels as well, and that nothing is asked of attention where positions are drawn."""
         super().__post_init__()
         from ctgrid.stages.diffusion.schedule import LINEAR
 
         for timestep in self.timestep:
             if not 0 <= timestep < len(LINEAR):
                 raise CtgridError(f"timestep must lie in 0 to {len(LINEAR) - 1}, got {timestep}")
+        usual = {one.name: one.default for one in fields(self)}
+        said = [name for name in ("steps", "sampler", "timestep", "block") if getattr(self, name) != usual[name]]
+        if self.positions and said:
+            raise CtgridError(f"positions are the same whatever is sampled: leave {' and '.join(said)} out")

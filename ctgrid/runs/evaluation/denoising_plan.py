@@ -116,7 +116,7 @@ def check_inputs(clean: Sequence[Path], plan: Evaluation) -> list[str]:
     for noise in plan.noises:
         for path in clean if noise.kind == "pairs" else ():
             noise.pair_of(path)
-    check_folders(plan.results, (NOISY, *METHODS))
+    check_folders(plan.results, (NOISY, *METHODS), plan.inputs_out)
     for folder in plan.results:
         for name in names:
             for noise in plan.noises:

@@ -20,18 +20,23 @@ from ctgrid.scan.volume import Volume
 OFF_MM = 0.1
 """Places of two grids' corners that count as one."""
 
+OFF_HU = 1.0
+"""Values of two inputs that count as one: what networks compute differs by rounding."""
+
 
 def case_name(volume: str, condition: str) -> str:
     """Return the name of an input without suffix: ``scan_gaussian-100`` of ``scan`` and ``gaussian:100``."""
     return f"{volume}_{condition.replace(':', '-')}"
 
 
-def check_folders(folders: Sequence[Path], taken: Iterable[str]) -> None:
-    """Make sure that each folder of results is there and has a name of its own.
+def check_folders(folders: Sequence[Path], taken: Iterable[str], inputs_out: Path | None = None) -> None:
+    """Make sure that each folder of results is there and has a name of its own, and that inputs have a folder.
 
     Raises:
-        CtgridError: where one is missing, or called like a method or another one.
+        CtgridError: where one is missing, or called like a method or another one, or ``inputs_out`` is a file.
     """
+    if inputs_out is not None and inputs_out.exists() and not inputs_out.is_dir():
+        raise CtgridError(f"{inputs_out} is a file; --inputs-out names a folder, which is made")
     seen = set(taken)
     for folder in folders:
         if not folder.is_dir():
@@ -71,23 +76,32 @@ def read_result(path: Path, like: Volume) -> np.ndarray:
     """
     found = Volume.read(path, hu="header").reoriented(like.orientation)
     corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in reversed(like.hu.shape)), 1]], dtype=float).T
-    if found.hu.shape != like.hu.shape or np.abs(found.affine @ corners - like.affine @ corners).max() > OFF_MM:
+    if found.hu.shape != like.hu.shape:
         shapes = (" x ".join(map(str, reversed(volume.hu.shape))) for volume in (found, like))
-        raise CtgridError(f"{path} lies on another grid than its input: {' voxels, not '.join(shapes)} at its place")
+        raise CtgridError(f"{path} lies on another grid than its input: {' voxels, not '.join(shapes)}")
+    off = np.abs(found.affine @ corners - like.affine @ corners).max()
+    if not off <= OFF_MM:
+        raise CtgridError(f"{path} lies on another grid than its input: its corners are up to {off:.3g} mm away")
     return np.asarray(found.hu)
 
 
 def write_input(folder: Path, name: str, hu: np.ndarray, like: Volume) -> None:
-    """Write an input as float32 NIfTI, unless it is there; the folder is made.
+    """Write an input as float32 NIfTI, unless the very same is there; the folder is made.
 
     Args:
         folder: of the inputs.
         name: see :func:`case_name`.
         hu: (z, y, x).
         like: gives the grid.
+
+    Raises:
+        CtgridError: where another input has that name, as of another seed, scan or size.
     """
     path = folder / f"{name}.nii.gz"
     if path.exists():
+        there = Volume.read(path, hu="header")
+        if there.hu.shape != hu.shape or not np.abs(there.hu - hu).max() <= OFF_HU:
+            raise CtgridError(f"{path} is another input (of another seed, scan or size); name another --inputs-out")
         return
     folder.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {"source": "input of an evaluation"}

@@ -178,7 +178,7 @@ def evaluate_super_resolution(
             raise CtgridError(
                 f"{sample.name} is one of the volumes of --train ({known[sample.digest]}); leave it out there"
             )
-    check_folders(plan.results, METHODS)
+    check_folders(plan.results, METHODS, plan.inputs_out)
     condition = condition_of(k, plan.through_codec)
     made = {
         name: {sample.name: result_of(folder, case_name(sample.name, condition)) for sample in real}
@@ -257,6 +257,8 @@ def run_cases(
             "slices_measured": len(indices),
             "case": case,
         }
+        if plan.clips.frames:
+            row["clip_frames"] = plan.clips.frames
         if truth is not None:
             row["clip_measure"] = plan.clips.name
             keep_clips(out, row, condition, truth, plan.clips.of(found, clips))

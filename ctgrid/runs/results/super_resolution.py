@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ctgrid.runs.results.chart import Bars
@@ -33,8 +34,12 @@ def describe(content: Mapping[str, Any]) -> Description:
         for those in volumes:
             title = f"{those[0]['volume']}: {_title(those[0])}"
             tables.append(_with_clips(title, those, found if len(volumes) == 1 else []))
+        frames = {row["clip_frames"] for row in alike if row.get("clip_frames")}
         if len(volumes) > 1:
             tables.append(_with_clips(f"mean of {len(volumes)} volumes", means_of(alike), found))
+        if frames and not found:
+            few = f"No distance of clips: the slices hold fewer than two clips of {max(frames)} side by side."
+            tables[-1] = replace(tables[-1], notes=[*tables[-1].notes, few])
     charts = [
         Bars(f"PSNR in dB, mean of volumes{_way(those[0])}", means_by_method(those, "psnr"))
         for those in grouped(rows, "through_codec")

@@ -13,7 +13,7 @@ from ctgrid.methods.training.checks import check_network
 from ctgrid.runs.ablation.run import check_alike
 from ctgrid.runs.ablation.spec import grid_of, load_ablation, shipped_ablations
 
-PAPERS = ("control-rows", "data-fraction", "k", "k-paper", "naive", "positions")
+PAPERS = ("control-rows", "data-claim", "data-fraction", "k", "k-paper", "naive", "positions")
 
 
 def test_the_papers_ablations_are_shipped() -> None:

@@ -30,3 +30,13 @@ def test_every_level_of_the_schedule_may_be_asked_for() -> None:
             AttentionSettings(timestep=wrong)
     with pytest.raises(CtgridError, match="steps must be at least 1"):
         AttentionSettings(steps=0)
+    with pytest.raises(CtgridError, match=r"unknown sampler 'x'; known: dpm\+\+"):
+        AttentionSettings(sampler="x")
+
+
+@pytest.mark.parametrize("said", [{"block": (99,)}, {"timestep": (5,)}, {"steps": 3}, {"sampler": "ddpm"}])
+def test_positions_ask_nothing_of_attention(said: dict[str, object]) -> None:
+    """What would have no effect is refused."""
+    assert AttentionSettings(positions=True, token=(0, 0, 0)).positions
+    with pytest.raises(CtgridError, match=f"leave {next(iter(said))} out"):
+        AttentionSettings(positions=True, **said)  # type: ignore[arg-type]

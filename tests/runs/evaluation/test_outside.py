@@ -12,6 +12,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.denoising import evaluate_denoising
 from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.noise import Noise
+from ctgrid.runs.evaluation.outside import write_input
 from ctgrid.scan.volume import Volume
 
 PLAN = Evaluation(noises=(Noise("gaussian", 60.0),), methods=("noisy",), slices="4:12:3")
@@ -50,3 +51,21 @@ def test_results_that_do_not_belong_are_refused(chest_file: Path, tmp_path: Path
     Volume(scan.hu[1:], scan.affine, {}).write(folder / "chest_gaussian-60.nii.gz")
     with pytest.raises(CtgridError, match="another grid"):
         evaluate_denoising([chest_file], replace(PLAN, results=(folder,)), tmp_path / "out")
+    moved = scan.affine.copy()
+    moved[0, 3] += 5
+    Volume(scan.hu, moved, {}).write(folder / "chest_gaussian-60.nii.gz", overwrite=True)
+    with pytest.raises(CtgridError, match="corners are up to 5 mm away"):
+        evaluate_denoising([chest_file], replace(PLAN, results=(folder,)), tmp_path / "out")
+    with pytest.raises(CtgridError, match="--inputs-out names a folder"):
+        evaluate_denoising([chest_file], replace(PLAN, inputs_out=chest_file), tmp_path / "out")
+
+
+def test_inputs_of_another_run_are_not_taken_for_these(tmp_path: Path) -> None:
+    """The same are left as they are; others, which a tool has perhaps been given, are no inputs of this one."""
+    like, hu = Volume(np.zeros((3, 4, 5), np.int16), np.eye(4)), np.ones((3, 4, 5))
+    for _ in range(2):
+        write_input(tmp_path, "a", hu, like)
+    before = (tmp_path / "a.nii.gz").read_bytes()
+    with pytest.raises(CtgridError, match=r"a\.nii\.gz is another input"):
+        write_input(tmp_path, "a", hu + 50, like)
+    assert (tmp_path / "a.nii.gz").read_bytes() == before

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,10 @@ def test_a_request_becomes_a_plan() -> None:
     assert "noisy" in TrialRequest(noise=("gaussian:20",)).plan().methods
     with pytest.raises(CtgridError, match="salt"):
         TrialRequest(noise=("salt:20",)).plan()
+
+
+def test_sinsr_without_its_method_has_no_use() -> None:
+    asked = UpscalingRequest(methods=("bicubic",), sinsr=Path("SinSR"))
+    with pytest.raises(CtgridError, match="no use without method sinsr"):
+        asked.chosen()
+    assert replace(asked, methods=()).chosen()[-1] == "sinsr"

@@ -55,3 +55,12 @@ def test_a_method_that_lacks_a_volume_has_no_mean() -> None:
 )
 def test_other_content_is_none(content: Any, samples: dict[str, Any]) -> None:
     assert recognises(samples["super-resolution"]) and not recognises(content)
+
+
+def test_too_few_slices_for_clips_are_said(samples: dict[str, Any]) -> None:
+    """Where clips were asked for, and none of its setting's distances is there."""
+    rows = [{**row, "clip_frames": 500} for row in samples["super-resolution"]["rows"]]
+    (table,) = describe({"kind": "super-resolution", "rows": rows}).tables
+    assert list(table.notes) == ["No distance of clips: the slices hold fewer than two clips of 500 side by side."]
+    (plain,) = describe(samples["super-resolution"]).tables
+    assert not plain.notes

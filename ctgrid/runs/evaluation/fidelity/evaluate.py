@@ -218,7 +218,7 @@ def evaluate_volumes(
     return result
 
 
-def readable(path: Path, samples: Sequence[S], lost: Lost, what: str = "volumes") -> list[S]:
+def readable(path: Path, samples: Sequence[S], lost: Lost) -> list[S]:
     """Return those of a set that could be read.
 
     Raises:
@@ -227,7 +227,7 @@ def readable(path: Path, samples: Sequence[S], lost: Lost, what: str = "volumes"
     left = lost.without(samples)
     if len(left) < 2:
         raise CtgridError(
-            f"{path}: {len(left)} {what} can be read, but distributions take two at least; {lost.lines[-1]}"
+            f"{path}: {len(left)} volumes can be read, but distributions take two at least; {lost.lines[-1]}"
         )
     return left
 

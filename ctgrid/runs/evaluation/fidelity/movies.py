@@ -76,7 +76,7 @@ def view_of(sample: MovieSample, protocol: Protocol) -> MovieView:
 
 
 def open_movies(
-    path: Path, layout: Layout, part: Part | None, lost: Lost, progress: Progress = silent
+    path: Path, layout: Layout, part: Part | None, lost: Lost, progress: Progress = silent, least: int = 2
 ) -> list[MovieSample]:
     """List the clips of a folder without holding any.
 
@@ -86,9 +86,10 @@ def open_movies(
         part: of the collection; None takes ``test`` where there are parts, and everything where there are none.
         lost: notes clips that cannot be read.
         progress: told of every clip, whose content is hashed.
+        least: clips there must be; distributions take two.
 
     Returns:
-        Two at least, sorted by name.
+        That many at least, sorted by name.
 
     Raises:
         CtgridError: where there are fewer.
@@ -103,10 +104,20 @@ def open_movies(
             samples.append(MovieSample(name, reader, content_of(reader)))
         except (CtgridError, OSError) as error:
             lost.note(item.path, error)
-    if len(samples) < 2:
-        hint = f"; {lost.lines[0]}" if lost.lines else ""
-        raise CtgridError(f"{path}: {len(samples)} clips can be read, but distributions take two at least{hint}")
+    check_enough(path, len(samples), least, lost)
     return samples
+
+
+def check_enough(path: Path, count: int, least: int, lost: Lost) -> None:
+    """Make sure that a folder has clips enough for what is measured.
+
+    Raises:
+        CtgridError: where it has fewer than ``least``, which is two for distributions.
+    """
+    if count < least:
+        why = ", but distributions take two at least" if least > 1 else ""
+        hint = f"; {lost.lines[-1]}" if lost.lines else ""
+        raise CtgridError(f"{path}: {count} clips can be read{why}{hint}")
 
 
 def clips_in(path: Path, layout: Layout, part: Part | None) -> list[Found]:

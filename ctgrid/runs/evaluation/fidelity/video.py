@@ -14,8 +14,8 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.video.layouts import Part, find_layout
 from ctgrid.runs.evaluation.fidelity.distances import distance_rows
-from ctgrid.runs.evaluation.fidelity.evaluate import FID, FVD, FidelityPlan, readable
-from ctgrid.runs.evaluation.fidelity.movies import MovieSample, fits_pairwise, open_movies, view_of
+from ctgrid.runs.evaluation.fidelity.evaluate import FID, FVD, FidelityPlan
+from ctgrid.runs.evaluation.fidelity.movies import MovieSample, check_enough, fits_pairwise, open_movies, view_of
 from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, flicker_set
 from ctgrid.runs.evaluation.fidelity.statistics import Collected, FeatureCache, collect
 from ctgrid.runs.evaluation.lost import Lost
@@ -80,11 +80,11 @@ def evaluate_video(
     phase = timed or (lambda name: nullcontext())
     sets, left_out = plan.feature_sets()
     cache, protocol, layout = FeatureCache(plan.cache), plan.loaded.protocol, find_layout(plan.layout)
-    lost = Lost()
+    lost, least = Lost(), 2 if any(one.distance != FLICKER for one in sets) else 1
     with phase("list"):
         opened = [
-            open_movies(real, layout, plan.part, lost, progress),
-            open_movies(fake, layout, None, lost, progress),
+            open_movies(real, layout, plan.part, lost, progress, least),
+            open_movies(fake, layout, None, lost, progress, least),
         ]
     known = {sample.digest for sample in opened[0]}
     both = [sample.name for sample in opened[1] if sample.digest in known]
@@ -106,7 +106,9 @@ def evaluate_video(
             collect(opened[0], sets, "real", protocol, cache, progress, view_of, CALLED[0], lost),
             collect(opened[1], sets, "fake", protocol, cache, progress, view_of, CALLED[0], lost),
         ]
-        opened = [readable(path, those, lost, CALLED[0]) for path, those in zip((real, fake), opened, strict=True)]
+        opened = [lost.without(those) for those in opened]
+        for path, those in zip((real, fake), opened, strict=True):
+            check_enough(path, len(those), least, lost)
     with phase("distances"):
         for one, x, y in zip(sets, *found, strict=True):
             if one.distance == FLICKER:
@@ -114,6 +116,8 @@ def evaluate_video(
             else:
                 progress(one.distance, 0, 1)
                 result["measures"] += distance_rows(one, x, y, protocol, CALLED)
+    steady = {role for row in result["flicker"] for role in ("real", "fake") if not row[f"n_{role}"]}
+    result["warnings"] += [f"flicker: no {role} clip has two frames" for role in sorted(steady)]
     if PSNR in plan.measures:
         with phase("pairs"):
             result["pairs"], remarks = _pairs(opened[0], opened[1], protocol.resolution, lost, progress)

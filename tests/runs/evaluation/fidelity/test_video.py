@@ -170,9 +170,19 @@ def test_bad_plans(protocol: Callable[..., LoadedProtocol], more: dict[str, Any]
         plan(None, protocol(resample_slices=64), 4)
 
 
-def test_two_clips_at_least(protocol: Callable[..., LoadedProtocol], tmp_path: Path) -> None:
+def test_a_file_is_no_folder_of_clips(protocol: Callable[..., LoadedProtocol], tmp_path: Path) -> None:
     real = written(tmp_path / "real", range(2))
-    with pytest.raises(CtgridError, match="1 clips can be read, but distributions take two"):
-        evaluate_video(real, written(tmp_path / "fake", range(1)), plan(None, protocol(), 4, measures=("flicker",)))
     with pytest.raises(CtgridError, match="give a folder of video clips"):
         evaluate_video(real, real / "clip0" / "000000.png", plan(None, protocol(), 4, measures=("flicker",)))
+
+
+def test_one_clip_has_flicker_but_no_distribution(
+    protocol: Callable[..., LoadedProtocol], detectors: Path, tmp_path: Path
+) -> None:
+    """Distances take two; one frame has no flicker, and that is said."""
+    real, fake = written(tmp_path / "real", range(1)), written(tmp_path / "fake", range(1), count=1)
+    found = evaluate_video(real, fake, plan(None, protocol(), 4, measures=("flicker", "psnr")))
+    assert found["flicker"][0]["n_real"] == 1 and found["flicker"][0]["fake"] is None
+    assert found["warnings"][0] == "flicker: no fake clip has two frames" and len(found["pairs"]) == 1
+    with pytest.raises(CtgridError, match="1 clips can be read, but distributions take two"):
+        evaluate_video(real, fake, plan(detectors, protocol(), 4))
