@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOCK = threading.RLock()
+_NOWHERE = logging.NullHandler()
 
 
 @contextmanager
@@ -39,16 +40,18 @@ def quiet() -> Iterator[None]:
 def quiet_logger(name: str) -> Iterator[None]:
     """Let a library log nothing meanwhile, not even errors: those arrive as exceptions.
 
+    Its level stays: to change it makes all loggers of the process forget what they know, at every slice.
+
     Args:
-        name: Its logger's name.
+        name: Its logger's name; those below it are quiet too.
     """
     logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    before = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [_NOWHERE], False
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.handlers, logger.propagate = before
 
 
 def _pointed_away() -> int | None:

@@ -16,6 +16,13 @@ from ctgrid_cli import app
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/walkthrough-ct-rate.md"
 
+FEWER = {
+    "train stage1": ["--set", "optimisation.batch_size=2", "--set", "optimisation.steps=40"],
+    "train stage2": ["--set", "optimisation.batch_size=2", "--set", "optimisation.steps=30"],
+    "synthesize --stage1": ["--steps", "2"],
+}
+"""What makes a command quicker, and no other."""
+
 
 def commands() -> list[list[str]]:
     """Return the page's commands, without ``ctgrid``."""
@@ -32,8 +39,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "home"))
     told = []
     for words in commands():
-        fewer = ["--set", "optimisation.batch_size=2"] if words[0] == "train" else []
-        result = CliRunner().invoke(app, [*words, *fewer])
+        result = CliRunner().invoke(app, [*words, *FEWER.get(" ".join(words[:2]), [])])
         assert result.exit_code == 0, f"{shlex.join(words)}: {result.output}"
         told.append(result.output)
 
@@ -50,7 +56,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pyte
         "train_2_a_1",
     }
     losses = [json.loads(line)["loss"] for line in Path("stage1/log.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert sum(losses[-20:]) < 0.6 * sum(losses[:20])  # it learnt
+    assert sum(losses[-10:]) < 0.6 * sum(losses[:10])  # it learnt
     results = json.loads(Path("measures/results.json").read_text(encoding="utf-8"))
     assert len(results["volumes"]["real"]) == len(results["volumes"]["fake"]) == 2
     assert results["ct"]["distances"]

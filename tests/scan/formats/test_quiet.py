@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from pathlib import Path
@@ -62,11 +63,15 @@ def test_without_a_standard_error_nothing_breaks(forked: Any) -> None:
     assert (done.returncode, done.stdout) == (0, "inside\n")
 
 
-def test_a_logger_has_its_level_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_logger_is_quiet_with_those_below_it_and_heard_again(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("some.package")
+    own = logging.StreamHandler(stream := io.StringIO())
+    logger.addHandler(own)
     logger.setLevel(logging.INFO)
     with pytest.raises(KeyError), quiet_logger("some.package"):
         logger.critical("lost")
+        logging.getLogger("some.package.below").critical("lost")
         raise KeyError
     logger.info("heard")
-    assert [record.message for record in caplog.records] == ["heard"] and logger.level == logging.INFO
+    assert [record.message for record in caplog.records] == ["heard"] and stream.getvalue() == "heard\n"
+    assert logger.level == logging.INFO and logger.handlers == [own] and logger.propagate

@@ -40,14 +40,15 @@ def test_parts_of_chests_have_no_lung_volume() -> None:
     assert "no whole chest" in str(part_of_chest(98, 2)) and "5.0 mm apart" in str(part_of_chest(300, 5))
 
 
+@pytest.mark.usefixtures("coarse_measures")
 def test_measured_volumes_have_them(patient: Callable[..., np.ndarray]) -> None:
     """A blurred fake of a same patient loses steps and lung detail, and is told so; body and lungs stay."""
     from scipy.ndimage import gaussian_filter
 
-    scans = [patient(seed, n=80, side=96) for seed in range(2)]
-    blurred = np.rint(gaussian_filter(scans[0].astype(float), (0, 1.5, 1.5))).astype(np.int16)
+    scans = [patient(seed, n=80, side=64) for seed in range(2)]
+    blurred = np.rint(gaussian_filter(scans[0].astype(float), (0, 1, 1))).astype(np.int16)
     *real, fake = (
-        profile(name, Slices(hu, (3.0, 3.5, 3.5))) for name, hu in zip("abf", (*scans, blurred), strict=True)
+        profile(name, Slices(hu, (3.0, 5.25, 5.25))) for name, hu in zip("abf", (*scans, blurred), strict=True)
     )
     result = measures_of(real, [fake])
     figures = result["resemblance"]["figures"]
@@ -58,7 +59,7 @@ def test_measured_volumes_have_them(patient: Callable[..., np.ndarray]) -> None:
         assert figures[name]["real"]["n"] == 2, name
     assert result["volumes"]["real"][0]["streaks"] is not None
     assert len(result["curves"]["bone_percent"]["real"]) == 50
-    thick = replace(fake, spacing_mm=(6.0, 3.5, 3.5))
+    thick = replace(fake, spacing_mm=(6.0, 5.25, 5.25))
     assert "f slices lie 6.0 mm apart" in notes_of(real, [thick])[0]
 
 

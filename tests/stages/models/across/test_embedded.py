@@ -13,13 +13,13 @@ from ctgrid.scan.volume import Volume
 from ctgrid.stages.models.bundle import load_bundle
 from ctgrid.stages.schedules import hierarchical
 
-SLICES = 31
+SLICES = 16
 
 
 @pytest.fixture(scope="module")
 def chest() -> Synthesis:
     """Make a short chest with few steps."""
-    return SynthesisPipeline.load().generate(slices=SLICES, seed=1, steps=12, refine_steps=1)
+    return SynthesisPipeline.load().generate(slices=SLICES, seed=1, steps=8, refine_steps=1)
 
 
 def test_codec_keeps_a_scan(rider: Volume) -> None:
