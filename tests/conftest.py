@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import gc
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -43,6 +45,7 @@ def pytest_configure() -> None:
                 signal.signal(number, usual)
     os.fsync = lambda descriptor: None  # no power is cut here, and tests would wait for the disk thousands of times
     gc.disable()  # what is collected stays
+    importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)  # a second a call
     typer.testing._get_command = cache(typer.testing._get_command)  # typer reads all signatures anew at every call
 
 
@@ -127,6 +130,12 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def forked(request: pytest.FixtureRequest) -> Any:
     """Start Python code in a process of its own, without seconds of imports: ``forked(code, *arguments).wait()``."""
     return request.config.stash[SERVER]
+
+
+@pytest.fixture(scope="session")
+def parsed() -> Callable[[Path], ast.Module]:
+    """Return what parses a source file once for all tests, which change none of it."""
+    return cache(lambda path: ast.parse(path.read_text(encoding="utf-8")))
 
 
 @pytest.fixture

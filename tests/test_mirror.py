@@ -85,9 +85,7 @@ def test_a_test_has_tests() -> None:
     """A file in the mirrored place is no token: it holds at least one."""
     hollow = []
     for test in TESTS.rglob("test_*.py"):
-        tree = ast.parse(test.read_text(encoding="utf-8"))
-        tests = [n for n in ast.walk(tree) if isinstance(n, Functions) and n.name.startswith("test_")]
-        if not tests:
+        if not re.search(r"^ *(async )?def test_", test.read_text(encoding="utf-8"), re.MULTILINE):
             hollow.append(test)
     assert not hollow, f"no test in:\n{told(hollow)}"
 

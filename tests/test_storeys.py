@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
+
+Imports = Callable[[str], frozenset[str]]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,13 +31,18 @@ def modules() -> dict[str, Path]:
     return found
 
 
-@cache
-def imports(name: str) -> frozenset[str]:
+@pytest.fixture(scope="module")
+def imports(parsed: Callable[[Path], ast.Module]) -> Imports:
+    """Return what tells the modules of ``ctgrid`` that a module imports."""
+    return cache(lambda name: imports_of(name, parsed(modules()[name])))
+
+
+def imports_of(name: str, tree: ast.Module) -> frozenset[str]:
     """Return the modules of ``ctgrid`` that a module imports, anywhere in it: lazily and for types as well."""
     path = modules()[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -55,19 +65,19 @@ def test_every_module_stands_on_a_storey() -> None:
     assert set(STOREYS) <= rooms
 
 
-def test_imports_go_down() -> None:
+def test_imports_go_down(imports: Imports) -> None:
     up = [f"{name} -> {used}" for name in modules() for used in imports(name) if storey(used) > storey(name)]
     assert not up, "\n".join(sorted(up))
 
 
-def test_no_file_imports_itself_by_way_of_others() -> None:
+def test_no_file_imports_itself_by_way_of_others(imports: Imports) -> None:
     try:
         TopologicalSorter({name: imports(name) for name in modules()}).prepare()
     except CycleError as error:
         raise AssertionError(" -> ".join(error.args[1])) from None
 
 
-def test_no_file_imports_what_is_not_there() -> None:
+def test_no_file_imports_what_is_not_there(imports: Imports) -> None:
     missing = [f"{name} -> {used}" for name in modules() for used in imports(name) if used not in modules()]
     assert not missing, "\n".join(missing)
 
