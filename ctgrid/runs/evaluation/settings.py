@@ -195,6 +195,8 @@ class UpscalingRequest(Checked):
         extra = [name for name, there in ((FITTED, bool(self.train)), (SINSR, self.sinsr is not None)) if there]
         methods = tuple(dict.fromkeys(named)) or (*QUICK_METHODS, *extra)
         check_methods(methods, bool(self.train), self.sinsr is not None)
+        if self.sinsr is None and (self.sinsr_weights or self.sinsr_python):
+            raise CtgridError("--sinsr-weights and --sinsr-python have no use without --sinsr DIR")
         if self.sinsr is not None and SINSR not in methods:
             raise CtgridError(f"--sinsr has no use without method {SINSR}: name it among --methods, or leave it out")
         return methods

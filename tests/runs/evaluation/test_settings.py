@@ -67,3 +67,5 @@ def test_sinsr_without_its_method_has_no_use() -> None:
     with pytest.raises(CtgridError, match="no use without method sinsr"):
         asked.chosen()
     assert replace(asked, methods=()).chosen()[-1] == "sinsr"
+    with pytest.raises(CtgridError, match="no use without --sinsr DIR"):
+        UpscalingRequest(sinsr_weights=Path("w.pth")).chosen()
