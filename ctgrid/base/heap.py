@@ -23,7 +23,7 @@ def keep_freed() -> bool:
     """Let the process keep what it frees, up to ``KEPT``; True where that could be set (glibc, hence Linux).
 
     A layer's tensors of some MB would else come from the system anew at every call, which fills each page with zeros
-    first: a sixth of the processor time of networks in float32, a third in bfloat16.
+    first: a tenth of the processor time of a whole synthesis in bfloat16.
     """
     if not sys.platform.startswith("linux") or any(name in os.environ for name in OWN_CHOICE):
         return False

@@ -70,6 +70,23 @@ class Lost:
         """Return those that can be read as far as is known."""
         return [sample for sample in samples if sample.digest not in self.digests]
 
+    def check_enough(self, path: Path, count: int, what: str, least: int = 2) -> None:
+        """Make sure that enough of a set can be read for what is measured.
+
+        Args:
+            path: of the set.
+            count: how many can be read.
+            what: they are, in the plural.
+            least: how many there must be; distributions take two.
+
+        Raises:
+            CtgridError: where there are fewer.
+        """
+        if count < least:
+            why = ", but distributions take two at least" if least > 1 else ""
+            hint = f"; {self.lines[-1]}" if self.lines else ""
+            raise CtgridError(f"{path}: {count} {what} can be read{why}{hint}")
+
 
 def said_of(path: Path, line: str) -> str:
     """Return a line about a file as results and records may hold it: under ``--no-paths`` without its name and path."""

@@ -225,10 +225,7 @@ def readable(path: Path, samples: Sequence[S], lost: Lost) -> list[S]:
         CtgridError: where fewer than two are left, as distributions are compared.
     """
     left = lost.without(samples)
-    if len(left) < 2:
-        raise CtgridError(
-            f"{path}: {len(left)} volumes can be read, but distributions take two at least; {lost.lines[-1]}"
-        )
+    lost.check_enough(path, len(left), "volumes")
     return left
 
 

@@ -104,20 +104,8 @@ def open_movies(
             samples.append(MovieSample(name, reader, content_of(reader)))
         except (CtgridError, OSError) as error:
             lost.note(item.path, error)
-    check_enough(path, len(samples), least, lost)
+    lost.check_enough(path, len(samples), "clips", least)
     return samples
-
-
-def check_enough(path: Path, count: int, least: int, lost: Lost) -> None:
-    """Make sure that a folder has clips enough for what is measured.
-
-    Raises:
-        CtgridError: where it has fewer than ``least``, which is two for distributions.
-    """
-    if count < least:
-        why = ", but distributions take two at least" if least > 1 else ""
-        hint = f"; {lost.lines[-1]}" if lost.lines else ""
-        raise CtgridError(f"{path}: {count} clips can be read{why}{hint}")
 
 
 def clips_in(path: Path, layout: Layout, part: Part | None) -> list[Found]:

@@ -15,7 +15,7 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.data.video.layouts import Part, find_layout
 from ctgrid.runs.evaluation.fidelity.distances import distance_rows
 from ctgrid.runs.evaluation.fidelity.evaluate import FID, FVD, FidelityPlan
-from ctgrid.runs.evaluation.fidelity.movies import MovieSample, check_enough, fits_pairwise, open_movies, view_of
+from ctgrid.runs.evaluation.fidelity.movies import MovieSample, fits_pairwise, open_movies, view_of
 from ctgrid.runs.evaluation.fidelity.sets import FeatureSet, flicker_set
 from ctgrid.runs.evaluation.fidelity.statistics import Collected, FeatureCache, collect
 from ctgrid.runs.evaluation.lost import Lost
@@ -108,7 +108,7 @@ def evaluate_video(
         ]
         opened = [lost.without(those) for those in opened]
         for path, those in zip((real, fake), opened, strict=True):
-            check_enough(path, len(those), least, lost)
+            lost.check_enough(path, len(those), CALLED[0], least)
     with phase("distances"):
         for one, x, y in zip(sets, *found, strict=True):
             if one.distance == FLICKER:
