@@ -43,6 +43,7 @@ define install_ctgrid
 	$(call make_venv)
 	@echo "installing ctgrid ($(1)) and what it needs into $(VENV) (minutes at the first time)"
 	@$(BIN)/python .ci/install.py -e '$(1)'
+	@$(BIN)/python -m compileall -q -j 0 ctgrid cli configs
 	@touch $(VENV)/.installed $@
 endef
 

@@ -1,8 +1,9 @@
-"""Start sooner: without torch's compiler, and without the collector while importing."""
+"""Start sooner: without torch's compiler, without the collector while importing, without threads that wait busily."""
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from types import ModuleType
 from typing import Any
 
 _COMPILER = "torch._dynamo"
+
+WAITING = "OMP_WAIT_POLICY"
+"""The variable by which OpenMP is told how threads wait."""
 
 
 @contextmanager
@@ -39,6 +43,23 @@ def uncollected() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
+
+
+@contextmanager
+def patient_threads() -> Iterator[None]:
+    """Import torch so that its threads sleep while they wait for each other, which they else do busily.
+
+    Where other programs keep the processors busy, a thread waits long for one that does not run, and takes its time.
+    Nothing is done where torch is loaded already, or where the user has chosen (``OMP_WAIT_POLICY``).
+    """
+    if "torch" in sys.modules or WAITING in os.environ:
+        yield
+        return
+    os.environ[WAITING] = "PASSIVE"  # read when OpenMP is loaded, once
+    try:
+        yield
+    finally:
+        del os.environ[WAITING]
 
 
 def _as_it_is(function: Any, *args: Any, **kwargs: Any) -> Any:

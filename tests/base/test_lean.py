@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from ctgrid.base.lean import uncollected
+from ctgrid.base import lean
+from ctgrid.base.lean import patient_threads, uncollected
 
 SYNTHESIS = """
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
@@ -65,3 +68,20 @@ def test_imports_without_the_collector_leave_it_as_it_was(on: bool) -> None:
         assert gc.isenabled() == on
     finally:
         (gc.enable if before else gc.disable)()
+
+
+@pytest.mark.parametrize(
+    ("loaded", "chosen", "inside"), [(False, None, "PASSIVE"), (False, "ACTIVE", "ACTIVE"), (True, None, None)]
+)
+def test_threads_are_told_to_sleep_before_torch_is_loaded(
+    loaded: bool, chosen: str | None, inside: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = {name: module for name, module in sys.modules.items() if loaded or name != "torch"}
+    monkeypatch.setattr(lean, "sys", SimpleNamespace(modules=modules | ({"torch": sys} if loaded else {})))
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if chosen:
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+    with pytest.raises(ImportError), patient_threads():
+        assert os.environ.get("OMP_WAIT_POLICY") == inside
+        raise ImportError
+    assert os.environ.get("OMP_WAIT_POLICY") == chosen

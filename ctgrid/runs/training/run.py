@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.files import check_folder
-from ctgrid.base.lean import uncollected
+from ctgrid.base.lean import patient_threads, uncollected
 from ctgrid.base.progress import Progress, silent, unheard
 from ctgrid.base.record import RunRecord, recorded
 from ctgrid.base.record_place import RECORD
@@ -98,7 +98,7 @@ def plan_training(settings: PlanSettings | None = None, *, progress: Progress = 
     """
     asked = gather(PlanSettings, changes, settings)
     progress("planning", 0, 1)
-    with uncollected():
+    with uncollected(), patient_threads():
         from ctgrid.methods.training.config import load_config
         from ctgrid.methods.training.plan import plan
 
