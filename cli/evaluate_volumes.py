@@ -79,7 +79,8 @@ def remarks(results: dict[str, Any]) -> list[str]:
         for row in results["measures"]
         if row["measure"].startswith(("FVD", "FID", "FD")) and min(row["n_real"], row["n_fake"]) < fewest
     }
-    lines = [*results["left_out"], *results["warnings"], *(results.get("ct") or {}).get("warnings", [])]
+    left_out = [line for line in results["left_out"] if line not in results["failed"][:1]]  # the error says the first
+    lines = [*left_out, *results["warnings"], *(results.get("ct") or {}).get("warnings", [])]
     if few:
         lines.append(
             f"fewer than {fewest} samples ({min(few.values())} at the least): Fréchet distances are too large; "

@@ -56,3 +56,23 @@ def test_wrong_usage(folders: tuple[Path, Path], fails: Cli, tmp_path: Path) -> 
     assert "unknown layout of video clips" in fails(*asked, "--layout", "skies", code=2)
     assert "no protocol 'none'" in fails(*asked, "--protocol", "none")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_other_kind_of_set_is_sent_to_its_command(
+    folders: tuple[Path, Path], scans: Callable[..., Path], fails: Cli, tmp_path: Path
+) -> None:
+    """Clips to ``evaluate video``, scans to ``evaluate volumes``."""
+    real, fake, out = ("--real", folders[0]), ("--fake", scans("a", "b", slices=10)), ("--out", tmp_path / "out", "--no-cache")
+    assert "holds no scan but clips" in (said := fails("evaluate", "volumes", *real, *fake, *out))
+    assert "ctgrid evaluate video compares those" in said
+    assert "holds no clip but scans; ctgrid evaluate volumes compares" in fails("evaluate", "video", *real, *fake, *out)
+
+
+def test_a_broken_movie_is_said_once(folders: tuple[Path, Path], ctgrid: Cli, tmp_path: Path) -> None:
+    """On stderr, at the end; the table that is printed has it as a note."""
+    (folders[1] / "broken.mp4").write_bytes(b"no movie")
+    asked = ("--real", folders[0], "--fake", folders[1], "--frames", "4", "--measures", "flicker")
+    done = ctgrid("evaluate", "video", *asked, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert done.stderr.count("broken.mp4") == done.stdout.count("broken.mp4") == 1
+    assert done.stderr.strip().endswith("results.json holds the figures of the others")

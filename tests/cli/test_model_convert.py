@@ -143,7 +143,8 @@ def test_info_for_people_and_machines(ctgrid: Callable[..., Any], tmp_path: Path
 def test_bad_input_leaves_nothing(ctgrid: Callable[..., Any], fails: Callable[..., str], tmp_path: Path) -> None:
     """One line each, and no folder."""
     out = ("--out", tmp_path / "out")
-    assert "no such" in fails("model", "convert", tmp_path / "missing.pt", *out)
+    said = fails("model", "convert", tmp_path / "missing.pt", *out)
+    assert "missing.pt: no such file or folder; give a .pt, a .safetensors or a model folder" in said
     (tmp_path / "text.pt").write_text("no checkpoint", encoding="utf-8")
     assert "cannot be read safely" in fails("model", "convert", tmp_path / "text.pt", *out)
     assert "cannot be read safely" in fails("model", "info", tmp_path / "text.pt")

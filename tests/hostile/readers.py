@@ -276,8 +276,9 @@ def _frames(name: str) -> Callable[[Path], Path]:
 
         pictures = [Image.fromarray(np.full((16, 16, 3), 40 * n, np.uint8)) for n in range(4)]
         (folder / "clip").mkdir()
-        if name.endswith(".gif"):
-            pictures[0].save(folder / "clip" / name, save_all=True, append_images=pictures[1:])
+        if name.endswith((".gif", ".webp")):
+            times = [60, 120, 60, 60]
+            pictures[0].save(folder / "clip" / name, save_all=True, append_images=pictures[1:], duration=times)
         for number, picture in enumerate(pictures if name.endswith(".png") else []):
             picture.save(folder / "clip" / f"{number}.png")
         return folder / "clip" / name
@@ -496,6 +497,7 @@ READERS: dict[str, Reader] = {
     "run config": Reader(_run_config, _config),
     "run data": Reader(_json("data.json", {"volumes": {"a": "0"}, "codec": None}), _data),
     "gif": Reader(_frames("a.gif"), _read_frames),
+    "webp": Reader(_frames("a.webp"), _read_frames),
     "mp4": Reader(_movie, _read_frames),
     "dask address": Reader(_text("address", "tls://[::1]:9"), _dask_address),
     "certificate": Reader(_certificate("cert.pem"), lambda path: _reach("tls://[::1]:9", path.parent)),

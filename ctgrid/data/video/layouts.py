@@ -6,7 +6,7 @@
   as well.
 - Minecraft (TECO): ``train/…/*.mp4`` and ``test/…`` beside ``.npz`` files of actions, which are left alone.
 
-A clip is a video file, or a folder that holds frames itself.
+A clip is a video file (an animated webp is one), or a folder that holds frames itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Literal
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import look_up
 from ctgrid.base.files import walk_folders
+from ctgrid.data.video.animations import WEBP, is_animated
 
 Part = Literal["train", "test"]
 
@@ -97,10 +98,15 @@ def find_clips(root: str | Path, layout: Layout = FOLDER, part: Part = "train") 
         found[name] = path
     if not found:
         raise CtgridError(
-            f"{folder}: no clip found here; expected video files ({', '.join(FILE_SUFFIXES)}) or folders of frames "
-            f"({', '.join(FRAME_SUFFIXES)})"
+            f"{folder}: no clip found here; expected video files ({', '.join(FILE_SUFFIXES)}, animated "
+            f"{WEBP}) or folders of frames ({', '.join(FRAME_SUFFIXES)})"
         )
     return [Found(name, found[name]) for name in sorted(found)]
+
+
+def holds_clips(path: Path) -> bool:
+    """Tell whether a folder holds a clip at any depth."""
+    return bool(_clips_below(path))
 
 
 def part_folder(root: Path, layout: Layout, part: Part) -> Path:
@@ -136,7 +142,8 @@ def _clips_below(folder: Path) -> list[Path]:
     """Return the video files, and the folders that hold frames themselves; hidden ones do not count."""
     clips = []
     for here, _, files in walk_folders(folder):
-        clips += [here / name for name in files if name.lower().endswith(FILE_SUFFIXES)]
-        if any(name.lower().endswith(FRAME_SUFFIXES) for name in files):
+        moving = {name for name in files if name.lower().endswith(FILE_SUFFIXES) or is_animated(here / name)}
+        clips += [here / name for name in files if name in moving]
+        if any(name.lower().endswith(FRAME_SUFFIXES) and name not in moving for name in files):
             clips.append(here)
     return clips

@@ -15,6 +15,7 @@ import numpy as np
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.limits import check_bytes, max_bytes
+from ctgrid.data.video.animations import Timed, Webp, is_animated, shown
 from ctgrid.data.video.layouts import FRAME_SUFFIXES, natural
 from ctgrid.data.video.whole import cut_at
 
@@ -53,7 +54,14 @@ def open_frames(path: str | Path) -> FrameReader:
         CtgridError: where it cannot be read, is cut off, or holds no frame.
     """
     path = Path(path)
-    return FrameFolder.open(path) if path.is_dir() else VideoFile.open(path)
+    if path.is_dir():
+        return FrameFolder.open(path)
+    if is_animated(path):
+        webp = Webp.open(path)
+        return Timed(webp, shown(path, webp.delays))
+    file = VideoFile.open(path)
+    numbers = shown(path, gif_delays(path)) if _is_gif(path) else ()
+    return Timed(file, numbers) if len(numbers) > len(file) else file
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class FrameFolder:
             CtgridError: where there is none, one is empty, or the first is no image.
         """
         files = [p for p in path.iterdir() if p.name.lower().endswith(FRAME_SUFFIXES) and not p.name.startswith(".")]
+        files = [p for p in files if not is_animated(p)]  # a clip of its own
         if not files:
             raise CtgridError(f"{path}: holds no frame; expected {', '.join(FRAME_SUFFIXES)} files")
         for file in files:
@@ -193,6 +202,18 @@ def _times(path: Path, size: int, changed: int) -> tuple[int, ...]:
     if any(pts is None for pts, _ in packets):
         raise CtgridError(f"{path}: frames without times cannot be told apart; convert the clip to mp4")
     return tuple(sorted({int(pts) for pts, discard in packets if not discard}))
+
+
+def gif_delays(path: Path) -> list[int]:
+    """Return how long each frame of a gif stays, in the stream's own unit."""
+    with _opened(path) as container:
+        packets = {p.pts: int(p.duration or 0) for p in container.demux(container.streams.video[0]) if p.size}
+    return [packets[time] for time in frame_times(path)]
+
+
+def _is_gif(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(4) == b"GIF8"
 
 
 def _opened(path: Path) -> Any:

@@ -113,7 +113,7 @@ def run_cases(
             found[:] = noisy[measured]
         elif name in plan.outside:
             made = result_of(plan.outside[name], case_name(scan.name, str(noise)))
-            found[:], seconds = read_result(made, scan.volume)[scan.indices], None
+            found[:], seconds = read_result(made, scan.volume, scan.indices), None
         else:
             seen = with_context(scan.indices, count, contexts[name])
             slices = len(scan.indices) if methods[name].partial else len(seen)

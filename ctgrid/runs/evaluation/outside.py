@@ -24,6 +24,19 @@ OFF_HU = 1.0
 """Values of two inputs that count as one: what networks compute differs by rounding."""
 
 
+SLOPE, SHIFT_HU = (0.3, 3.0), 200.0
+"""Between these a result follows its scan, and so near its mean stays, if both are in HU."""
+
+FLAT_HU = 50.0
+"""A scan that varies less tells nothing of scales."""
+
+SCALES = (("0 ... 1", 0.0, 1.0), ("-1 ... 1", -1.0, 1.0), ("0 ... 255", 0.0, 255.0))
+"""What pictures are often scaled to."""
+
+OVER = 0.1
+"""How far beyond such a scale its values may lie, in parts of it: tools overshoot."""
+
+
 def case_name(volume: str, condition: str) -> str:
     """Return the name of an input without suffix: ``scan_gaussian-100`` of ``scan`` and ``gaussian:100``."""
     return f"{volume}_{condition.replace(':', '-')}"
@@ -68,11 +81,16 @@ def result_of(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def read_result(path: Path, like: Volume) -> np.ndarray:
-    """Return a result in HU, (z, y, x) on the grid of the volume that it was made from.
+def read_result(path: Path, like: Volume, indices: np.ndarray) -> np.ndarray:
+    """Return slices of a result in HU, (m, y, x) on the grid of the volume that it was made from.
+
+    Args:
+        path: of the result.
+        like: the clean volume.
+        indices: (m,) of the slices that are measured; the others may hold anything.
 
     Raises:
-        CtgridError: where it lies on another grid.
+        CtgridError: where it lies on another grid, or does not hold HU.
     """
     found = Volume.read(path, hu="header").reoriented(like.orientation)
     corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in reversed(like.hu.shape)), 1]], dtype=float).T
@@ -82,7 +100,34 @@ def read_result(path: Path, like: Volume) -> np.ndarray:
     off = np.abs(found.affine @ corners - like.affine @ corners).max()
     if not off <= OFF_MM:
         raise CtgridError(f"{path} lies on another grid than its input: its corners are up to {off:.3g} mm away")
-    return np.asarray(found.hu)
+    made = np.asarray(found.hu)[indices]
+    check_scale(path, made, like.hu[indices])
+    return made
+
+
+def check_scale(path: Path, made: np.ndarray, clean: np.ndarray) -> None:
+    """Make sure that a result is in HU, as the volume behind it: pictures are often scaled to 0 ... 1 or 0 ... 255.
+
+    Raises:
+        CtgridError: where it follows the volume by another factor, or lies far above or below it.
+    """
+    values, truth = made.astype(np.float64), clean.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise CtgridError(f"{path}: {np.count_nonzero(~np.isfinite(values))} of its values are no numbers")
+    if truth.std() < FLAT_HU:
+        return
+    shift = float(values.mean() - truth.mean())
+    slope = float(((values - values.mean()) * (truth - truth.mean())).mean() / truth.var())
+    if SLOPE[0] < slope < SLOPE[1] and abs(shift) < SHIFT_HU:
+        return
+    low, high = float(values.min()), float(values.max())
+    scale = next((s for s, a, b in SCALES if a - OVER * (b - a) <= low and high <= b + OVER * (b - a)), None)
+    what = f"look like {scale} and not like HU" if scale else "are no HU of this scan"
+    where = f"lie {abs(shift):.4g} {'above' if shift > 0 else 'below'} it on average"
+    raise CtgridError(
+        f"{path}: its values, from {low:.4g} to {high:.4g}, {what}: they rise by {slope:.2g} for each HU of the scan "
+        f"and {where}; write results in HU, as their inputs are"
+    )
 
 
 def write_input(folder: Path, name: str, hu: np.ndarray, like: Volume) -> None:

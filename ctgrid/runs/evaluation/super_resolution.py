@@ -233,7 +233,7 @@ def run_cases(
     for method, case in missing.items():
         seconds: float | None = None
         if method in outside:
-            found = read_result(outside[method], placed(volume.hu, volume))[indices].clip(*FULL_WINDOW_HU)
+            found = read_result(outside[method], placed(volume.hu, volume), indices).clip(*FULL_WINDOW_HU)
             found = found.astype(np.float32)
         else:
             found, seconds = upscaled(full, upscalers.get(method), plan, upscalers)

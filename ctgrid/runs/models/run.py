@@ -87,11 +87,12 @@ def convert_model(
     record = RunRecord("model convert", folder / RECORD, list(argv))
     record.settings = {"source": str(source), **asked.as_dict()}
     with recorded(record, owns=[folder], replaces=True):
-        from ctgrid.stages.models.sources import resolve_model
+        from ctgrid.stages.models.sources import named_elsewhere, resolve_model
         from ctgrid.stages.weights.convert import convert
 
+        path = resolve_model(str(source)) if named_elsewhere(source) else Path(source)
         with record.timed("convert"):
-            made = convert(resolve_model(str(source)), folder, **asked.as_dict())
+            made = convert(path, folder, **asked.as_dict())
         record.model = made.describe()
         record.decisions = record.model.pop("decisions")
         for file in made.checkpoint.files:

@@ -19,6 +19,11 @@ EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent / EMBEDDED
 
 
+def named_elsewhere(name: str | Path) -> bool:
+    """Tell whether a name stands for a model of the package or a hub, and is no path."""
+    return str(name) == EMBEDDED or str(name).startswith(HUB)
+
+
 def resolve_model(name: str | Path) -> Path:
     """Return the folder (or file) that a model's name stands for; no network is used.
 

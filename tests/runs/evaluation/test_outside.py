@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.runs.evaluation.denoising import evaluate_denoising
 from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.noise import Noise
-from ctgrid.runs.evaluation.outside import write_input
+from ctgrid.runs.evaluation.outside import check_scale, write_input
 from ctgrid.scan.volume import Volume
 
 PLAN = Evaluation(noises=(Noise("gaussian", 60.0),), methods=("noisy",), slices="4:12:3")
@@ -58,6 +59,28 @@ def test_results_that_do_not_belong_are_refused(chest_file: Path, tmp_path: Path
         evaluate_denoising([chest_file], replace(PLAN, results=(folder,)), tmp_path / "out")
     with pytest.raises(CtgridError, match="--inputs-out names a folder"):
         evaluate_denoising([chest_file], replace(PLAN, inputs_out=chest_file), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("of_hu", "words"),
+    [
+        (lambda hu: (hu + 1000) / 2000, r"from .* to .*, look like 0 \.\.\. 1 and not like HU"),
+        (lambda hu: hu / 1000, r"look like -1 \.\.\. 1 and"),
+        (lambda hu: (hu + 1000) / 2000 * 255, r"look like 0 \.\.\. 255 and"),
+        (lambda hu: hu + 1024, "are no HU of this scan: they rise by 1 for each HU of the scan and lie 1024 above it"),
+        (lambda hu: np.where(hu == hu.max(), np.nan, hu), "of its values are no numbers"),
+    ],
+)
+def test_results_that_are_no_hu_are_refused(of_hu: Callable[..., np.ndarray], words: str) -> None:
+    """Whatever the range; a result that blurs, is noisy or was clipped is in HU."""
+    clean = np.random.default_rng(0).choice([-1000.0, -850.0, 40.0, 400.0], (2, 32, 32))
+    with pytest.raises(CtgridError, match=words):
+        check_scale(Path("a.nii"), of_hu(clean), clean)
+    blurred = (clean + np.roll(clean, 1, 1)) / 2
+    noisy = clean + np.random.default_rng(1).normal(0, 400, clean.shape)
+    for fine in (clean, blurred, noisy, noisy.clip(-1000, 400)):
+        check_scale(Path("a.nii"), fine, clean)
+    check_scale(Path("a.nii"), clean * 0, clean * 0 + 20)  # water alone: no scale can be told
 
 
 def test_inputs_of_another_run_are_not_taken_for_these(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.extras import require
 from ctgrid.base.families import unknown
 from ctgrid.base.progress import Progress, silent
+from ctgrid.data.video.layouts import holds_clips
 from ctgrid.runs.evaluation.fidelity.detectors import Detector, detectors_folder
 from ctgrid.runs.evaluation.fidelity.distances import distance_rows
 from ctgrid.runs.evaluation.fidelity.features import BATCH, NAME, EmbeddedFeatures
@@ -232,7 +233,14 @@ def readable(path: Path, samples: Sequence[S], lost: Lost) -> list[S]:
 def _opened(path: Path, role: str, progress: Progress, **sizes: Any) -> list[Sample]:
     """List volumes, of which there must be two."""
     before = len(sizes["lost"].lines)
-    samples = open_samples(path, **sizes, progress=progress)
+    try:
+        samples = open_samples(path, **sizes, progress=progress)
+    except CtgridError as error:
+        if path.is_dir() and holds_clips(path):
+            raise CtgridError(
+                f"{path} holds no scan but clips (movies or folders of pictures); ctgrid evaluate video compares those"
+            ) from error
+        raise
     if len(samples) < 2 and len(sizes["lost"].lines) > before:
         return readable(path, samples, sizes["lost"])
     if len(samples) < 2:

@@ -11,8 +11,10 @@ import numpy as np
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
+from ctgrid.base.limits import check_bytes
 from ctgrid.base.privacy import alias, hides
 from ctgrid.base.progress import Progress, silent
+from ctgrid.data.video.animations import Timed
 from ctgrid.data.video.clips import fit
 from ctgrid.data.video.layouts import Found, Layout, Part, find_clips, part_folder
 from ctgrid.data.video.read import FrameFolder, FrameReader, open_frames
@@ -63,7 +65,12 @@ class MovieSample:
 
 
 def square_frames(reader: FrameReader, size: int) -> np.ndarray:
-    """Return all frames of a clip, their middle squares at a size: (n, size, size, 3) uint8."""
+    """Return all frames of a clip, their middle squares at a size: (n, size, size, 3) uint8.
+
+    Raises:
+        CtgridError: where one cannot be read, or all together take more memory than one input may.
+    """
+    check_bytes(len(reader) * size * size * 3, f"{reader.path}: its {len(reader)} frames take")
     shown = np.empty((len(reader), size, size, 3), np.uint8)
     for number, frame in reader.read(range(len(reader))):
         shown[number] = frames_of(fit(frame, size)[None], size)[0].numpy()
@@ -94,7 +101,12 @@ def open_movies(
     Raises:
         CtgridError: where there are fewer.
     """
-    found = clips_in(path, layout, part)
+    try:
+        found = clips_in(path, layout, part)
+    except CtgridError as error:
+        if path.is_dir() and holds_scans(path):
+            raise CtgridError(f"{path} holds no clip but scans; ctgrid evaluate volumes compares those") from error
+        raise
     samples = []
     for i, item in enumerate(found):
         progress(f"hashing {path.name}", i, len(found))
@@ -106,6 +118,16 @@ def open_movies(
             lost.note(item.path, error)
     lost.check_enough(path, len(samples), "clips", least)
     return samples
+
+
+def holds_scans(path: Path) -> bool:
+    """Tell whether a folder holds a scan."""
+    from ctgrid.scan.cases import find_cases
+
+    try:
+        return bool(find_cases([path]))
+    except CtgridError:
+        return False
 
 
 def clips_in(path: Path, layout: Layout, part: Part | None) -> list[Found]:
@@ -124,6 +146,8 @@ def clips_in(path: Path, layout: Layout, part: Part | None) -> list[Found]:
 
 def content_of(reader: FrameReader) -> str:
     """Return a SHA-256 of a clip's content: of the file, or of the frames' files in their order."""
+    if isinstance(reader, Timed):  # features that were kept by the file's hash alone are of each stored frame once
+        return sha256(f"{sha256_of(reader.path)} {reader.numbers}".encode()).hexdigest()
     if isinstance(reader, FrameFolder):
         return sha256("".join(sha256_of(reader.path / name) for name in reader.names).encode()).hexdigest()
     return sha256_of(reader.path)
