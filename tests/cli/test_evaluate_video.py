@@ -62,7 +62,8 @@ def test_the_other_kind_of_set_is_sent_to_its_command(
     folders: tuple[Path, Path], scans: Callable[..., Path], fails: Cli, tmp_path: Path
 ) -> None:
     """Clips to ``evaluate video``, scans to ``evaluate volumes``."""
-    real, fake, out = ("--real", folders[0]), ("--fake", scans("a", "b", slices=10)), ("--out", tmp_path / "out", "--no-cache")
+    real, fake = ("--real", folders[0]), ("--fake", scans("a", "b", slices=10))
+    out = ("--out", tmp_path / "out", "--no-cache")
     assert "holds no scan but clips" in (said := fails("evaluate", "volumes", *real, *fake, *out))
     assert "ctgrid evaluate video compares those" in said
     assert "holds no clip but scans; ctgrid evaluate volumes compares" in fails("evaluate", "video", *real, *fake, *out)
