@@ -21,11 +21,12 @@ from ctgrid.base.files import sha256_of
 from ctgrid.base.precision import autocast, choose_dtype
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import gather, spelled_out
+from ctgrid.methods.denoising.means import mean_removed
 from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
 from ctgrid.methods.denoising.settings import DetailSettings, Strength
 from ctgrid.methods.pipeline import Stopwatch
 from ctgrid.scan.ct import require_ct
-from ctgrid.scan.geometry import reorient
+from ctgrid.scan.geometry import reorient, spacing_mm
 from ctgrid.scan.noise import smoothed, survey_noise
 from ctgrid.scan.volume import Volume, cast_hu
 from ctgrid.scan.windows import FULL_WINDOW_HU
@@ -42,6 +43,9 @@ values end there; what lies beyond stays, less the noise it sees at the clip."""
 
 PADDING_HU = -1500
 """What lies lower is no tissue; a constant there is padding outside a round field of view."""
+
+FLOOR_BELOW_HU, FLOOR_SHARE = -900, 0.01
+"""Where so many values are the lowest there is, and below this, the scanner has cut off what lies lower."""
 
 
 @torch.no_grad()
@@ -81,9 +85,10 @@ def remove_noise(
     if prior is not None and prior.shape != volume.shape:
         raise CtgridError(f"the diffusion result has shape {prior.shape}, the scan {volume.shape}")
     out = volume.hu.copy()
-    seen, target = (reorient(hu, volume.affine, "LPS")[0] for hu in (volume.hu, out))  # views
+    (seen, axial), (target, _) = (reorient(hu, volume.affine, "LPS") for hu in (volume.hu, out))  # views
     hint = None if prior is None else reorient(prior.hu, volume.affine, "LPS")[0]
-    padding = padding_values(seen)
+    padding, spacing = padding_values(seen), spacing_mm(axial)[1:]
+    floor_hu = floor_of(seen, padding)
     levels_hu = np.asarray(noise_hu, np.float32)
     levels_hu = np.broadcast_to(levels_hu, (len(seen), *levels_hu.shape[1:]))
     sigmas = np.sqrt(np.square(levels_hu).reshape(len(seen), -1).mean(1))
@@ -101,6 +106,8 @@ def remove_noise(
                 noise = network.noise_of(_unit(seen[around], reach_hu).to(device), levels, below)
             removed = noise[:, 0].float().cpu().numpy() * np.float32(UNIT_HU)
             slices = seen[part]
+            for one, before, level in zip(removed, slices, levels_hu[part], strict=True):
+                one -= mean_removed(one, before - one, level, spacing, floor_hu)
             clean = cast_hu(slices - removed, out.dtype)
             if len(padding):
                 clean = np.where(np.isin(slices, padding), slices, clean)
@@ -145,6 +152,18 @@ def padding_values(hu: np.ndarray) -> np.ndarray:
     corners = hu[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     values, counts = np.unique(corners[corners < PADDING_HU], return_counts=True)
     return np.asarray(values[counts > 1])
+
+
+def floor_of(hu: np.ndarray, padding: np.ndarray) -> float | None:
+    """Return the value that a scan is cut off at below; None where it is not.
+
+    Args:
+        hu: (z, y, x), axial slices.
+        padding: its :func:`padding_values`.
+    """
+    inside = hu[::4][~np.isin(hu[::4], padding)]
+    low = float(inside.min()) if inside.size else 0.0
+    return low if low < FLOOR_BELOW_HU and (inside == low).mean() >= FLOOR_SHARE else None
 
 
 def _unit(hu: np.ndarray, reach_hu: np.ndarray) -> Tensor:

@@ -26,6 +26,7 @@ from ctgrid.methods.denoising.detail import (
     SEEN_HU,
     SEEN_SIGMAS,
     DetailDenoiser,
+    floor_of,
     padding_values,
     remove_noise,
     slice_levels,
@@ -58,9 +59,6 @@ CHECKED = 12
 
 TISSUE_HU, LEAST_TISSUE, TRIES = -900, 0.2, 6
 """Crops with less than that share above are drawn anew, so often."""
-
-FLOOR_SHARE = 0.01
-"""Where so many values are the lowest there is, the scanner has cut off what lies below."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +131,7 @@ def lesson_of(hu: np.ndarray, spacing_mm: tuple[float, float], levels: np.ndarra
         levels: (n,) noise of each, HU.
         neighbours: slices on either side that the network sees.
     """
-    inside = hu[::4][~np.isin(hu[::4], padding_values(hu))]
-    low = float(inside.min()) if inside.size else 0.0
-    cut = low < TISSUE_HU and bool((inside == low).mean() >= FLOOR_SHARE)
-    return Lesson(hu, measure_own_noise(hu, spacing_mm, levels), neighbours, low if cut else None)
+    return Lesson(hu, measure_own_noise(hu, spacing_mm, levels), neighbours, floor_of(hu, padding_values(hu)))
 
 
 def learn(

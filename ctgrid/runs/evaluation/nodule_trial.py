@@ -18,6 +18,7 @@ from ctgrid.runs.evaluation.denoising_plan import NOISY, Evaluation, check_input
 from ctgrid.runs.evaluation.inventions import find_inventions, inner_lung
 from ctgrid.runs.evaluation.keep import case_folder
 from ctgrid.runs.evaluation.method_bench import MethodBench, hash_of
+from ctgrid.runs.evaluation.nodule_edges import nodule_edges
 from ctgrid.runs.evaluation.nodules import Nodule, contrast_of, place_nodules, plant
 from ctgrid.runs.evaluation.noise import Noise
 from ctgrid.runs.evaluation.results import Cases, Results, Row, case_hash, tried
@@ -25,7 +26,7 @@ from ctgrid.runs.evaluation.slices import subvolume
 from ctgrid.runs.results.nodules import mean_recovered
 from ctgrid.scan.volume import Volume
 
-PROTOCOL = "nodules@1"
+PROTOCOL = "nodules@2"
 REPEATS = 2
 """Nodules of each diameter and contrast, as far as there is room."""
 
@@ -79,7 +80,8 @@ def evaluate_nodules(
 
     Returns:
         One row for each scan, noise and method: ``nodules`` (each with its ``recovered`` share of the contrast),
-        ``recovered_6mm_200hu``, ``false_per_litre``, ``lost_per_litre``, ``seconds``.
+        ``recovered_6mm_200hu``, ``false_per_litre``, ``lost_per_litre``, ``edge_width_mm`` and ``edge_f50_per_mm`` (of
+        the planted scan itself ``clean_...``; see :mod:`ctgrid.metrics.edge_response`), ``seconds``.
 
     Raises:
         CtgridError: for a bad scan, method or setting, or a scan without lungs.
@@ -122,6 +124,7 @@ def run_trials(
     field = plant_field()
     planted, spacing = field.volume.hu, field.volume.spacing_mm
     noisy = noise.apply(field.volume, np.arange(len(planted)), plan.seed)
+    sharp = nodule_edges(planted, field.bare, field.nodules, spacing)
     told = noise.level if noise.kind == "gaussian" else float((noisy - planted)[field.inner].std())
     for method, case in missing.items():
         seconds = 0.0
@@ -131,6 +134,7 @@ def run_trials(
             found, _, seconds = bench.timed(method, Volume(noisy, field.volume.affine), strength, plan.seed)
         rows = [measure_nodule(found, field, nodule) for nodule in field.nodules]
         inventions = find_inventions(found, planted, field.inner, spacing)
+        edge = nodule_edges(found, field.bare, field.nodules, spacing)
         keep_crops(out, field, noise, method, found, noisy, inventions.worst)
         yield {
             "volume": field.name,
@@ -139,6 +143,10 @@ def run_trials(
             "recovered_6mm_200hu": mean_recovered(rows, 6.0, 200.0),
             "false_per_litre": inventions.false_per_litre,
             "lost_per_litre": inventions.lost_per_litre,
+            "edge_width_mm": edge[0],
+            "edge_f50_per_mm": edge[1],
+            "clean_edge_width_mm": sharp[0],
+            "clean_edge_f50_per_mm": sharp[1],
             "false_structures": inventions.false_count,
             "lost_structures": inventions.lost_count,
             "lung_litres": round(inventions.litres, 4),

@@ -103,7 +103,7 @@ def plant(hu: np.ndarray, nodules: list[Nodule], spacing_mm: tuple[float, float,
     fine = (np.arange(FINENESS) + 0.5) / FINENESS - 0.5
     for nodule in nodules:
         radius = nodule.diameter_mm / 2
-        box, offsets = _box(hu.shape, nodule.centre, spacing_mm, radius)
+        box, offsets = box_around(hu.shape, nodule.centre, spacing_mm, radius)
         shares = [(o[:, None] + fine * s) ** 2 for o, s in zip(offsets, spacing_mm, strict=True)]
         z, y, x = shares
         squared = z[:, None, None, :, None, None] + y[None, :, None, None, :, None] + x[None, None, :, None, None, :]
@@ -120,7 +120,7 @@ def contrast_of(hu: np.ndarray, nodule: Nodule, spacing_mm: tuple[float, float, 
         spacing_mm: (z, y, x).
     """
     radius = nodule.diameter_mm / 2
-    box, (z, y, x) = _box(hu.shape, nodule.centre, spacing_mm, radius + RING_MM[1])
+    box, (z, y, x) = box_around(hu.shape, nodule.centre, spacing_mm, radius + RING_MM[1])
     part = hu[box]
     distance = np.sqrt(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2)
     core = distance <= max(DISC_SHARE * radius, float(distance.min()))
@@ -131,7 +131,7 @@ def contrast_of(hu: np.ndarray, nodule: Nodule, spacing_mm: tuple[float, float, 
     return float(part[core].mean(dtype=np.float64) - part[ring].mean(dtype=np.float64))
 
 
-def _box(
+def box_around(
     shape: tuple[int, ...], centre: tuple[float, float, float], spacing_mm: tuple[float, float, float], reach_mm: float
 ) -> tuple[tuple[slice, ...], list[np.ndarray]]:
     """Return the voxels within reach of a centre, and their distances from it along each axis in mm."""
@@ -147,6 +147,6 @@ def _forbid(
     clearance: np.ndarray, centre: tuple[int, int, int], spacing_mm: tuple[float, float, float], reach_mm: float
 ) -> None:
     """Leave no room within reach of a centre."""
-    box, (z, y, x) = _box(clearance.shape, centre, spacing_mm, reach_mm)
+    box, (z, y, x) = box_around(clearance.shape, centre, spacing_mm, reach_mm)
     near = z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2 < reach_mm**2
     clearance[box][near] = 0

@@ -13,6 +13,8 @@ from ctgrid.runs.results.table import Column, Table, is_number
 VISIBLE = (6.0, 200.0)
 """Nodules of this diameter in mm and contrast in HU, or more, must not be lost."""
 
+COPIED = ("method", "false_per_litre", "lost_per_litre", "edge_width_mm", "edge_f50_per_mm", "seconds")
+
 
 def describe(rows: Sequence[Row]) -> Description:
     """Return one table for each scan and noise, and the contrast recovered over the size."""
@@ -38,12 +40,14 @@ def _table(rows: Sequence[Row]) -> Table:
         Column("recovered", "all nodules", ".0%"),
         Column("false_per_litre", "false / l", ".1f", "low"),
         Column("lost_per_litre", "lost / l", ".1f", "low"),
+        Column("edge_width_mm", "edge mm", ".2f"),
+        Column("edge_f50_per_mm", "f50 per mm", ".2f"),
         *(Column(f"{d:g} {c:g}", f"{d:g} mm {c:g} HU", ".0%") for d, c in shown),
         SECONDS,
     ]
     body = [
         {
-            **{key: row.get(key) for key in ("method", "false_per_litre", "lost_per_litre", "seconds")},
+            **{key: row.get(key) for key in COPIED},
             "recovered": mean(n.get("recovered") for n in row["nodules"]),
             **{f"{d:g} {c:g}": mean_recovered(row["nodules"], d, c) for d, c in shown},
         }
@@ -51,9 +55,11 @@ def _table(rows: Sequence[Row]) -> Table:
     ]
     first = rows[0]
     lung = f" in {first['lung_litres']:.2f} l of lung" if is_number(first.get("lung_litres")) else ""
+    sharp = first.get("clean_edge_width_mm")
+    edges = f", and edges ({sharp:.2f} mm before the noise)" if is_number(sharp) else ""
     title = (
         f"{first['volume']}, {first['noise']}: contrast recovered of {len(first['nodules'])} nodules planted{lung}, "
-        "and structures that are false or lost"
+        f"structures that are false or lost{edges}"
     )
     return Table(title, present(columns, body), body)
 
