@@ -20,6 +20,9 @@ APART_MM = 12.0
 REACH = 2
 """Slices on either side that have a say in a slice's noise."""
 
+LEAST_SHARE, MOST_SHARE = 0.5, 4.0
+"""A slice's noise over the scan's: shoulders of a low dose have three times as much, none has a third."""
+
 
 def estimate_noise(volume: Volume) -> float:
     """Estimate the standard deviation of a scan's noise in soft tissue, in HU, whatever its grain.
@@ -115,8 +118,8 @@ def _looked_at(volume: Volume) -> np.ndarray:
 def smoothed(per_slice: np.ndarray, level_hu: float) -> np.ndarray:
     """Return the noise that every slice is denoised by, where estimates of single slices are to be trusted.
 
-    A running median over five slices; slices that cannot tell take the volume's level, and none is further than a
-    factor of two from it.
+    A running median over five slices; slices that cannot tell take the volume's level, and none has less than half of
+    it or more than four times as much.
 
     Args:
         per_slice: (n,) HU as of :func:`estimate_noise_per_slice`.
@@ -127,7 +130,7 @@ def smoothed(per_slice: np.ndarray, level_hu: float) -> np.ndarray:
     """
     known = np.where(np.isfinite(per_slice), per_slice, level_hu)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(known, REACH, mode="edge"), 2 * REACH + 1)
-    return np.asarray(np.median(windows, axis=-1).clip(level_hu / 2, level_hu * 2))
+    return np.asarray(np.median(windows, axis=-1).clip(level_hu * LEAST_SHARE, level_hu * MOST_SHARE))
 
 
 def summary_of(per_slice: np.ndarray) -> dict[str, Any]:
