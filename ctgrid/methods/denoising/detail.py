@@ -27,7 +27,7 @@ from ctgrid.methods.denoising.settings import DetailSettings, Strength
 from ctgrid.methods.pipeline import Stopwatch
 from ctgrid.scan.ct import require_ct
 from ctgrid.scan.geometry import reorient, spacing_mm
-from ctgrid.scan.noise import smoothed, survey_noise
+from ctgrid.scan.noise import estimate_noise, smoothed, survey_noise
 from ctgrid.scan.volume import Volume, cast_hu
 from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.models.bundle import DETAIL, load_detail
@@ -117,20 +117,22 @@ def remove_noise(
 
 
 def slice_levels(volume: Volume, strength: Strength, noise_hu: float) -> tuple[float | np.ndarray, np.ndarray | None]:
-    """Return what :func:`remove_noise` goes by, and the estimates behind it where there are any.
+    """Return what :func:`remove_noise` goes by, and the estimates behind it where ``auto`` asked for them.
 
-    A level that is given holds everywhere; where it was estimated, every slice has a map of its own, for shoulders are
-    noisier than lungs.
+    Every slice has a map of its own, for shoulders are noisier than lungs. A level that is given is that of the whole
+    scan, as the estimate for it is; how noise varies about it is measured all the same.
 
     Args:
         volume: the scan.
         strength: as asked for.
         noise_hu: of the whole scan.
     """
-    if strength != "auto":
-        return noise_hu, None
     survey = survey_noise(volume.reoriented("LPS"))
-    return smoothed(survey.per_slice, noise_hu)[:, None, None] * survey.maps, survey.per_slice
+    usual = noise_hu if strength == "auto" else estimate_noise(volume)
+    if not usual:
+        return noise_hu, None
+    levels = (smoothed(survey.per_slice, usual) * (noise_hu / usual))[:, None, None] * survey.maps
+    return levels, survey.per_slice if strength == "auto" else None
 
 
 def laid_out(network: DetailNetwork, dtype: torch.dtype) -> DetailNetwork:

@@ -136,7 +136,7 @@ def test_the_network_alone(detailed_model: Path, chest: Callable[..., np.ndarray
 def test_slices_are_denoised_by_their_own_noise(
     network: DetailNet, detailed_model: Path, chest: Callable[..., np.ndarray]
 ) -> None:
-    """Where the level is estimated; one that is given holds for all."""
+    """Whether the level is estimated or given; where nothing can be told, one that is given holds for all."""
     hu = chest((12, 160, 200), noise_hu=0).astype(np.float32)
     sigmas = np.repeat([30.0, 60.0], 6).astype(np.float32)
     hu += sigmas[:, None, None] * np.random.default_rng(1).standard_normal(hu.shape).astype(np.float32)
@@ -144,7 +144,10 @@ def test_slices_are_denoised_by_their_own_noise(
     levels, per_slice = slice_levels(volume.reoriented("SAR"), "auto", 45.0)
     assert per_slice is not None and per_slice == pytest.approx(sigmas, rel=0.2)
     assert np.asarray(levels).mean((1, 2)) == pytest.approx(sigmas, rel=0.2)
-    assert slice_levels(volume, 45.0, 45.0) == (45.0, None)
+    doubled, unsaid = slice_levels(volume.reoriented("SAR"), 90.0, 90.0)
+    assert unsaid is None and np.asarray(doubled) == pytest.approx(2 * np.asarray(levels), rel=0.1)
+    air = Volume(np.full((3, 64, 64), -1000, np.int16), AFFINE)
+    assert slice_levels(air, 45.0, 45.0) == (45.0, None)
     each = remove_noise(volume, network, np.asarray(levels), **PLACE).hu
     alone = remove_noise(volume, network, float(np.sqrt(np.square(np.asarray(levels)[8]).mean())), **PLACE).hu
     assert np.allclose(each[8], alone[8], atol=0.01) and not np.allclose(each[2], alone[2], atol=0.01)
