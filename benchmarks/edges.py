@@ -69,6 +69,13 @@ def distances(shape: tuple[int, int], centre: tuple[float, float], spacing: tupl
     return np.hypot(along[0][:, None], along[1]) - RADIUS_MM
 
 
+def away_from(centres: list[tuple[float, float]], slices: NoisySlices) -> np.ndarray:
+    """Return where a slice holds no rod, nor any nearby, (y, x) bool."""
+    shape = slices.clean.shape[1:]
+    found = [distances(shape, centre, slices.spacing_mm[1:]) > ROOM_MM - RADIUS_MM for centre in centres]
+    return np.logical_and.reduce(found) if found else np.ones(shape, bool)
+
+
 def measure(slices: NoisySlices, rods: dict[int, list[tuple[float, float]]], found: np.ndarray, contrast: float | None):
     """Return the edge response over all rods, or those of one contrast, of slices (n, y, x) less the clean scan."""
     away, added, wanted = [], [], []
@@ -137,6 +144,8 @@ def main() -> None:
     denoiser: Any = load_method(given.method, model=given.model)
     rods = {z: places(slices.clean[z], slices.spacing_mm[1:], z) for z in slices.wanted}
     masks = tissues(slices.clean[slices.wanted].astype(np.float32))
+    free = np.stack([away_from(rods[z], slices) for z in slices.wanted])
+    masks = {tissue: mask & free for tissue, mask in masks.items()}
     print(f"{name}: {sum(map(len, rods.values()))} rods of {2 * RADIUS_MM:g} mm")
     rows, profiles = [], {}
     for dose in doses:
