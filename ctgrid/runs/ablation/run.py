@@ -99,7 +99,11 @@ def check_alike(ablation: Ablation, recipes: dict[str, TrainConfig]) -> None:
         sampling.plan(recipe.slices, recipe.k)
         if sampling.schedule == "hierarchical" and not recipe.network.get("absolute_z"):
             raise CtgridError(f"variant {variant.name}: schedule 'hierarchical' needs stage1.network.absolute_z")
-        codec = load_codec(recipe.codec)
+        try:
+            codec = load_codec(recipe.codec)
+        except CtgridError as error:
+            first = f"; {ablation.first} makes one" if ablation.first else ""
+            raise CtgridError(f"variant {variant.name}: its codec cannot be used: {error}{first}") from error
         if codec.grid_side is not None and len(sampling.plan(recipe.slices, recipe.k)) > 1:
             raise CtgridError(
                 f"variant {variant.name}: codec {recipe.codec} makes clips of {codec.grid_side**2} slices, which "

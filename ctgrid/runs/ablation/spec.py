@@ -103,6 +103,7 @@ class Ablation(_Frozen):
         seeds: trainings of each variant.
         patients_by_seed: shares of the patients are others under every seed, so that the spread over seeds holds the
             spread over who is in them; smaller shares lie inside larger ones of the same seed.
+        first: the command that makes what a variant needs, said where it is missing; none for most.
         variants: at least two.
     """
 
@@ -116,6 +117,7 @@ class Ablation(_Frozen):
     refinement: Refinement | None = None
     seeds: int = Field(2, gt=0)
     patients_by_seed: bool = False
+    first: str = ""
     variants: tuple[Variant, ...] = Field(min_length=2)
 
     @model_validator(mode="after")

@@ -111,6 +111,15 @@ def test_clips_are_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
         check_alike(longer, recipes)
 
 
+def test_what_must_be_made_first_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Baseline II needs a 3-D autoencoder, which its own command makes."""
+    monkeypatch.chdir(tmp_path)
+    ablation = load_ablation("naive-3d")
+    words = "variant vae-3d: its codec cannot be used: clip-codec: .*; ctgrid train codec --config ablation-clip-codec"
+    with pytest.raises(CtgridError, match=words):
+        check_alike(ablation, {variant.name: ablation.recipe(variant) for variant in ablation.variants})
+
+
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     """With those that there are."""
     with pytest.raises(CtgridError, match="naive, naive-3d, positions"):
