@@ -19,7 +19,8 @@ from ctgrid.runs.report.html.viewer import Scene, address, scenes_page
 from ctgrid.runs.results.files import read_results
 
 AFFINE = np.diag([-0.7, -0.8, 2.5, 1.0])
-SIZES = {"desktop": (1000, 620), "phone": (375, 700)}
+SIZES = {"desktop": (700, 460), "phone": (375, 560)}
+"""Small ones: without a graphics card every pixel takes its time."""
 
 
 @pytest.fixture(scope="module")
