@@ -17,11 +17,17 @@ from ctgrid_cli import app
 PAGE = Path(__file__).resolve().parents[3] / "docs/walkthrough-ct-rate.md"
 
 FEWER = {
+    "simulate phantom --ct-rate train": ["--count", "1"],
     "train stage1": ["--set", "optimisation.batch_size=2", "--set", "optimisation.steps=40"],
     "train stage2": ["--set", "optimisation.batch_size=2", "--set", "optimisation.steps=30"],
-    "synthesize --stage1": ["--steps", "2"],
+    "synthesize --stage1": ["--steps", "1"],
 }
-"""What makes a command quicker, and no other."""
+"""What makes the commands that begin so quicker, and no other."""
+
+
+def quicker(words: list[str]) -> list[str]:
+    """Return a command with what makes it quicker."""
+    return words + [word for start, more in FEWER.items() if shlex.join(words).startswith(start) for word in more]
 
 
 def commands() -> list[list[str]]:
@@ -39,7 +45,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CTGRID_HOME", str(tmp_path / "home"))
     told = []
     for words in commands():
-        result = CliRunner().invoke(app, [*words, *FEWER.get(" ".join(words[:2]), [])])
+        result = CliRunner().invoke(app, quicker(words))
         assert result.exit_code == 0, f"{shlex.join(words)}: {result.output}"
         told.append(result.output)
 
@@ -50,11 +56,8 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch: pyte
     slices = volume.read_slices([100])
     assert slices.shape == (1, 128, 128) and -1000 <= slices.min() < -900
     assert abs(np.median(slices[(slices > -300) & (slices < 300)])) < 100  # soft tissue is where it belongs
-    assert any("latents of slices: 2 volumes made" in output for output in told)
-    assert json.loads(Path("stage1/data.json").read_text(encoding="utf-8"))["volumes"].keys() == {
-        "train_1_a_1",
-        "train_2_a_1",
-    }
+    assert any("latents of slices: 1 volumes made" in output for output in told)
+    assert json.loads(Path("stage1/data.json").read_text(encoding="utf-8"))["volumes"].keys() == {"train_1_a_1"}
     losses = [json.loads(line)["loss"] for line in Path("stage1/log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sum(losses[-10:]) < 0.6 * sum(losses[:10])  # it learnt
     results = json.loads(Path("measures/results.json").read_text(encoding="utf-8"))
