@@ -15,7 +15,7 @@ import threading
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core already; set before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -27,6 +27,9 @@ import typer.testing
 from hypothesis import settings
 
 from ctgrid.scan.volume import Volume
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+"""``gw0``, ``gw1`` and so on where several processes share the tests."""
 
 settings.register_profile("ctgrid", deadline=None, database=None)  # a busy machine is no failure
 settings.load_profile("ctgrid")
@@ -51,12 +54,26 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what is long where several processes share the tests, so that they end at the same time."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if WORKER:
+        items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path.parts))
 
 
-def pytest_collection_finish() -> None:
+class Backwards(pytest.Dir):
+    """A folder whose last test file is read first."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        return reversed(list(super().collect()))
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Let every second process begin at the other end, so that none compiles what another is compiling."""
+    return Backwards.from_parent(parent, path=path) if WORKER and int(WORKER[2:]) % 2 else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Look no more at the thousands of tests and modules when memory is tidied up."""
+    if forks(session):
+        forked_module.load()
     gc.freeze()
     gc.enable()
 
@@ -64,11 +81,15 @@ def pytest_collection_finish() -> None:
 SERVER = pytest.StashKey[Any]()
 
 
+def forks(session: pytest.Session) -> bool:
+    """Tell whether a test will fork."""
+    return hasattr(os, "fork") and any("forked" in getattr(item, "fixturenames", ()) for item in session.items)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Fork what tests fork from before the first of them runs: it has imported what they import, and done nothing."""
-    wanted = any("forked" in getattr(item, "fixturenames", ()) for item in session.items)
-    if not wanted or not hasattr(os, "fork"):
+    if not forks(session):
         return (yield)
     server = session.config.stash[SERVER] = forked_module.Server()
     try:

@@ -23,11 +23,17 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 LIBRARIES = (
-    *("accelerate", "accelerate.utils.fsdp_utils", "diffusers.training_utils", "nibabel", "zarr", "zarr.codecs"),
+    *("accelerate", "accelerate.utils.fsdp_utils", "nibabel", "zarr", "zarr.codecs"),
     *("torch._dynamo", "torch.distributed.fsdp", "torch.utils.tensorboard", "ctgrid_cli"),
     *("ctgrid.data.store.prepare", "ctgrid.methods.training.run", "ctgrid.runs.synthesis.series"),
     "ctgrid.scan.protocols.canonical",
 )
+
+
+def load() -> None:
+    """Import what forked processes use; done before the fork, as the tests that stay use most of it too."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
 
 
 def serve(asked: int, answered: int) -> NoReturn:
@@ -41,8 +47,6 @@ def serve(asked: int, answered: int) -> NoReturn:
                     import torch
 
                     torch.set_num_threads(1)  # threads do not survive a fork
-                    for name in LIBRARIES:
-                        importlib.import_module(name)
                 job = json.loads(line)
                 if "code" in job:
                     answer: object = os.fork()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from monai.metrics.fid import FIDMetric
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.metrics import frechet_distance
@@ -34,6 +33,8 @@ def test_it_agrees_with_scipys_root_where_that_converges(n: int, m: int, d: int,
 
 
 def test_it_agrees_with_monai_on_the_same_features() -> None:
+    from monai.metrics.fid import FIDMetric  # seconds of imports
+
     a, b = features(200, 24, 0), features(300, 24, 1, scale=0.8, shift=-0.2)
     monai = float(FIDMetric()(torch.from_numpy(a), torch.from_numpy(b)))
     assert frechet_distance(a, b) == pytest.approx(monai, rel=1e-6)

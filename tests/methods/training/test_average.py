@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers.training_utils import EMAModel
 from torch import nn
 
 from ctgrid.methods.training.average import Average, averaged
@@ -18,6 +17,8 @@ def network() -> nn.Module:
 @pytest.mark.parametrize("decay", [0.5, 0.999])
 def test_every_step_is_that_of_diffusers(decay: float) -> None:
     """Before and after the decay's limit; what is not trained is copied; its state is taken over and given."""
+    from diffusers.training_utils import EMAModel  # seconds of imports
+
     model = network()
     ours = Average(model.parameters(), decay)
     theirs = EMAModel(model.parameters(), decay=decay, use_ema_warmup=True, power=0.75)
