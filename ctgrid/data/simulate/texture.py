@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -52,8 +53,15 @@ class Field:
 
     def _weights(self, mm: np.ndarray, axis: int) -> np.ndarray:
         """Return spline weights of positions, float32 (len(mm), lattice points)."""
-        count = self.values.shape[axis]
-        where = (mm - self.centre_mm[axis]) / self.pitch_mm + (count - 1) / 2
-        distance = np.abs(np.clip(where, 1, count - 2)[:, None] - np.arange(count)[None, :])
-        near, far = np.clip(1 - distance, 0, None), np.clip(2 - distance, 0, None)
-        return ((far**3 - 4 * near**3) / 6).astype(np.float32)
+        return _spline(mm.tobytes(), mm.dtype.str, self.centre_mm[axis], self.pitch_mm, self.values.shape[axis])
+
+
+@lru_cache(maxsize=64)
+def _spline(mm: bytes, dtype: str, centre_mm: float, pitch_mm: float, count: int) -> np.ndarray:
+    """Return a lattice's spline weights of positions: rows and columns are those of the slice before."""
+    where = (np.frombuffer(mm, dtype) - centre_mm) / pitch_mm + (count - 1) / 2
+    distance = np.abs(np.clip(where, 1, count - 2)[:, None] - np.arange(count)[None, :])
+    near, far = np.clip(1 - distance, 0, None), np.clip(2 - distance, 0, None)
+    weights = ((far**3 - 4 * near**3) / 6).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
