@@ -20,7 +20,6 @@ from ctgrid.stages.diffusion.schedule import Schedule
 SynthesisPipeline.load()
 for sampler in SAMPLERS.values():
     sampler.build(Schedule.linear(), "v")
-SynthesisPipeline.load()
 """
 
 DENOISING = """
