@@ -13,8 +13,9 @@ import torch
 import yaml
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.runs.ablation import bench
 from ctgrid.runs.ablation.run import run_ablation
-from ctgrid.runs.ablation.summary import report, summary_of
+from ctgrid.runs.ablation.summary import reference_row, report, summary_of
 from ctgrid.runs.results.ablation import MEASURES
 from ctgrid.stages.models.bundle import StageFacts
 
@@ -73,10 +74,18 @@ def test_resuming_keeps_what_is_done(started: Callable[..., Any], tmp_path: Path
         started()
 
 
-def test_fewer_steps_are_another_case(started: Callable[..., Any]) -> None:
-    """``max_steps`` ends every training early, and says so."""
+def test_fewer_steps_are_another_case(started: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``max_steps`` ends every training early, and says so. Real volumes are measured once, not for every row."""
+    measured: list[Any] = []
+
+    def counted(real: Any) -> dict[str, Any]:
+        measured.append(real)
+        return reference_row(real)
+
+    monkeypatch.setattr(bench, "reference_row", counted)
     results = started(max_steps=1)
     assert {row["steps"] for row in results["rows"]} == {1}
+    assert len(results["rows"]) > len(measured) == 1
 
 
 def test_a_stage_2_behind_every_variant(spec: Callable[..., Path], scans: Path, tmp_path: Path) -> None:
