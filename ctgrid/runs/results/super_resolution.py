@@ -51,7 +51,7 @@ def _with_clips(title: str, rows: Sequence[Row], found: Sequence[Row]) -> Table:
     """Return a table of rows, with the distances of their methods' clips where these were measured."""
     names = list(dict.fromkeys(str(row.get("clip_measure")) for row in found))
     named = {(row["method"], str(row.get("clip_measure"))): row for row in found}
-    columns = [Column(name, name, ".2f", "low") for name in names]
+    columns = [Column(name, name, ".2f" if name.startswith("FVD") else ".5f", "low") for name in names]
     both = [{**row, **{name: _distance(named.get((row["method"], name))) for name in names}} for row in rows]
     shown = present(COLUMNS, both)
     place = min(3, len(shown))
