@@ -186,6 +186,7 @@ def refine_task(recipe: RefineRecipe, inputs: Inputs) -> RefineTask:
             codec,
             size=recipe.size,
             k=recipe.factor,
+            poses=recipe.poses,
             degradations=recipe.degradations,
             codec_share=recipe.codec_share,
             noise_levels=recipe.noise_levels,

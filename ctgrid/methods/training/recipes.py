@@ -177,6 +177,7 @@ class GridRecipe(DiffusionRecipe):
 class RefineRecipe(DiffusionRecipe):
     """Stage 2: full slices given their coarse version."""
 
+    poses: int = Field(1, ge=0, description="poses each scan is cached in besides its own (folders of scans)")
     degradations: int = Field(2, gt=0, description="cached degradations of each slice")
     codec_share: float = Field(
         0.0, ge=0, le=1, description="conditions that also pass through the codec at the coarse size"

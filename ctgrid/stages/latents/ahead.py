@@ -92,6 +92,7 @@ def refine_pairs(
     *,
     size: int,
     k: int,
+    poses: int = 1,
     degradations: int,
     codec_share: float,
     noise_levels: tuple[int, int],
@@ -102,13 +103,14 @@ def refine_pairs(
     compute: torch.dtype,
     progress: Progress = silent,
 ) -> tuple[Tensor, Tensor]:
-    """Encode every slice twice over (as scanned, and framed in a drawn pose) with its coarse versions.
+    """Encode every slice as scanned and framed in drawn poses, with its coarse versions.
 
     Args:
         volumes: slices of ``size`` x ``size`` pixels.
         codec: encodes both sides.
         size: S.
         k: the coarse side is S/k.
+        poses: drawn for each volume.
         degradations: coarse versions of each slice.
         codec_share: share of coarse versions that pass through the codec at S/k, as stage 1's output does.
         noise_levels: see :func:`ctgrid.data.degrade.draw_degradation`.
@@ -124,7 +126,14 @@ def refine_pairs(
         both float16.
     """
     images = torch.cat(
-        [part for v in volumes for part in (v.unit(slice(None)).half(), framed_half(v, fov_mm, size, generator))]
+        [
+            part
+            for v in volumes
+            for part in (
+                v.unit(slice(None)).half(),
+                *(framed_half(v, fov_mm, size, generator) for _ in range(poses)),
+            )
+        ]
     )
     fine = encode(codec, images, compute, progress, "encoding slices")
     conditions = codec.widest() if way == "published" else codec

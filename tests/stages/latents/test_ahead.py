@@ -107,6 +107,16 @@ def test_pairs_hold_every_slice_twice_with_its_coarse_versions(volumes: list[Vol
     assert own < (coarse[:, 0] - fine.roll(14, 0)).abs().mean()
 
 
+def test_pairs_take_as_many_poses_as_asked(volumes: list[VolumeSlices], codec: Codec) -> None:
+    """Each of its own draw, behind the slices as scanned; none at all if so asked."""
+    count = len(volumes[0].unit(slice(None)))
+    alone, several = (pairs(volumes[:1], codec, poses=poses)[0] for poses in (0, 2))
+    assert len(alone) == count and len(several) == 3 * count
+    own, first, second = several.split(count)
+    assert torch.equal(own, alone)
+    assert not torch.equal(first, second) and not torch.equal(first, own)
+
+
 @pytest.mark.parametrize("change", [{"noise_levels": (30, 30)}, {"blur_share": 1.0}, {"codec_share": 1.0}])
 def test_each_degradation_reaches_the_conditions(
     change: dict[str, Any], volumes: list[VolumeSlices], codec: Codec
