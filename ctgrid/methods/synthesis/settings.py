@@ -27,7 +27,7 @@ REFINE_LEVEL = 1.0
 REFINE_STEPS = 2
 """Network calls per slice in stage 2: one is the mean of all refinements, more add grain (measured on `rider_0117`)."""
 
-REFINE_NOISE_MM = 2.5
+REFINE_NOISE_MM = 1.0
 """How far along z slices of a CT share stage 2's noise: one noise for all prints streaks, one for each flickers."""
 
 FILLING = ("fill_steps", "fill_sampler", "fill_spacing")
