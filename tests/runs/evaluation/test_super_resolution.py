@@ -263,7 +263,7 @@ def test_clips_stand_beside_psnr(make: Callable[..., Sample], tmp_path: Path) ->
     assert found[0]["clip_distance"] == pytest.approx(wanted, rel=1e-3)
     assert evaluate_super_resolution(samples, plan, tmp_path / "out").content == results.content
     text = description_markdown(describe(results.content))
-    assert text.count("FD-2 (toy)") == 2 and f"{found[0]['clip_distance']:.2f}" in text  # in the table of means alone
+    assert text.count("FD-2 (toy)") == 2 and f"{found[0]['clip_distance']:.5f}" in text  # in the table of means alone
     assert "(8 clips of 2 volumes, 2 features); not to be compared with a published FVD" in text
     alone = evaluate_super_resolution(samples[:1], plan, tmp_path / "one").content
     assert "| FD-2 (toy)" in description_markdown(describe(alone))
