@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.base.files import sha256_of
+from ctgrid.data.video.reader import FrameReader
 from ctgrid.data.video.whole import cut_at
 
 WEBP = ".webp"
@@ -19,23 +21,6 @@ MOST_SHOWN = 100_000
 
 _HEAD = 21  # bytes, of which the last holds the flags
 _ANIMATED = 0x02
-
-
-class Stored(Protocol):
-    """A reader of the frames that a file stores; as :class:`ctgrid.data.video.read.FrameReader`."""
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-
-    def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (number, frame), each number once, in ascending order."""
-
-    def digest(self) -> str:
-        """Return a hash that changes with the file."""
 
 
 def shown(path: Path, delays: Sequence[int]) -> tuple[int, ...]:
@@ -65,7 +50,7 @@ class Timed:
         numbers: of a stored frame for each that is shown, ascending.
     """
 
-    stored: Stored
+    stored: FrameReader
     numbers: tuple[int, ...]
 
     @property
@@ -142,7 +127,7 @@ class Webp:
 
     def digest(self) -> str:
         """Hash the file."""
-        return sha256(self.path.read_bytes()).hexdigest()
+        return sha256_of(self.path)
 
 
 def _delays(stream: BinaryIO) -> Iterator[int]:

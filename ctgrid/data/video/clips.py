@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ctgrid.data.stored import row_numbers
-from ctgrid.data.video.read import FrameReader
+from ctgrid.data.video.reader import FrameReader
 from ctgrid.data.volumes import shrink
 from ctgrid.scan.grid import Tiled, downsample
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ctgrid.base.extras import require
 from ctgrid.base.limits import check_bytes, max_bytes
 from ctgrid.data.video.animations import Timed, Webp, is_animated, shown
 from ctgrid.data.video.layouts import FRAME_SUFFIXES, natural
+from ctgrid.data.video.reader import FrameReader
 from ctgrid.data.video.whole import cut_at
 
 CLIPS_REMEMBERED = 4096
@@ -28,23 +29,6 @@ _ONLY = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,m4a,3gp,3g2,
 
 _PIXEL_BYTES = 32
 """What a pixel takes while its frame is decoded: as RGB, as the stream holds it, and in frames that it refers to."""
-
-
-class FrameReader(Protocol):
-    """Random access to the frames of one clip. Cheap to hold by the thousand; threads may share one."""
-
-    @property
-    def path(self) -> Path:
-        """The video file or the folder of frames."""
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-
-    def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (number, frame (H, W, 3) uint8 RGB), each number once, in ascending order."""
-
-    def digest(self) -> str:
-        """Return a hash that changes with the frames' files: of names and sizes, not of every pixel."""
 
 
 def open_frames(path: str | Path) -> FrameReader:

@@ -17,7 +17,8 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.data.video.animations import Timed
 from ctgrid.data.video.clips import fit
 from ctgrid.data.video.layouts import Found, Layout, Part, find_clips, part_folder
-from ctgrid.data.video.read import FrameFolder, FrameReader, open_frames
+from ctgrid.data.video.read import FrameFolder, open_frames
+from ctgrid.data.video.reader import FrameReader
 from ctgrid.methods.synthesis.video import frames_of
 from ctgrid.runs.evaluation.fidelity.protocol import Protocol
 from ctgrid.runs.evaluation.lost import Lost
