@@ -24,17 +24,48 @@ class Pose:
         turn_deg: rotation in the axial plane, degrees, counter-clockwise in display orientation.
         zoom: size of the body relative to its own.
         shift: (rows, columns) as a share of the field of view.
+        width: left to right, relative to front to back.
+        feet: share of the slices left out at the feet.
     """
 
     turn_deg: float = 0.0
     zoom: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
+    width: float = 1.0
+    feet: float = 0.0
 
 
-def draw_pose(generator: torch.Generator) -> Pose:
-    """Draw a small pose: within 6 degrees, 10 % of size and 4 % of the field of view; never mirrored."""
+@dataclass(frozen=True)
+class Poses:
+    """How far drawn poses go.
+
+    Attributes:
+        zoom: most change of size, as a share.
+        width: most change of the width alone, likewise; depth changes the other way, the area stays.
+        feet: most of the slices left out at the feet, as a share.
+    """
+
+    zoom: float = 0.1
+    width: float = 0.0
+    feet: float = 0.0
+
+
+SMALL = Poses()
+
+
+def draw_pose(generator: torch.Generator, poses: Poses = SMALL) -> Pose:
+    """Draw a pose: within 6 degrees, 4 % of the field of view, and what ``poses`` allows; never mirrored."""
     turn, zoom, rows, columns = (torch.rand(4, generator=generator) * 2 - 1).tolist()
-    return Pose(6.0 * turn, 1.0 + 0.1 * zoom, (0.04 * rows, 0.04 * columns))
+    width = feet = 0.0
+    if poses.width or poses.feet:  # no draw where there is no choice: poses of before it stay the same
+        width, feet = torch.rand(2, generator=generator).tolist()
+    return Pose(
+        turn_deg=6.0 * turn,
+        zoom=1.0 + poses.zoom * zoom,
+        shift=(0.04 * rows, 0.04 * columns),
+        width=1.0 + poses.width * (2 * width - 1),
+        feet=poses.feet * feet,
+    )
 
 
 def pose_matrix(pose: Pose, field: float = 1.0, centre: tuple[float, float] = (0.0, 0.0)) -> list[list[float]]:
@@ -48,7 +79,8 @@ def pose_matrix(pose: Pose, field: float = 1.0, centre: tuple[float, float] = (0
     reach = field / pose.zoom
     cos, sin = (f(math.radians(pose.turn_deg)) * reach for f in (math.cos, math.sin))
     down, right = (at - 2 * shift * reach for at, shift in zip(centre, pose.shift, strict=True))
-    return [[cos, -sin, right], [sin, cos, down]]
+    wide = math.sqrt(pose.width)
+    return [[cos / wide, -sin / wide, right], [sin * wide, cos * wide, down]]
 
 
 def body_centre(hu: Tensor) -> tuple[float, float]:
@@ -102,7 +134,7 @@ def frame(
         deformation: of :func:`draw_deformation`; None leaves the patient's shape as it is.
 
     Returns:
-        (n, size, size) float32 in [-1, 1].
+        (n, size, size) float32 in [-1, 1]; fewer slices where the pose leaves some out.
     """
     pose = pose or Pose()
     side = volume.hu.shape[-1]
@@ -120,4 +152,4 @@ def frame(
             part = part.transpose(0, 1)
         sampled = grid_sample(part, at, mode="bilinear", padding_mode="zeros", align_corners=False)
         framed[first : first + 32] = sampled.flatten(0, 1)
-    return framed - 1.0
+    return framed[int(pose.feet * len(framed)) :] - 1.0

@@ -17,7 +17,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from ctgrid.base.draws import generator_for
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
-from ctgrid.data.framing import Pose, draw_pose, pose_matrix
+from ctgrid.data.framing import SMALL, Pose, Poses, draw_pose, pose_matrix
 from ctgrid.data.store.shards import Shard
 from ctgrid.data.volumes import VolumeSlices, shrink
 from ctgrid.scan.protocols.oriented import upright
@@ -133,15 +133,16 @@ class CoarseVolumes(Sequence["CoarseVolume"]):
     What ``coarse_volumes`` makes of a folder, ahead and in memory, this makes of a store on demand.
     """
 
-    def __init__(self, volumes: Sequence[StoreSlices], variants: int = 1, seed: int = 0) -> None:
+    def __init__(self, volumes: Sequence[StoreSlices], variants: int = 1, seed: int = 0, poses: Poses = SMALL) -> None:
         """Take the volumes.
 
         Args:
             volumes: to draw from.
             variants: poses of each volume, the first straight.
             seed: of the other poses; a pose belongs to its volume and number for good.
+            poses: how far they go.
         """
-        self.volumes, self.variants, self.seed = volumes, variants, seed
+        self.volumes, self.variants, self.seed, self.poses = volumes, variants, seed, poses
 
     def __len__(self) -> int:
         return len(self.volumes) * self.variants
@@ -150,7 +151,7 @@ class CoarseVolumes(Sequence["CoarseVolume"]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         number, variant = divmod(index, self.variants)
-        pose = draw_pose(generator_for(self.seed, number, variant)) if variant else None
+        pose = draw_pose(generator_for(self.seed, number, variant), self.poses) if variant else None
         return CoarseVolume(self.volumes[number], pose)
 
 

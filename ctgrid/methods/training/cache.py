@@ -41,6 +41,16 @@ DRAWING_KEYS = {
 }
 """Keys that say which grids are drawn from cached volumes."""
 
+USUAL = {
+    "degradation": "ctgrid",
+    "scale": None,
+    "mirrored": False,
+    "zoom_share": 0.1,
+    "width_share": 0.0,
+    "feet_share": 0.0,
+}
+"""Keys that came later, with what held before them."""
+
 
 def identity(
     recipe: DiffusionRecipe, data: TrainingData, codec: Codec, seed: int, compute: torch.dtype
@@ -51,7 +61,7 @@ def identity(
     its latents. It is left out for bfloat16, in which all latents were made before there was a choice.
     """
     settings = recipe.model_dump(mode="json", exclude=MODEL_KEYS | DRAWING_KEYS)
-    for key, usual in (("degradation", "ctgrid"), ("scale", None), ("mirrored", False)):
+    for key, usual in USUAL.items():
         if settings.get(key) == usual:
             settings.pop(key, None)  # latents of before there was a choice are these
     content = {"recipe": settings, "seed": seed, "codec": codec.identity, "volumes": data.digests}

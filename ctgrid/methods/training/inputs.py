@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.progress import Progress, silent
+from ctgrid.data.framing import Poses
 from ctgrid.data.stored import CoarseVolumes
 from ctgrid.data.volumes import SliceSource, VolumeSlices
 from ctgrid.methods.training.data import TrainingData
@@ -83,7 +84,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:
-        for key in ("deformation_mm", "mirrored", "window_spacing_mm"):
+        for key in ("deformation_mm", "width_share", "feet_share", "mirrored", "window_spacing_mm"):
             if getattr(recipe, key):
                 raise CtgridError(
                     f"stage1.{key} is for a folder of scans, not for a store, whose slices are cut already"
@@ -93,7 +94,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
             latents = stored_latents(volumes, codec, "coarse", inputs.progress)
             if latents is not None:
                 return GridTask(recipe, CellLatents(latents), codec, known)
-        return GridTask(recipe, CoarseVolumes(volumes, recipe.variants, inputs.seed), codec, known)
+        return GridTask(recipe, CoarseVolumes(volumes, recipe.variants, inputs.seed, Poses(recipe.zoom_share)), codec, known)
 
     def make() -> dict[str, Tensor]:
         scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]
@@ -107,6 +108,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
             generator=torch.Generator().manual_seed(inputs.seed),
             deformation_mm=recipe.deformation_mm,
             mirrored=recipe.mirrored,
+            poses=Poses(recipe.zoom_share, recipe.width_share, recipe.feet_share),
             progress=inputs.progress,
         )
         if recipe.cell_encoding == "grid":

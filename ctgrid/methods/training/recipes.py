@@ -119,6 +119,13 @@ class GridRecipe(DiffusionRecipe):
     deformation_mm: float = Field(
         0.0, ge=0, description="the variants' smooth random deformation in the axial plane, standard deviation"
     )
+    zoom_share: float = Field(0.1, ge=0, le=0.5, description="most change of the variants' size in the axial plane")
+    width_share: float = Field(
+        0.0, ge=0, le=0.5, description="most change of their width against their depth (folders of scans)"
+    )
+    feet_share: float = Field(
+        0.0, ge=0, le=0.5, description="most of their slices left out at the feet (folders of scans)"
+    )
     mirrored: bool = Field(False, description="mirror every second variant, left to right (folders of scans)")
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
     starts: Literal["random", "paper"] = Field(

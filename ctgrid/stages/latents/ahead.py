@@ -18,7 +18,7 @@ from ctgrid.base.files import atomic_output
 from ctgrid.base.precision import autocast, available
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.degrade import Way, degrade, draw_degradation, enlarge, shrink
-from ctgrid.data.framing import draw_deformation, draw_pose, frame
+from ctgrid.data.framing import SMALL, Poses, draw_deformation, draw_pose, frame
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.scan.grid import downsample
 from ctgrid.stages.codecs.codecs import Codec
@@ -38,18 +38,19 @@ def coarse_volumes(
     generator: torch.Generator,
     deformation_mm: float = 0.0,
     mirrored: bool = False,
+    poses: Poses = SMALL,
     progress: Progress = silent,
 ) -> Tensor:
     """Return (volumes x variants, slices, size/k, size/k) float16: framed, shrunk, resampled along z.
 
-    The first variant of a volume lies straight, the others in drawn poses, and smoothly deformed where
+    The first variant of a volume lies straight, the others in drawn ``poses``, and smoothly deformed where
     ``deformation_mm`` says how far. With ``mirrored`` every second one is mirrored, left to right.
     """
     coarse = []
     total = len(volumes) * variants
     for volume in volumes:
         for variant in range(variants):
-            pose = draw_pose(generator) if variant else None
+            pose = draw_pose(generator, poses) if variant else None
             bent = draw_deformation(volume, fov_mm, deformation_mm, generator) if variant and deformation_mm else None
             framed = frame(volume, fov_mm, size, pose, bent)
             framed = framed.flip(-1) if mirrored and variant % 2 else framed
