@@ -62,6 +62,10 @@ class CropSource:
         levels_hu: range of white noise.
         field_levels_hu: range of a scanner's.
         field_share: share of crops with a scanner's noise.
+        quiet: a quieter version of each scan, see :mod:`ctgrid.data.quiet`; with its noise in ``quiet_hu``.
+        quiet_hu: likewise.
+        quiet_share: share of crops from those: a scan's own noise bounds how little may be added to it, and most
+            have more than the doses of scans that are worth cleaning.
     """
 
     volumes: Sequence[VolumeSlices]
@@ -72,6 +76,9 @@ class CropSource:
     levels_hu: tuple[float, float]
     field_levels_hu: tuple[float, float]
     field_share: float
+    quiet: Sequence[VolumeSlices] = ()
+    quiet_hu: Sequence[float] = ()
+    quiet_share: float = 0.0
 
     def draw(self, generator: torch.Generator) -> NoisyCrop:
         """Draw a crop."""
@@ -83,9 +90,9 @@ class CropSource:
 
     def _with_white(self, generator: torch.Generator) -> NoisyCrop:
         number = integer(0, len(self.volumes), generator)
-        clean = self.volumes[number].hu
+        volume, own = self._version(number, generator)
+        clean = volume.hu
         z, box = integer(0, len(clean), generator), self._box(clean, generator)
-        own = self.own_hu[number]
         around = torch.arange(z - self.neighbours, z + self.neighbours + 1).clamp(0, len(clean) - 1)
         below = clean[around][:, box[0], box[1]].float()
         noisy, level = with_white_noise(below, generator, (max(self.levels_hu[0], own), self.levels_hu[1]))
@@ -96,12 +103,13 @@ class CropSource:
 
     def _with_field(self, generator: torch.Generator) -> NoisyCrop:
         field = self.fields[integer(0, len(self.fields), generator)]
-        volume, own = self.volumes[field.volume], self.own_hu[field.volume]
+        volume, own = self._version(field.volume, generator)
         grain, n = draw_grain(generator), self.neighbours
         z = integer(n, len(field) - n - len(grain.weights) + 1, generator)  # within the field
-        box = self._box(field.noise, generator)
+        at = self._box(volume.hu, generator)
+        box = self._over(field.noise, volume.hu, at)
         noise, factor = grained(field, grain, volume.spacing_mm[1:], range(z - n, z + n + 1), box)
-        below = volume.hu[field.first + z - n : field.first + z + n + 1, box[0], box[1]].float()
+        below = volume.hu[field.first + z - n : field.first + z + n + 1, at[0], at[1]].float()
         usual = float(field.level_hu[z // GROUP])  # of the field as it is
         low, high = self.field_levels_hu
         low = max(low, own, FARTHEST[0] * usual * factor)
@@ -117,6 +125,20 @@ class CropSource:
         else:
             told = told * _smooth_error(told.shape[0], generator)
         return NoisyCrop(below[n], noisy, total, told)
+
+    def _version(self, number: int, generator: torch.Generator) -> tuple[VolumeSlices, float]:
+        """Choose a scan as it is or its quieter version, with its noise."""
+        if self.quiet_share and uniform(generator) < self.quiet_share:
+            return self.quiet[number], self.quiet_hu[number]
+        return self.volumes[number], self.own_hu[number]
+
+    def _over(self, noise: Tensor, slices: Tensor, box: tuple[slice, slice]) -> tuple[slice, slice]:
+        """Return where a crop of slices of any size lies in a field of noise: as far along, at a cell of the maps."""
+        starts = [
+            CELL * round(part.start * (there - self.side) / max(here - self.side, 1) / CELL)
+            for part, here, there in zip(box, slices.shape[1:], noise.shape[1:], strict=True)
+        ]
+        return slice(starts[0], starts[0] + self.side), slice(starts[1], starts[1] + self.side)
 
     def _box(self, slices: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
         """Draw where a crop lies; it starts at a cell of the maps."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.draws import generator_for
-from ctgrid.data.framing import Pose, body_centre, draw_deformation, draw_pose, frame
+from ctgrid.data.framing import Pose, Poses, body_centre, draw_deformation, draw_pose, frame
 from ctgrid.data.volumes import VolumeSlices
 
 SIDE = 96
@@ -99,3 +99,22 @@ def test_a_deformation_moves_what_it_says_and_is_smooth() -> None:
     assert np.subtract(middle(moved[35]), middle(straight[35])) == pytest.approx([5.0, -3.0], abs=0.1)
     bent = frame(volume, 96.0, 96, deformation=drawn)
     assert float((bent[0] - bent[39]).abs().mean()) > 0.01
+
+
+def test_a_wider_body_keeps_its_area() -> None:
+    """Width grows as depth shrinks; slices at the feet are left out."""
+    straight = frame(bodies(47.5, 47.5, count=10), fov_mm=80.0, size=80)
+    wide = frame(bodies(47.5, 47.5, count=10), 80.0, 80, Pose(width=1.44, feet=0.3))
+    assert len(wide) == 7
+    assert (wide[0] > -0.5).any(0).sum() / (straight[0] > -0.5).any(0).sum() == pytest.approx(1.2, abs=0.04)
+    assert float((wide[0] + 1).sum() / (straight[0] + 1).sum()) == pytest.approx(1, abs=0.05)
+
+
+def test_poses_go_as_far_as_they_are_let() -> None:
+    """And the first four draws do not depend on whether there are more."""
+    drawn = [draw_pose(generator_for(i), Poses(0.2, 0.1, 0.15)) for i in range(60)]
+    assert 1.15 < max(pose.zoom for pose in drawn) <= 1.2 and 0.8 <= min(pose.zoom for pose in drawn) < 0.85
+    assert 1.07 < max(pose.width for pose in drawn) <= 1.1 and 0.9 <= min(pose.width for pose in drawn) < 0.93
+    assert 0.12 < max(pose.feet for pose in drawn) <= 0.15 and min(pose.feet for pose in drawn) >= 0
+    small = draw_pose(generator_for(3))
+    assert (small.turn_deg, small.shift) == (drawn[3].turn_deg, drawn[3].shift) and small.width == 1 and not small.feet

@@ -66,5 +66,17 @@ def test_fields_are_weakened_and_strengthened_to_a_point() -> None:
     assert replace(few, fields=[field]).draw(generator_for(2)).level_hu > 5
 
 
+def test_crops_come_from_quieter_versions_too() -> None:
+    """Of another size than the field, which then lies over them as far along; their own noise is the bound."""
+    hu = torch.arange(100, 120, dtype=torch.int16).view(-1, 1, 1).expand(-1, 40, 40).contiguous()
+    twin = VolumeSlices("scan", hu, (2.0, 0.64, 0.64))
+    for share in (0.0, 1.0):
+        both = source(field_share=share, own_hu=[58.0], quiet=[twin], quiet_hu=[31.0], quiet_share=0.5)
+        crops = [(float(crop.clean.mean()), crop.level_hu) for crop in map(both.draw, streams(40))]
+        quiet = [level for clean, level in crops if clean >= 100]
+        assert 8 < len(quiet) < 32
+        assert min(quiet) < 58 <= min(level for clean, level in crops if clean < 100)
+
+
 def streams(count: int) -> list[torch.Generator]:
     return [generator_for(i) for i in range(count)]

@@ -14,6 +14,7 @@ from ctgrid.base.progress import Progress
 from ctgrid.data.noise_fields import FIELDS_VERSION, NoiseField, make_fields
 from ctgrid.data.noisy_crops import EMPTY_BELOW_HU, MOST_EMPTY, TRIES, CropSource, NoisyCrop
 from ctgrid.data.pairs import PAIRS_VERSION, NoisyPair, make_pairs, scan_of
+from ctgrid.data.quiet import quiet_noise, quieter
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.denoising.diffusion import diffusion_identity
 from ctgrid.methods.denoising.settings import DIFFUSION
@@ -42,6 +43,7 @@ class DetailTask:
         fields: Sequence[NoiseField] = (),
     ) -> None:
         """Take the recipe and what it draws from: pairs, and volumes with their own noise and fields of it."""
+        quiet = [quieter(volume) for volume in volumes] if recipe.quiet_share else []
         self.recipe, self.pairs = recipe, pairs
         self.neighbours = int(recipe.network.get("neighbours", 1))
         self.fresh = CropSource(
@@ -53,6 +55,9 @@ class DetailTask:
             levels_hu=recipe.levels_hu,
             field_levels_hu=recipe.field_levels_hu,
             field_share=recipe.field_share,
+            quiet=quiet,
+            quiet_hu=[quiet_noise(scan, own) for scan, own in zip(quiet, own_hu, strict=False)],
+            quiet_share=recipe.quiet_share,
         )
 
     def build(self) -> nn.Module:

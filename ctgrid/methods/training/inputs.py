@@ -94,7 +94,8 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
             latents = stored_latents(volumes, codec, "coarse", inputs.progress)
             if latents is not None:
                 return GridTask(recipe, CellLatents(latents), codec, known)
-        return GridTask(recipe, CoarseVolumes(volumes, recipe.variants, inputs.seed, Poses(recipe.zoom_share)), codec, known)
+        posed = CoarseVolumes(volumes, recipe.variants, inputs.seed, Poses(recipe.zoom_share))
+        return GridTask(recipe, posed, codec, known)
 
     def make() -> dict[str, Tensor]:
         scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]

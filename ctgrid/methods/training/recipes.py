@@ -222,6 +222,9 @@ class DetailRecipe(Frozen):
     fields: int = Field(0, ge=0, description="places along each volume that noise as scanners make it is made for")
     field_share: float = Field(0.0, ge=0, le=1, description="of the fresh examples, those with such noise, else white")
     field_levels_hu: tuple[float, float] = Field((8.0, 300.0), description="its range in soft tissue")
+    quiet_share: float = Field(
+        0.0, ge=0, le=1, description="of the fresh examples, those from quieter versions of the scans"
+    )
     start: str | None = Field(None, description="weights that training starts from, see ctgrid.methods.training.start")
     level_power: float = Field(0.7, ge=0, description="errors are weighted by the noise level to minus this power")
 

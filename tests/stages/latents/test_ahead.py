@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.draws import generator_for
+from ctgrid.data.framing import Poses
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.latents import ahead as latents
@@ -61,6 +62,15 @@ def test_every_second_variant_is_mirrored(volumes: list[VolumeSlices]) -> None:
     mirrored = coarse_volumes(volumes[:1], **options, mirrored=True, generator=generator_for(1))
     assert torch.equal(plain[[0, 2]], mirrored[[0, 2]])
     torch.testing.assert_close(plain[1].flip(-1), mirrored[1], atol=2e-3, rtol=0)
+
+
+def test_variants_take_the_poses_they_are_let(volumes: list[VolumeSlices]) -> None:
+    """All have as many slices, also where some were left out at the feet."""
+    options: dict[str, Any] = {"size": 64, "k": 4, "slices": 12, "variants": 2, "fov_mm": 64.0}
+    plain = coarse_volumes(volumes, **options, generator=generator_for(1))
+    posed = coarse_volumes(volumes, **options, poses=Poses(0.3, 0.1, 0.4), generator=generator_for(1))
+    assert posed.shape == plain.shape and torch.equal(plain[[0, 2]], posed[[0, 2]])
+    assert (plain[1] - posed[1]).abs().mean() > 0.01
 
 
 def test_slices_are_resampled_as_cells_along_z() -> None:
