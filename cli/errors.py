@@ -20,6 +20,7 @@ from ctgrid.base.documents import legible
 from ctgrid.base.errors import CtgridError, CtgridWarning, one_line, printable
 from ctgrid.base.families import meant
 from ctgrid.base.interrupt import Stopped, signals_stop
+from ctgrid.base.lean import leave_at_once
 
 from .helptexts import without_types
 
@@ -48,6 +49,7 @@ class OneLineGroup(TyperGroup):
 
         The arguments as typed are kept as the context's ``obj`` for the run record.
         """
+        leave_at_once()
         argv = list(sys.argv[1:] if args is None else args)
         for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal's encoding has no words for
             if isinstance(stream, io.TextIOWrapper):

@@ -1,12 +1,14 @@
-"""Start sooner: without torch's compiler, without the collector while importing, without threads that wait busily."""
+"""Start and end sooner: without torch's compiler, the collector where it is of no use, threads that wait busily."""
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -35,14 +37,28 @@ def without_compiler() -> Iterator[None]:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Import without the collector of cycles, which goes through all that imports make, a sixth of their time."""
-    before = gc.isenabled()
+    """Import without the collector of cycles, which goes through all that imports make, a sixth of their time.
+
+    Where torch is loaded inside, what is there then stays, and the collector never looks at it.
+    """
+    before, torch_was_there = gc.isenabled(), "torch" in sys.modules
     gc.disable()
     try:
         yield
     finally:
+        if not torch_was_there and "torch" in sys.modules:
+            gc.freeze()
         if before:
             gc.enable()
+
+
+@cache
+def leave_at_once() -> None:
+    """Let this process end without the collector, which at the end goes through all modules again, half a second.
+
+    Memory goes with the process. What has to be done before it ends is done by then: this is called last.
+    """
+    atexit.register(gc.freeze)
 
 
 @contextmanager

@@ -9,9 +9,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from ctgrid.base import lean
-from ctgrid.base.lean import patient_threads, uncollected
+from ctgrid.base.lean import leave_at_once, patient_threads, uncollected
+from ctgrid_cli import app
 
 SYNTHESIS = """
 from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
@@ -67,6 +69,32 @@ def test_imports_without_the_collector_leave_it_as_it_was(on: bool) -> None:
         assert gc.isenabled() == on
     finally:
         (gc.enable if before else gc.disable)()
+
+
+@pytest.mark.parametrize(("before", "after", "frozen"), [(False, True, 1), (True, True, 0), (False, False, 0)])
+def test_what_comes_with_torch_is_never_collected(
+    before: bool, after: bool, frozen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = {"torch": sys} if before else {}
+    monkeypatch.setattr(lean, "sys", SimpleNamespace(modules=modules))
+    calls: list[int] = []
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append(1))
+    with uncollected():
+        modules.update({"torch": sys} if after else {})
+    assert len(calls) == frozen
+
+
+def test_the_command_line_ends_without_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has begun, however often it is called."""
+    registered: list[object] = []
+    monkeypatch.setattr("atexit.register", registered.append)
+    leave_at_once.cache_clear()
+    try:
+        for _ in range(2):
+            assert CliRunner().invoke(app, ["--version"]).exit_code == 0
+    finally:
+        leave_at_once.cache_clear()
+    assert registered.count(gc.freeze) == 1
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,11 @@ WEIGHT = 0.01
 BLOCKS = 1
 """Of a network that is timed in the place of one with more: all take the same."""
 
+PART = 6_000_000
+"""Of the weights, about, whose update is timed: more than caches hold, and it takes as long for each number."""
+
 REPEATS = 3
-ENOUGH_S = 1.0
+ENOUGH_S = 0.4
 """After so long nothing is timed again: a busy machine makes everything take long."""
 
 PROBE = 256
@@ -62,6 +65,7 @@ def step_seconds(
         trial = Trial(empty_task(config), settings, config.seed, size, device)
         trial.once()
         work, update = trial.best()
+        update *= parameters / trial.parameters
         return work * micro / size * settings.accumulate + update, f"timed on this {device.type}"
     small, each = shrunk(part, BLOCKS * block_flops / settings.batch_size)
     if each > affordable:
@@ -108,7 +112,7 @@ class Trial:
     """A network that can be timed for a step at a time."""
 
     def __init__(self, task: Task, settings: Optimisation, seed: int, size: int, device: torch.device) -> None:
-        """Build the network, its optimizer and average, for batches of ``size`` examples."""
+        """Build the network, the optimizer and average of a part of it, for batches of ``size`` examples."""
         self.task, self.settings, self.device = task, settings, device
         with imagined():  # fresh weights would take seconds, and any will do
             network = task.build()
@@ -116,17 +120,18 @@ class Trial:
         self.network = network.to(device)
         for tensor in self.network.state_dict().values():
             tensor.fill_(WEIGHT)
-        self.parameters = sum(p.numel() for p in self.network.parameters())
-        self.optimizer = build_optimizer(self.network, settings)
+        self.updated = updated_part(self.network, settings)
+        self.parameters = sum(p.numel() for p in self.updated.parameters())
+        self.optimizer = build_optimizer(self.updated, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
-        self.average = [p.detach().clone() for p in self.network.parameters()]
+        self.average = [p.detach().clone() for p in self.updated.parameters()]
         self.batches = Batches(task, settings.model_copy(update={"loader_threads": 0}), seed, 0, 1, device)
         self.batches.size = size
         self.steps = 0
 
     def best(self) -> tuple[float, float]:
-        """Return the least seconds of forward with backward, and of the update, in as many tries as time allows."""
+        """Return the least seconds of forward and backward, and of the part's update, tried as often as time allows."""
         started, found = time.perf_counter(), list[tuple[float, float]]()
         while not found or (len(found) < REPEATS and time.perf_counter() - started < ENOUGH_S):
             found.append(self.once())
@@ -134,7 +139,8 @@ class Trial:
         return min(works), min(updates)
 
     def once(self) -> tuple[float, float]:
-        """Return the seconds of forward with backward, and of the update."""
+        """Return the seconds of forward with backward, and of the update of the part."""
+        self.network.zero_grad()
         work = clocked(lambda: loss_pass(self.task, self.network, self._draw(), self.settings), self.device)
         return work, clocked(self._update, self.device)
 
@@ -150,10 +156,26 @@ class Trial:
         return self.batches(self.steps, 0)
 
     def _update(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm or float("inf"))
+        torch.nn.utils.clip_grad_norm_(self.updated.parameters(), self.settings.clip_norm or float("inf"))
         self.optimizer.step()
-        torch._foreach_lerp_(self.average, list(self.network.parameters()), 0.01)
+        torch._foreach_lerp_(self.average, list(self.updated.parameters()), 0.01)
         self.optimizer.zero_grad()
+
+
+def updated_part(network: nn.Module, settings: Optimisation) -> nn.Module:
+    """Return a module with the first of a network's weights, :data:`PART` numbers or few more.
+
+    Muon's work depends on the shapes of matrices, so it is given the whole network.
+    """
+    if settings.optimizer == "muon":
+        return network
+    chosen, numbers = list[nn.Parameter](), 0
+    for parameter in network.parameters():
+        if numbers >= PART:
+            break
+        chosen.append(parameter)
+        numbers += parameter.numel()
+    return nn.ParameterList(chosen)
 
 
 def loss_pass(task: Task, network: nn.Module, batch: dict[str, Tensor], settings: Optimisation) -> None:

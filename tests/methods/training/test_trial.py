@@ -10,9 +10,10 @@ import torch
 
 from ctgrid.methods.training import trial
 from ctgrid.methods.training.config import load_config
+from ctgrid.methods.training.optimisation import Optimisation
 from ctgrid.methods.training.plan import plan
 from ctgrid.methods.training.recipes import GridRecipe, RefineRecipe
-from ctgrid.methods.training.trial import TRIAL_FLOPS, depth_of, product_rate, shrunk
+from ctgrid.methods.training.trial import TRIAL_FLOPS, Trial, depth_of, product_rate, shrunk, updated_part
 
 
 def test_time_is_measured_where_no_rate_is_given(recipe: Callable[..., Path]) -> None:
@@ -42,6 +43,28 @@ def test_trials_are_on_latents_so_small_that_they_are_quick(tiny_model: Path) ->
     film = GridRecipe(codec=codec, size=128, k=8, scale=2, network={"patch_size": 2})  # cells of 64 pixels to 32, 16
     assert shrunk(film, 15 * TRIAL_FLOPS)[0].size == 32
     assert depth_of(fine) == 28 and depth_of(RefineRecipe(network={"depth": 3})) == 3
+
+
+def test_an_update_is_timed_on_a_part_of_the_weights(
+    recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And continued to all of them, as it takes as long for each number; Muon's depends on the matrices."""
+    network = torch.nn.Sequential(*(torch.nn.Linear(10, 10) for _ in range(4)))
+    monkeypatch.setattr(trial, "PART", 150)
+    settings = Optimisation(steps=1, batch_size=1)
+    part = updated_part(network, settings)
+    assert [p is q for p, q in zip(part.parameters(), network.parameters(), strict=False)] == [True] * 3
+    assert updated_part(network, settings.model_copy(update={"optimizer": "muon"})) is network
+    timed: list[int] = []
+
+    def best(self: Trial) -> tuple[float, float]:
+        timed.append(self.parameters)
+        return 0.0, 1.0
+
+    monkeypatch.setattr(Trial, "best", best)
+    result = plan(load_config(recipe("stage2"), "stage2"))
+    assert result.seconds_per_step == pytest.approx(result.parameters / timed[0], rel=1e-3)
+    assert timed[0] < result.parameters
 
 
 def test_products_have_a_rate() -> None:
