@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import io
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ NO_CT = "holds no CT series"
 
 
 @functools.cache
-def _template() -> Any:
+def _template() -> bytes:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -33,7 +33,7 @@ def _template() -> Any:
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
     ds.RescaleSlope, ds.RescaleIntercept = 1, -1024
-    return ds
+    return pickle.dumps(ds)
 
 
 def slices(change: Callable[[int, Any], Any] | None = None, hu: Any = None) -> dict[str, bytes]:
@@ -42,7 +42,7 @@ def slices(change: Callable[[int, Any], Any] | None = None, hu: Any = None) -> d
 
     files = {}
     for i, plane in enumerate(chest() if hu is None else hu):
-        ds = copy.deepcopy(_template())
+        ds = pickle.loads(_template())  # a third of deepcopy's time
         ds.SOPInstanceUID, ds.InstanceNumber = f"1.2.3.4.{i + 1}", i + 1
         ds.ImagePositionPatient = [-12, -9, 2.5 * i - 40]
         ds.Rows, ds.Columns = plane.shape

@@ -14,11 +14,12 @@ import threading
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ctgrid.base.errors import CtgridError, one_line
+from ctgrid.base.lean import uncollected
 from ctgrid.data.store.one import StoreJob
 from ctgrid.data.store.report import Row
 
@@ -130,15 +131,18 @@ def _serve(connection: Connection, work: Work) -> None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     with suppress(EOFError, OSError):
+        loading: AbstractContextManager[None] = uncollected()  # the first job imports what all need
         while True:
             job = connection.recv()
             try:
-                answer: Row | CtgridError | str = work(job)
+                with loading:
+                    answer: Row | CtgridError | str = work(job)
             except CtgridError as error:
                 answer = error
             except Exception as error:
                 answer = one_line(f"unexpected {type(error).__name__}: {error}")
             connection.send(answer)
+            loading = nullcontext()
 
 
 @contextmanager

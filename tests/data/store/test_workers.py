@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -31,14 +32,16 @@ def answer_or_die(job: StoreJob) -> dict[str, Any]:
 
 def test_local_workers_listen_nowhere_and_their_deaths_touch_nobody(jobs: Callable[..., Iterator[StoreJob]]) -> None:
     psutil = pytest.importorskip("psutil")
-    rows = []
+    rows, most = [], 0
     for row in run_jobs(jobs("a", "deadly", "odd", "b", "c"), workers=2, work=answer_or_die):
         rows.append(row)
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        assert len(processes) > 2
+        most = max(most, len(processes))
         for process in processes:
-            assert [c for c in process.net_connections("inet") if c.status == "LISTEN"] == []
-            assert [c for c in process.net_connections("unix") if c.laddr] == []  # nor under a name
+            with suppress(psutil.NoSuchProcess):  # a worker that is dying just now
+                assert [c for c in process.net_connections("inet") if c.status == "LISTEN"] == []
+                assert [c for c in process.net_connections("unix") if c.laddr] == []  # nor under a name
+    assert most > 2
     by_name = {row["name"]: row for row in rows}
     assert {name for name, row in by_name.items() if row["status"] == "ok"} == {"a", "b", "c"}
     assert "worker process died 3 times" in by_name["deadly"]["reason"]
