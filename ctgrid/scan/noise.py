@@ -38,7 +38,7 @@ def estimate_noise(volume: Volume) -> float:
         The estimate; 0 where neither a slice nor all of them together hold enough soft tissue.
     """
     spacing = volume.spacing_mm[1], volume.spacing_mm[2]
-    parts = [patches_of(volume.hu[index], spacing) for index in _looked_at(volume)]
+    parts = [patches_of(volume.hu[index], spacing) for index in slices_told_by(len(volume.hu))]
     together = joined(parts)
     grain = grain_of(together)
     if grain is None:
@@ -85,9 +85,9 @@ def survey_noise(volume: Volume) -> NoiseSurvey:
     count, spacing = len(volume.hu), (volume.spacing_mm[1], volume.spacing_mm[2])
     gaps = (SLICES - 1) * max(1, math.ceil((count - 1) * volume.spacing_mm[0] / (SLICES - 1) / APART_MM))
     dense = np.linspace(0, count - 1, gaps + 1).round().astype(int)
-    looked_at = np.union1d(dense, _looked_at(volume))
+    looked_at = np.union1d(dense, slices_told_by(count))
     parts = {int(index): patches_of(volume.hu[index], spacing) for index in looked_at}
-    grain = grain_of(joined([parts[int(index)] for index in _looked_at(volume)]))
+    grain = grain_of(joined([parts[int(index)] for index in slices_told_by(count)]))
     if grain is None:
         return NoiseSurvey(np.full(count, np.nan), np.ones((count, 1, 1), np.float32))
     levels = [level_of(part, grain) for part in parts.values()]
@@ -110,9 +110,9 @@ def _between(known: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return low, ((at - known[low]) / np.maximum(after - known[low], 1)).astype(np.float32)
 
 
-def _looked_at(volume: Volume) -> np.ndarray:
-    """Return the slices that tell a whole scan's noise and grain."""
-    return np.unique(np.linspace(0, len(volume.hu) - 1, SLICES).round().astype(int))
+def slices_told_by(count: int) -> np.ndarray:
+    """Return the slices that tell the noise and grain of a scan of so many: no others change its estimate."""
+    return np.unique(np.linspace(0, count - 1, SLICES).round().astype(int))
 
 
 def smoothed(per_slice: np.ndarray, level_hu: float) -> np.ndarray:

@@ -44,7 +44,8 @@ class Method:
         name: as users write it.
         summary: one line.
         load: makes it ready to run.
-        context: slices on either side that a slice's result depends on; None for the whole volume.
+        context: slices on either side that a slice's result depends on, once the noise is told; None for the whole
+            volume, by which networks judge where it is noisy.
         settings: keywords of its ``run`` with its defaults, a dataclass of :mod:`ctgrid.base.settings`.
         partial: its ``run`` can be told by ``only`` which slices to finish.
         classical: whether it is a filter to be compared with.
@@ -184,7 +185,6 @@ METHODS: dict[str, Method] = {
             "detail",
             "the detail network alone, without diffusion: fast",
             _load_detail,
-            context=1,
             settings=DetailSettings(),
             partial=True,
         ),

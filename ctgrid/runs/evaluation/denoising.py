@@ -23,6 +23,7 @@ from ctgrid.runs.evaluation.outside import case_name, read_result, result_of, wr
 from ctgrid.runs.evaluation.results import Cases, Results, Row, Unreadable, tried
 from ctgrid.runs.evaluation.slices import runs_of, subvolume, with_context
 from ctgrid.runs.evaluation.trust import measure_trust
+from ctgrid.scan.noise import estimate_noise, slices_told_by
 
 
 def evaluate_denoising(
@@ -92,11 +93,13 @@ def run_cases(
     count = len(scan.volume.hu)
     methods = {name: Choice.parse(name).method for name in missing if name != NOISY and name not in plan.outside}
     contexts = {name: methods[name].context if name in methods else 0 for name in missing}
-    needed = np.unique(np.concatenate([with_context(scan.indices, count, c) for c in contexts.values()]))
+    telling = slices_told_by(count) if plan.strength == "auto" else scan.indices
+    needed = np.unique(np.concatenate([telling, *(with_context(scan.indices, count, c) for c in contexts.values())]))
     noisy = noise.apply(scan.volume, needed, plan.seed, lambda phase, _, __: progress(phase, 0, 1))
     measured = np.searchsorted(needed, scan.indices)
     true_hu = scan.level_of(noise, noisy[measured])
     strength = true_hu if plan.strength == "known" else plan.strength
+    estimate = cache(lambda: estimate_noise(subvolume(noisy[np.searchsorted(needed, telling)], scan.volume, telling)))
     clean = scan.clean
     table = load_table(plan.loading.model)[0] if plan.trust else None
 
@@ -121,7 +124,8 @@ def run_cases(
                 part = subvolume(noisy[np.searchsorted(needed, run)], scan.volume, run)
                 wanted = np.isin(run, scan.indices)
                 only = None if wanted.all() else np.flatnonzero(wanted).tolist()
-                hu, assumed, spent = bench.timed(name, part, strength, plan.seed, only)
+                told = estimate() if strength == "auto" and contexts[name] is not None else strength
+                hu, assumed, spent = bench.timed(name, part, told, plan.seed, only)
                 seconds = (seconds or 0.0) + spent
                 found[np.isin(scan.indices, run)] = hu[wanted]
         means = mean_of(measure_slice(*images) for images in zip(found, clean, strict=True))

@@ -23,8 +23,8 @@ from ctgrid.runs.evaluation.outside import case_name, result_of
 from ctgrid.runs.evaluation.results import case_hash
 from ctgrid.scan.volume import Volume
 
-PROTOCOL = "denoising@1"
-"""Version of what is measured; part of every case's hash."""
+PROTOCOL = "denoising@2"
+"""Version of what is measured; part of every case's hash. 2: every method goes by the noise of the whole scan."""
 
 
 @dataclass

@@ -15,13 +15,14 @@ import pytest
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.data.simulate.collection import write_stored, write_table
-from ctgrid.methods.denoising.methods import Loading
+from ctgrid.methods.denoising.methods import Loading, find_method
 from ctgrid.metrics import psnr, ssim
 from ctgrid.runs.evaluation.denoising import evaluate_denoising
 from ctgrid.runs.evaluation.denoising_plan import Evaluation
 from ctgrid.runs.evaluation.keep import kept_case
 from ctgrid.runs.evaluation.method_bench import MethodBench
 from ctgrid.runs.evaluation.noise import Noise, clipped
+from ctgrid.scan.noise import estimate_noise
 from ctgrid.scan.volume import Volume
 
 PLAN = Evaluation(noises=(Noise("gaussian", 60.0),), methods=("noisy", "tv"), slices="4:12:3")
@@ -151,11 +152,24 @@ def test_neighbours_come_in_unbroken_runs(spy: Callable[..., Any], chest_file: P
 def test_what_methods_are_told(
     strength: Any, told: object, spy: Callable[..., Any], chest_file: Path, tmp_path: Path
 ) -> None:
-    """The noise that was added, nothing, or a number."""
-    method = spy(0)
+    """The noise that was added, nothing where the whole scan is seen, or a number."""
+    method = spy(None)
     plan = replace(PLAN, methods=("spy",), strength=strength)
     row = evaluate_denoising([chest_file], plan, tmp_path / "out").rows[0]
     assert method.told == [told] and row["assumed_hu"] == (told if told != "auto" else 33.0)
+
+
+def test_whatever_is_measured_the_noise_is_the_whole_scans(
+    spy: Callable[..., Any], chest_file: Path, tmp_path: Path
+) -> None:
+    """A method that sees one slice, by ``auto``, is told what the whole noisy scan would have it think."""
+    method, whole = spy(0), Noise("gaussian", 60.0)
+    plan = replace(PLAN, methods=("spy",), strength="auto", slices="5")
+    evaluate_denoising([chest_file], plan, tmp_path / "out")
+    clean = clipped(Volume.read(chest_file).reoriented("LPS"))
+    noisy = replace(clean, hu=whole.apply(clean, np.arange(len(clean.hu)), plan.seed))
+    assert method.told == [estimate_noise(noisy)] and method.seen[0].shape == (1, 64, 64)
+    assert find_method("detail").context is None
 
 
 def test_noise_that_varies_is_told_as_measured_in_soft_tissue(
