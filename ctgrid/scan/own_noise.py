@@ -1,14 +1,15 @@
 """Noise like a scan's own: its spectrum, its strength from place to place and its likeness between slices, as measured.
 
-What differs between neighbouring slices in even soft tissue is noise and little else; its spectrum is the scan's. How
-strong it is elsewhere follows from the finest part of those differences, and is never more than in soft tissue nearby.
-So noise can be drawn that a network cannot tell from the scan's, of whatever grain that is.
+What differs between neighbouring slices in even soft tissue is noise and little else; its spectrum is the scan's, where
+a few windows that hold edges do not count. How strong it is elsewhere follows from the finest part of those
+differences, is never more than in soft tissue nearby, and never more than all that differs there: anatomy only adds to
+that. So noise can be drawn that a network cannot tell from the scan's, of whatever grain that is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,7 +32,13 @@ LEAST_WINDOWS, MOST_WINDOWS = 12, 600
 PAIRS = 24
 """Pairs of neighbouring slices that are looked at."""
 
-BINS = 24
+ROUNDS = 3
+"""Of measuring the windows' levels and their spectrum by each other."""
+
+ALIKE_SHARE = 0.3
+"""Likeness of slices is that of the frequencies with so much of the most power or more, above the mean one: anatomy,
+which is alike too, is coarser."""
+
 USUAL_CUTOFF = 0.35
 """Of a filtered back-projection's spectrum, f times a squared Hann window, in cycles a pixel: where none is found."""
 
@@ -47,6 +54,12 @@ CELL = 16
 REACH_MM = 20.0
 """Standard deviation of the Gaussian by which soft tissue tells of the noise between."""
 
+ENVELOPE_CELLS, ENVELOPE_SHARE = 5, 0.25
+"""Noise is at most what so small a share of the cells in a square of so many across differ by."""
+
+OF_NORMAL = 1.4826
+"""Standard deviation of normal values over their median distance from the median."""
+
 LEAST_LOCAL, MOST_LOCAL = 0.2, 2.5
 """Of a place's noise over that of its slice."""
 
@@ -56,7 +69,8 @@ class OwnNoise:
     """What noise of a scan is like; made by :func:`measure_own_noise`.
 
     Attributes:
-        power: by spatial frequency from 0 to the corner of the pixels' band, (24,), of any sum.
+        power: by spatial frequency (fy, fx) in the order of the FFT, of any number of them, square, and of any sum.
+            Rays along the shoulders are noisier than those across: it is not the same in all directions.
         levels: standard deviation in every slice, HU, (n,).
         local: strength over that in the slice's soft tissue, (groups, gy, gx), in cells of 16 pixels.
         along_z: correlation of neighbouring slices, 0 to 0.5.
@@ -94,8 +108,11 @@ class OwnNoise:
 
     def _gain(self, shape: tuple[int, int]) -> Tensor:
         """Return the filter that gives white noise the spectrum and leaves its variance."""
-        fy, fx = torch.fft.fftfreq(shape[0]), torch.fft.fftfreq(shape[1])
-        power = torch.from_numpy(np.interp(torch.hypot(fy[:, None], fx[None]).numpy(), _centres(), self.power))
+        from scipy.ndimage import map_coordinates
+
+        side = len(self.power)
+        at = np.meshgrid(*(np.fft.fftfreq(n) * side for n in shape), indexing="ij")
+        power = torch.from_numpy(map_coordinates(self.power, at, order=1, mode="grid-wrap"))
         return (power / power.mean()).sqrt()[:, : shape[1] // 2 + 1].float()
 
     def _local(self, at: Tensor, box: tuple[slice, slice]) -> Tensor:
@@ -119,15 +136,30 @@ def measure_own_noise(hu: np.ndarray, spacing_mm: tuple[float, float], levels: n
         spacing_mm: of the pixels (y, x).
         levels: (n,) standard deviation of the noise in every slice, HU.
     """
-    windows, likeness = _windows_of(hu)
-    measured = len(windows) >= LEAST_WINDOWS
-    return OwnNoise(
-        power=_spectrum(windows) if measured else _usual_spectrum(),
+    pairs, places = _windows_of(hu)
+    measured = len(pairs) >= LEAST_WINDOWS
+    power = _spectrum(_differences(pairs)) if measured else _usual_spectrum()
+    along_z = float(np.clip(_likeness(pairs, power), 0.0, 0.5)) if measured and pairs.shape[1] > 1 else 0.0
+    own = OwnNoise(
+        power=power,
         levels=np.asarray(levels, np.float64),
-        local=_local_maps(hu, spacing_mm),
-        along_z=float(np.clip(likeness, 0.0, 0.5)) if measured else 0.0,
-        windows=len(windows) if measured else 0,
+        local=_local_maps(hu, spacing_mm, np.asarray(levels, np.float64), along_z),
+        along_z=along_z,
+        windows=len(pairs) if measured else 0,
     )
+    return _as_strong_as(own, pairs, places) if measured and pairs.shape[1] > 1 else own
+
+
+def _as_strong_as(own: OwnNoise, pairs: np.ndarray, places: np.ndarray) -> OwnNoise:
+    """Return noise whose variance is that of what differs in windows (w, 2, s, s), as often too high as too low."""
+    side = pairs.shape[-1]
+    expected = []
+    for z, y, x in places:
+        local = own._local(torch.tensor([z]), (slice(y, y + side), slice(x, x + side)))
+        expected.append(float(local.square().mean()) * float(own.levels[z]) ** 2)
+    found = _differences(pairs).var((1, 2)) / (1 - own.along_z)
+    scale = float(np.sqrt(np.median(found / np.maximum(expected, 1e-9))))
+    return replace(own, local=(own.local * scale).clip(LEAST_LOCAL, MOST_LOCAL))
 
 
 def _mixing(correlation: float) -> tuple[float, float]:
@@ -136,42 +168,47 @@ def _mixing(correlation: float) -> tuple[float, float]:
     return float(np.cos(half)), float(np.sin(half))
 
 
-def _centres() -> np.ndarray:
-    """Return the frequencies of the bins, cycles a pixel."""
-    return (np.arange(BINS) + 0.5) * np.sqrt(0.5) / BINS
-
-
 def _usual_spectrum() -> np.ndarray:
-    f = _centres()
+    f = _radius(WINDOW)
     return np.where(f < USUAL_CUTOFF, f * np.square(0.5 + 0.5 * np.cos(np.pi * f / USUAL_CUTOFF)), 1e-4)
 
 
-def _windows_of(hu: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return windows (w, s, s) of noise from even soft tissue, and how alike it is in neighbouring slices."""
+def _windows_of(hu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return windows of even soft tissue in neighbouring slices, planes taken out, and where they are.
+
+    Returns:
+        (w, 2, s, s) in HU, (w, 1, s, s) of a single slice; lower slice and corner (z, y, x) of each, (w, 3).
+    """
     side = min(WINDOW, *hu.shape[1:])
     found: list[np.ndarray] = []
-    products: list[tuple[float, float]] = []
+    places: list[tuple[int, int, int]] = []
     for below in np.unique(np.linspace(0, max(0, len(hu) - 2), PAIRS).round().astype(int)):
         pair = hu[below : below + 2].astype(np.float32)
         for y, x in _soft_places(pair.mean(0), side):
-            parts = [_flat(plane[y : y + side, x : x + side]) for plane in pair]
-            if len(parts) == 1:  # a single slice: its own even places must do
-                found.append(parts[0])
-                continue
-            found.append((parts[1] - parts[0]) / np.float32(np.sqrt(2)))
-            fine = [np.diff(np.diff(part, axis=0), axis=1) for part in parts]
-            products.append((float((fine[0] * fine[1]).mean()), float(np.square(fine).mean())))
+            found.append(np.stack([_flat(plane[y : y + side, x : x + side]) for plane in pair]))
+            places.append((int(below), y, x))
     if not found:
-        return np.zeros((0, side, side), np.float32), 0.0
+        return np.zeros((0, min(2, len(hu)), side, side), np.float32), np.zeros((0, 3), int)
     windows = np.stack(found)
-    variance = windows.var((1, 2))
+    variance = _differences(windows).var((1, 2))
     quiet = variance <= QUIETER * np.median(variance[variance <= np.median(variance)])
-    chosen = np.flatnonzero(quiet & (variance > 0))[:MOST_WINDOWS]
-    likeness = 0.0
-    if products and len(chosen):
-        together, alone = np.array(products)[chosen].sum(0)
-        likeness = together / alone if alone else 0.0
-    return windows[chosen], likeness
+    chosen = np.flatnonzero(quiet & (variance > 0))
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_WINDOWS)).round().astype(int)]
+    return windows[chosen], np.array(places)[chosen]
+
+
+def _differences(pairs: np.ndarray) -> np.ndarray:
+    """Return what is noise of windows (w, 2, s, s), with its variance; a single slice must do as it is."""
+    return pairs[:, 0] if pairs.shape[1] == 1 else (pairs[:, 1] - pairs[:, 0]) / np.float32(np.sqrt(2))
+
+
+def _likeness(pairs: np.ndarray, power: np.ndarray) -> float:
+    """Return how alike noise of that spectrum is in the two slices of windows (w, 2, s, s)."""
+    radius = _radius(len(power))
+    fine = (power >= ALIKE_SHARE * power.max()) & (radius >= (radius * power).sum() / power.sum())
+    below, above = np.fft.fft2(pairs * _taper(pairs.shape[-1])).swapaxes(0, 1)[..., fine]
+    together, alone = (below * above.conj()).real.sum(1), (np.square(np.abs([below, above])).sum((0, 2)) / 2)
+    return float(np.median(together / np.maximum(alone, 1e-9)))
 
 
 def _soft_places(image: np.ndarray, side: int) -> Iterator[tuple[int, int]]:
@@ -198,29 +235,42 @@ def _flat(window: np.ndarray) -> np.ndarray:
 
 
 def _spectrum(windows: np.ndarray) -> np.ndarray:
-    """Return the mean power of windows in rings of frequency; every window counts as much."""
-    side = windows.shape[1]
-    taper = np.outer(np.hanning(side + 2)[1:-1], np.hanning(side + 2)[1:-1])
-    power = np.zeros((side, side))
-    for window in windows:
-        power += np.square(np.abs(np.fft.fft2(window * taper))) / window.var()
+    """Return the usual power of windows (w, s, s) at every frequency (s, s), each window's level left out.
+
+    It is the median over windows, for an edge that moved adds power at low frequencies to a few; the median of
+    exponential values is their mean times the logarithm of 2, at every frequency.
+    """
+    from scipy.ndimage import uniform_filter
+
+    power = np.square(np.abs(np.fft.fft2(windows * _taper(windows.shape[-1]))))
+    found = power.mean(0)
+    for _ in range(ROUNDS):
+        level = (power / np.maximum(found, 1e-9)).mean((1, 2), keepdims=True)
+        found = uniform_filter(np.median(power / np.maximum(level, 1e-9), axis=0), 3, mode="wrap")
+    return np.asarray(found)
+
+
+def _taper(side: int) -> np.ndarray:
+    """Return what fades a window out towards its borders, (side, side)."""
+    along = np.hanning(side + 2)[1:-1]
+    return np.outer(along, along)
+
+
+def _radius(side: int) -> np.ndarray:
+    """Return the size of every frequency of a window, cycles a pixel, (side, side)."""
     along = np.fft.fftfreq(side)
-    frequency = np.hypot(along[:, None], along).ravel()
-    ring = np.minimum(frequency / np.sqrt(0.5) * BINS, BINS - 1).astype(int)
-    counts = np.bincount(ring, minlength=BINS)
-    known = np.flatnonzero(counts)
-    values = np.bincount(ring, power.ravel(), BINS)[known] / counts[known]
-    return np.interp(np.arange(BINS), known, values)
+    return np.hypot(along[:, None], along)
 
 
-def _local_maps(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+def _local_maps(hu: np.ndarray, spacing_mm: tuple[float, float], levels: np.ndarray, along_z: float) -> np.ndarray:
     """Return how strong noise is in cells over that in soft tissue, for every group of slices.
 
     By what differs between neighbouring slices, and by the finest part of that. Where vessels differ too, the finest
     part is the less wrong; outside the body, where noise is finer, the whole is. Nowhere is noise stronger than in soft
-    tissue nearby, which more photons are lost in. So it is the least of the three.
+    tissue nearby, which more photons are lost in, nor than what differs there in the evenest cells around: levels that
+    edges or a coarse grain made too high end here. So it is the least of the four.
     """
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import gaussian_filter, percentile_filter
 
     sigma = [REACH_MM / (CELL * mm) for mm in spacing_mm]
     maps = []
@@ -229,7 +279,8 @@ def _local_maps(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
         mean = _cells(hu[below].astype(np.float32)).mean((0, 3))
         soft = ((mean > WINDOW_HU[0]) & (mean < WINDOW_HU[1])).astype(np.float64)
         ratios = []
-        for square in map(np.square, _spreads(hu, below)):
+        spreads = _spreads(hu, below)
+        for square in map(np.square, spreads):
             usual = float((square * soft).sum() / max(soft.sum(), 1e-9))
             if not usual:
                 ratios = [np.ones(soft.shape)]
@@ -238,6 +289,11 @@ def _local_maps(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
             ratios.append(gaussian_filter(square, 0.7, mode="nearest") / usual)
             most = (near / usual + 0.02) / (share + 0.02)  # where none is near, all of the slice's counts
             ratios.append(np.where(soft > 0, np.inf, most))
+        level = float(np.square(levels[first : first + GROUP]).mean())
+        if len(hu) > 1 and level and usual:
+            even = percentile_filter(spreads[0], 100 * ENVELOPE_SHARE, ENVELOPE_CELLS, mode="nearest")
+            differs = np.square(OF_NORMAL * gaussian_filter(even, 1.0, mode="nearest")) / (2 * (1 - along_z))
+            ratios.append(differs / level)
         maps.append(np.sqrt(np.min(ratios, axis=0)))
     return np.stack(maps).clip(LEAST_LOCAL, MOST_LOCAL)
 

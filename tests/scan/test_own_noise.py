@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from ctgrid.base.draws import generator_for
-from ctgrid.scan.own_noise import BINS, LEAST_WINDOWS, OwnNoise, measure_own_noise
+from ctgrid.scan.own_noise import LEAST_WINDOWS, OwnNoise, measure_own_noise
 
 SPACING = (0.8, 0.8)
 BOX = (slice(0, 128), slice(0, 128))
@@ -43,6 +43,30 @@ def test_drawn_noise_is_as_strong_and_as_coarse(grain: float) -> None:
     assert torch.equal(own.draw(2, 3, BOX, generator_for(3)), own.draw(2, 3, BOX, generator_for(3)))
 
 
+def test_streaks_are_drawn_as_streaks() -> None:
+    """Noise that is coarser along x than along y."""
+    _, noise = noisy(0.6)
+    streaks = np.stack([gaussian_filter(plane, (0, 1.5)) for plane in noise])
+    streaks *= 40 / streaks.std()
+    drawn = measure_own_noise((40 + streaks).astype(np.int16), SPACING, np.full(10, 40.0)).draw(
+        0, 4, BOX, generator_for(1)
+    )
+    across = lag(drawn.numpy()), lag(drawn.numpy().swapaxes(1, 2))
+    assert (
+        across == pytest.approx((lag(streaks), lag(streaks.swapaxes(1, 2))), abs=0.08) and across[0] > across[1] + 0.3
+    )
+
+
+def test_edges_that_moved_are_no_noise() -> None:
+    """Fat and muscle that differ from slice to slice: neither louder nor coarser noise, nor like the slice beside."""
+    _, noise = noisy(0.7)
+    x = np.arange(128)[None]
+    anatomy = np.stack([np.where((x + 7 * z) % 48 < 24, 60, -20).repeat(128, 0) for z in range(10)])
+    own = measure_own_noise((anatomy + noise).round().astype(np.int16), SPACING, np.full(10, 60.0))
+    drawn = own.draw(0, 10, BOX, generator_for(2)).numpy()
+    assert drawn.std() == pytest.approx(noise.std(), rel=0.2) and own.along_z < 0.1
+
+
 def test_it_is_loud_where_the_scan_is() -> None:
     """Inside the lung too, where no soft tissue tells."""
     hu, noise = noisy(0.7, loud=3.0)
@@ -53,7 +77,7 @@ def test_it_is_loud_where_the_scan_is() -> None:
 
 
 def test_levels_of_slices_count() -> None:
-    own = OwnNoise(np.ones(BINS), np.array([10.0, 40.0]), np.ones((1, 8, 8)), 0.0, 0)
+    own = OwnNoise(np.ones((8, 8)), np.array([10.0, 40.0]), np.ones((1, 8, 8)), 0.0, 0)
     drawn = own.draw(0, 2, BOX, generator_for(0))
     assert float(drawn[1].std() / drawn[0].std()) == pytest.approx(4, rel=0.05)
 

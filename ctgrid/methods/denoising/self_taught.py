@@ -39,6 +39,7 @@ from ctgrid.scan.geometry import reorient
 from ctgrid.scan.noise import smoothed
 from ctgrid.scan.own_noise import OwnNoise, measure_own_noise
 from ctgrid.scan.volume import Volume
+from ctgrid.scan.windows import AIR_HU
 from ctgrid.stages.networks.detail import UNIT_HU
 
 ALPHA = 0.5
@@ -54,8 +55,18 @@ KEPT = 0.99
 HELD_OUT = 8
 """Every so many slices one is not learned from: there it is seen whether learning helped."""
 
-CHECKED = 12
+CHECKED = 32
 """Examples there."""
+
+COUNTED = (0.65, 1.5)
+"""Of the noise's variance, between which it may well lie: what is drawn may be a fifth too strong, in HU, or too weak.
+What is learned from the first takes anatomy away, from the other leaves noise, and its own error would show neither."""
+
+KNOTS_HU = {"air": AIR_HU, "lung": -800.0, "body": 0.0}
+"""Values that what is learned is worth a share of its own at; between two of them the share is between theirs."""
+
+LEAST_SHARE, LEAST_PIXELS = 0.05, 0.01
+"""A smaller share counts as none, and so does that of tissue which fewer of the pixels there show."""
 
 TISSUE_HU, LEAST_TISSUE, TRIES = -900, 0.2, 6
 """Crops with less than that share above are drawn anew, so often."""
@@ -154,8 +165,9 @@ def learn(
         progress: called after every step.
 
     Returns:
-        The network in evaluation mode, and ``steps_done``, ``learned`` (false where it did not help), and
-        ``error_before`` and ``error_after`` on slices that were not learned from, over what no network could lower.
+        The network in evaluation mode, and ``steps_done``, ``learned`` (false where it did not help), ``shares`` of
+        what was learned that are taken in air, lung and body, and ``error_before`` and ``error_after`` on slices that
+        were not learned from, of the start and of the result, over what no network could lower.
     """
     numbers = np.arange(len(lesson.hu))
     held = numbers[HELD_OUT // 2 :: HELD_OUT] if len(numbers) >= HELD_OUT else numbers
@@ -180,10 +192,18 @@ def learn(
         progress("learning from the scan", done, how.learn_steps)
         if time.monotonic() > ends:
             break
-    before, after = _compared(network, mean, lesson, held, how.seed, device, dtype)
-    learned = after < before
-    facts = {"steps_done": done, "learned": learned, "error_before": round(before, 5), "error_after": round(after, 5)}
-    return (mean.eval() if learned else network), facts
+    shares = _worth(network, mean, lesson, held, how.seed, device, dtype)
+    both = Blend(network, mean, shares).eval()
+    before, after = (_error_there(each, lesson, held, how.seed, device, dtype) for each in (network, both))
+    learned = bool(shares.any()) and after < before
+    facts: dict[str, Any] = {
+        "steps_done": done,
+        "learned": learned,
+        "shares": dict(zip(KNOTS_HU, (shares * learned).round(2).tolist(), strict=True)),
+        "error_before": round(before, 5),
+        "error_after": round(after, 5),
+    }
+    return (both if learned else network), facts
 
 
 def _error(network: Any, batch: tuple[Tensor, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -195,17 +215,71 @@ def _error(network: Any, batch: tuple[Tensor, ...], device: torch.device, dtype:
     return square.sum() / counts.sum().clamp(min=1)
 
 
+class Blend(torch.nn.Module):
+    """The network that learning started from, and of what was learned the share that the tissue allows."""
+
+    def __init__(self, start: Any, learned: Any, shares: np.ndarray) -> None:
+        """Keep the two networks, and the shares at :data:`KNOTS_HU`."""
+        super().__init__()
+        self.start, self.learned, self.neighbours = start, learned, start.neighbours
+        self.register_buffer("shares", torch.from_numpy(shares).float())
+
+    def noise_of(self, noisy: Tensor, noise_hu: Tensor, prior: Tensor | None = None) -> Tensor:
+        """Return the noise of the middle slices; as the networks' own."""
+        first = self.start.noise_of(noisy, noise_hu, prior).float()
+        share = torch.einsum("k,kbiyx->biyx", self.shares, nearness(noisy, first))
+        return first + share * (self.learned.noise_of(noisy, noise_hu, prior).float() - first)
+
+
+def nearness(noisy: Tensor, noise: Tensor) -> Tensor:
+    """Return how near tissue is to each of :data:`KNOTS_HU`, (3, B, 1, y, x), of sum 1.
+
+    Args:
+        noisy: (B, 2 n + 1, y, x) in units.
+        noise: of the middle slices, (B, 1, y, x).
+    """
+    middle = noisy[:, noisy.shape[1] // 2][:, None].float() - noise
+    hu = UNIT_HU * torch.nn.functional.avg_pool2d(middle, 5, 1, 2, count_include_pad=False)
+    air, lung, body = KNOTS_HU.values()
+    inner = ((hu - air) / (lung - air)).clamp(0, 1)
+    solid = ((hu - lung) / (body - lung)).clamp(0, 1)
+    return torch.stack([1 - inner, inner * (1 - solid), solid])
+
+
 @torch.no_grad()
-def _compared(
+def _worth(
     network: Any, other: Any, lesson: Lesson, slices: np.ndarray, seed: int, device: torch.device, dtype: torch.dtype
-) -> tuple[float, float]:
-    """Return the errors of two networks on the same examples, which neither has seen."""
-    errors = []
+) -> np.ndarray:
+    """Return the share of what a network has learned that has the least error; the smaller one of :data:`COUNTED`.
+
+    For noise N of the start and N + D of the other, N + s D is nearest to what is wanted, w, with
+    s = <D, w - N> / <D, D>, where <D, w> is in proportion to the noise's variance.
+
+    Returns:
+        (3,), 0 to 1, at :data:`KNOTS_HU`.
+    """
+    sums = np.zeros((4, len(KNOTS_HU)))
     for number in range(max(1, CHECKED // TOGETHER)):
         batch = lesson.batch(slices, TOGETHER, generator_for(seed, 0, number + 1))
-        errors.append([float(_error(each.eval(), batch, device, dtype)) for each in (network, other)])
-    before, after = np.mean(errors, axis=0)
-    return float(before), float(after)
+        seen, wanted, told, counts = (part.to(device) for part in batch)
+        with autocast(device, dtype):
+            first, second = (each.eval().noise_of(seen, told).float() for each in (network, other))
+        change = second - first
+        parts = torch.stack([change * wanted, change * first, change.square(), torch.ones_like(change)]) * counts
+        sums += torch.einsum("kbiyx,qbiyx->qk", nearness(seen, first), parts).double().cpu().numpy()
+    hit, had, size, pixels = sums
+    shares = np.min([(counted * hit - had) / np.maximum(size, 1e-12) for counted in COUNTED], axis=0).clip(0, 1)
+    return np.where((shares >= LEAST_SHARE) & (pixels >= LEAST_PIXELS * pixels.sum()), shares, 0.0)
+
+
+@torch.no_grad()
+def _error_there(
+    network: Any, lesson: Lesson, slices: np.ndarray, seed: int, device: torch.device, dtype: torch.dtype
+) -> float:
+    """Return the error of a network on the same examples, which it has not seen."""
+    numbers = range(max(1, CHECKED // TOGETHER))
+    batches = (lesson.batch(slices, TOGETHER, generator_for(seed, 0, number + 1)) for number in numbers)
+    return float(np.mean([float(_error(network.eval(), batch, device, dtype)) for batch in batches]))
 
 
 @dataclass(frozen=True)

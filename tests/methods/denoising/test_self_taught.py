@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from ctgrid.methods.denoising import self_taught
 from ctgrid.methods.denoising.methods import find_method, load_method
-from ctgrid.methods.denoising.self_taught import ALPHA, SelfTaught, learn, lesson_of
+from ctgrid.methods.denoising.self_taught import ALPHA, COUNTED, SelfTaught, learn, lesson_of
 from ctgrid.methods.denoising.settings import SelfSettings
 from ctgrid.scan.volume import Volume
 
@@ -73,9 +74,9 @@ def test_it_learns_noise_of_any_grain_without_a_clean_scan() -> None:
     )
     assert after < 0.75 * before
     again, _ = learn(Smoother(), lesson(noisy), SelfSettings(learn_steps=60), **CPU)
-    assert torch.equal(again.weight, taught.weight)
+    assert torch.equal(again.learned.weight, taught.learned.weight) and torch.equal(again.shares, taught.shares)
     other, _ = learn(Smoother(), lesson(noisy), SelfSettings(learn_steps=60, seed=1), **CPU)
-    assert not torch.equal(other.weight, taught.weight)
+    assert not torch.equal(other.learned.weight, taught.learned.weight)
 
 
 @pytest.mark.usefixtures("small")
@@ -83,7 +84,42 @@ def test_what_does_not_help_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(self_taught, "LEARNING_RATE", 50.0)
     start = Smoother()
     taught, facts = learn(start, lesson(correlated()[1]), SelfSettings(learn_steps=5), **CPU)
-    assert taught is start and not facts["learned"] and facts["error_after"] > facts["error_before"]
+    assert taught is start and not facts["learned"] and facts["error_after"] == facts["error_before"]
+    assert set(facts["shares"].values()) == {0.0}
+
+
+class Scaled(nn.Module):
+    """Says that a share of each value over 40 HU is noise."""
+
+    neighbours = 1
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def noise_of(self, noisy: Tensor, noise_hu: Tensor, prior: Tensor | None = None) -> Tensor:
+        return self.share * (noisy[:, 1:2] - 0.04)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("level", [40.0, 24.0])
+def test_learning_is_worth_what_less_noise_would_leave_of_it(level: float) -> None:
+    """All that differs is removed: right of as much of it as is noise, of which only a part is counted on."""
+    _, noisy = correlated(around=40, level=40.0)
+    own = replace(lesson(noisy).noise, levels=np.full(10, 40.0), local=np.ones((2, 4, 4)) * level / 40)
+    told = replace(lesson(noisy), noise=own)
+    shares = self_taught._worth(Scaled(0.0), Scaled(1.0), told, np.arange(10), 0, **CPU)
+    wanted = COUNTED[0] * (1 + ALPHA**2) * level**2 / (40**2 + (ALPHA * level) ** 2)
+    assert shares[2] == pytest.approx(wanted, abs=0.05) and shares[0] == shares[1] == 0
+
+
+def test_a_blend_takes_its_share_in_every_tissue() -> None:
+    """None in air, half in the lung, all in the body; between lung and body in between."""
+    blend = self_taught.Blend(Scaled(0.0), Scaled(1.0), np.array([0.0, 0.5, 1.0]))
+    for hu, share in ((-1000, 0.0), (-900, 0.25), (-800, 0.5), (-400, 0.75), (0, 1.0), (300, 1.0)):
+        noisy = torch.full((1, 3, 8, 8), hu / 1000)
+        found = blend.noise_of(noisy, torch.tensor([20.0])) / (noisy[:, 1:2] - 0.04)
+        torch.testing.assert_close(found, torch.full_like(found, share), atol=1e-5, rtol=0)
 
 
 @pytest.mark.usefixtures("small")

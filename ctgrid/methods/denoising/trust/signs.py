@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctgrid.methods.denoising.detail import PADDING_HU
 from ctgrid.scan.noise_patches import second_difference
+from ctgrid.scan.windows import AIR_HU
 
 NEAR_MM, FAR_MM = 6.0, 10.0
 """Half sides of the squares in which noise is measured: for the error, and for what is usual of a change."""
@@ -33,7 +35,7 @@ class Signs:
     """Of one slice.
 
     Attributes:
-        hu: the answer, smoothed over 3 x 3 pixels, (y, x).
+        hu: the answer, smoothed over 3 x 3 pixels, padding as air, (y, x).
         values: (len(SIGNS), y, x) float32.
         change_hu: what was removed, smoothed over some 3 x 3 pixels, (y, x).
         usual_hu: the standard deviation that it has nearby, structure left out, (y, x).
@@ -70,7 +72,9 @@ def signs_of(scan_hu: np.ndarray, answer_hu: np.ndarray, spacing_mm: tuple[float
         np.log1p(np.square(change / nearby)),
         np.log(_rms(removed, 5, LEAST_HU) / noise),
     )
-    return Signs(smooth, np.stack(values), change, _usual(change, far))
+    padded = answer < PADDING_HU
+    hu = _mean(np.where(padded, np.float32(AIR_HU), answer), 3) if padded.any() else smooth
+    return Signs(hu, np.stack(values), change, _usual(change, far))
 
 
 def _usual(change: np.ndarray, side: int) -> np.ndarray:

@@ -17,6 +17,13 @@ from ctgrid.methods.denoising.trust.signs import SIGNS
 from ctgrid.scan.windows import AIR_HU
 
 VERSION = 1
+AIR_NOISE_HU = 5.0
+"""Noise in the air of a clean scan, of 7 HU in soft tissue. Scans mostly have their air cut off, which hides it from
+tables; where it is not, answers are off by it."""
+
+AIR_ENDS_HU = (-950.0, -900.0)
+"""Below the first an answer is air, above the second it is not."""
+
 KNOTS_HU = (AIR_HU, -850.0, -600.0, -300.0, -100.0, 50.0, 250.0, 700.0)
 """Answers for which the error goes by signs of its own; between two of them it is between theirs."""
 
@@ -40,7 +47,8 @@ class TrustTable:
     def sigma(self, hu: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the standard deviation of the error in HU, float32 of the shape of ``hu``.
 
-        Beyond the noise that the table was made with, it grows and falls with the noise.
+        Beyond the noise that the table was made with, it grows and falls with the noise. In air it is at least what
+        :func:`air_error` says.
 
         Args:
             hu: the answer, any shape, smoothed as :class:`Signs` has it.
@@ -53,7 +61,7 @@ class TrustTable:
         below, share = place_of(np.ravel(hu))
         at, above = (np.take_along_axis(of_knots, (below + step)[None], 0)[0] for step in (0, 1))
         logarithm = at + share * (above - at) + flat[0] - met[0]
-        return np.asarray(np.exp(logarithm), np.float32).reshape(hu.shape)
+        return np.asarray(np.hypot(np.exp(logarithm), air_error(np.ravel(hu))), np.float32).reshape(hu.shape)
 
     def write(self, path: Path, overwrite: bool = False) -> None:
         """Write the table as JSON, all of it or nothing."""
@@ -82,6 +90,19 @@ class TrustTable:
                 f"{path} is no table of trust that this version reads; make it anew: ctgrid model calibrate"
             )
         return cls(*parts, content.get("about") or {})
+
+
+def air_error(hu: np.ndarray) -> np.ndarray:
+    """Return how far answers in air are off at least, in HU, of the shape of ``hu``; 0 elsewhere.
+
+    Nothing weighs less than air: an answer below it is off by what it lies below. And air has noise of its own.
+
+    Args:
+        hu: the answer, any shape, smoothed as :class:`Signs` has it.
+    """
+    lowest, end = AIR_ENDS_HU
+    share = np.clip((end - hu) / (end - lowest), 0, 1)
+    return np.asarray(np.hypot(AIR_NOISE_HU * share, np.maximum(0, AIR_HU - hu)))
 
 
 def unit(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

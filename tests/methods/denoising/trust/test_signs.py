@@ -46,6 +46,12 @@ def test_a_vessel_that_was_removed_is_no_usual_change() -> None:
     assert signs.change_hu[42, 42] == pytest.approx(60, rel=0.2)
 
 
+def test_tissue_beside_padding_is_not_mixed_with_it() -> None:
+    answer = np.full((32, 32), -1000, np.float32)
+    answer[:, :8] = -2000
+    assert (signs_of(answer, answer, SPACING).hu == -1000).all()
+
+
 @pytest.mark.parametrize("shape", [(1, 40), (7, 5), (2, 2)])
 def test_slices_of_any_size_and_nothing_removed_have_signs(shape: tuple[int, int]) -> None:
     flat = np.zeros(shape, np.int16)

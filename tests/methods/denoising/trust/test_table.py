@@ -10,7 +10,7 @@ import pytest
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.denoising.trust.signs import SIGNS
-from ctgrid.methods.denoising.trust.table import KNOTS_HU, TrustTable, terms_count, terms_of
+from ctgrid.methods.denoising.trust.table import AIR_NOISE_HU, KNOTS_HU, TrustTable, air_error, terms_count, terms_of
 
 N = len(SIGNS)
 
@@ -27,17 +27,22 @@ def table() -> TrustTable:
 def test_between_knots_the_logarithm_is_interpolated_and_beyond_the_ends_it_stays(table: TrustTable) -> None:
     hu = np.array([-3000.0, KNOTS_HU[0], (KNOTS_HU[1] + KNOTS_HU[2]) / 2, KNOTS_HU[-1], 3000.0])
     sigma = table.sigma(hu, np.ones((N, 5)))
-    assert np.log(sigma) == pytest.approx([0, 0, 1.5, len(KNOTS_HU) - 1, len(KNOTS_HU) - 1], abs=1e-5)
-    assert sigma.dtype == np.float32
+    expected = np.exp([0, 0, 1.5, len(KNOTS_HU) - 1, len(KNOTS_HU) - 1])
+    assert sigma == pytest.approx(np.hypot(expected, air_error(hu)), rel=1e-5) and sigma.dtype == np.float32
+
+
+def test_air_has_noise_of_its_own_and_what_lies_below_air_is_off_by_that() -> None:
+    found = air_error(np.array([-1300.0, -1000.0, -950.0, -925.0, -900.0, 40.0]))
+    assert found == pytest.approx([np.hypot(AIR_NOISE_HU, 300), AIR_NOISE_HU, AIR_NOISE_HU, AIR_NOISE_HU / 2, 0, 0])
 
 
 def test_signs_beyond_what_was_met_count_as_its_bounds_and_noise_goes_on_in_proportion(table: TrustTable) -> None:
     values = np.ones((N, 4))
     values[0] = 1, 3, 3 + np.log(2), -1 - np.log(2)
-    sigma = table.sigma(np.full(4, KNOTS_HU[0]), values)
-    assert sigma == pytest.approx([1, np.exp(0.5), 2 * np.exp(0.5), 0.5 * np.exp(0.5)], rel=1e-5)
+    sigma = table.sigma(np.full(4, KNOTS_HU[2]), values)
+    assert sigma == pytest.approx(np.exp(2) * np.array([1, np.exp(0.5), 2 * np.exp(0.5), 0.5 * np.exp(0.5)]), rel=1e-5)
     values[1:] = 99
-    assert table.sigma(np.full(4, KNOTS_HU[0]), values) == pytest.approx(sigma)
+    assert table.sigma(np.full(4, KNOTS_HU[2]), values) == pytest.approx(sigma)
 
 
 def test_terms_are_one_every_sign_and_every_product() -> None:
