@@ -60,7 +60,8 @@ CHECKED = 32
 
 COUNTED = (0.65, 1.5)
 """Of the noise's variance, between which it may well lie: what is drawn may be a fifth too strong, in HU, or too weak.
-What is learned from the first takes anatomy away, from the other leaves noise, and its own error would show neither."""
+What is learned from the first takes anatomy away, from the other leaves noise, and its own error would show neither.
+Where neighbouring slices are alike, that may be anatomy, and then as much again differs: the first is less by both."""
 
 KNOTS_HU = {"air": AIR_HU, "lung": -800.0, "body": 0.0}
 """Values that what is learned is worth a share of its own at; between two of them the share is between theirs."""
@@ -268,7 +269,8 @@ def _worth(
         parts = torch.stack([change * wanted, change * first, change.square(), torch.ones_like(change)]) * counts
         sums += torch.einsum("kbiyx,qbiyx->qk", nearness(seen, first), parts).double().cpu().numpy()
     hit, had, size, pixels = sums
-    shares = np.min([(counted * hit - had) / np.maximum(size, 1e-12) for counted in COUNTED], axis=0).clip(0, 1)
+    least, most = COUNTED[0] * (1 - lesson.noise.along_z) ** 2, COUNTED[1]
+    shares = np.min([(counted * hit - had) / np.maximum(size, 1e-12) for counted in (least, most)], axis=0).clip(0, 1)
     return np.where((shares >= LEAST_SHARE) & (pixels >= LEAST_PIXELS * pixels.sum()), shares, 0.0)
 
 
