@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,7 @@ def test_trust_of_a_series_is_two_series_of_its_study(
     volume = Volume.read(scan).write(series)
     result = ctgrid("denoise", series, "--trust", "auto", "--model", trusting_model, "--no-picture")
     assert result.exit_code == 0, result.output
-    assert ", uncertain by 0." in result.stdout and "% changed by more than noise" in result.stdout
+    assert re.search(r", uncertain by \d\.\d HU", result.stdout) and "% changed by more than noise" in result.stdout
     record = json.loads((tmp_path / "in_denoised.run.json").read_text(encoding="utf-8"))
     assert [Path(output["path"]).name for output in record["outputs"]] == ["in_denoised", *maps]
     assert record["settings"]["trust"] == "auto" and "median_hu" in record["results"]["cases"][0]["trust"]
@@ -257,7 +258,7 @@ def test_trust_of_a_series_is_two_series_of_its_study(
     assert all(len(one.SourceImageSequence) == 1 for one in first[2:])
     for kind, name in (("trust", maps[0]), ("labels", maps[1])):
         laid = read_map(tmp_path / name, kind, Volume.read(volume))
-        assert laid.shape == Volume.read(volume).shape and 0 <= laid.hu.min() <= laid.hu.max() < 3
+        assert laid.shape == Volume.read(volume).shape and 0 <= laid.hu.min() <= laid.hu.max() < 30
 
 
 def test_a_preview_has_no_map_of_trust(ctgrid: Callable[..., Any], fake: Any, scan: Path, tmp_path: Path) -> None:

@@ -167,7 +167,9 @@ def test_maps_of_trust_are_written_recorded_and_kept(
     names = [f"{name}{end}.nii" for name in "ab" for end in ("", "_trust", "_trust_changed")]
     assert sorted(p.name for p in out.iterdir()) == sorted([*names, JOURNAL])
     sigma, scan = Volume.read(out / "a_trust.nii", hu="stored"), Volume.read(scans / "a.nii")
-    assert sigma.hu.dtype == np.float32 and sigma.hu == pytest.approx(5, abs=0.1)  # half of what was removed
+    tissue = scan.hu > -890  # air is off by more
+    assert sigma.hu.dtype == np.float32 and sigma.hu[tissue] == pytest.approx(5, abs=0.1)  # half of what was removed
+    assert sigma.hu.min() > 4.9
     assert np.allclose(sigma.affine, scan.affine) and first["trust"]["median_hu"] == 5
     assert [Path(entry["path"]).name for entry in first["outputs"]] == names[:3]
     assert "calibrated for method detail; of minus it is a guide" in first["warnings"][-1]

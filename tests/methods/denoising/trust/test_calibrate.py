@@ -53,7 +53,9 @@ def test_the_error_of_a_method_comes_out(scan: Volume) -> None:
     """A third of the noise is a half of what is removed; about as many voxels as should lie within two of it."""
     table = calibrate([("a", lambda: scan)], a_third(scan), slices=2)
     assert table.about["scans_noise_hu"]["a"] == pytest.approx(5, abs=2.5) and table.about["clean_hu"] == CLEAN_HU
-    assert all(share == pytest.approx(0.955, abs=0.03) for share in table.about["within_two"].values())
+    within = dict(table.about["within_two"])
+    assert within.pop("air") > 0.925  # never too little, but for what lies below -1000 HU often too much
+    assert all(share == pytest.approx(0.955, abs=0.03) for share in within.values())
     rng = np.random.default_rng(2)
     for level in (20, 60):
         noise = level * rng.standard_normal((64, 64))
