@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from scanner_noise import DOSES, noisy_slices
+from scipy import ndimage
 
 from ctgrid.data.simulate.dose import fit_settings, make_noise
 from ctgrid.data.simulate.projector import scanner_for
@@ -60,10 +61,9 @@ def spectrum(noise: np.ndarray, soft: np.ndarray) -> np.ndarray:
 
 
 def own_spectrum(power: np.ndarray) -> np.ndarray:
-    """Return a measured spectrum, by rings, over the frequencies of :func:`spectrum`."""
-    f = np.fft.fftfreq(PATCH)
-    centres = (np.arange(len(power)) + 0.5) * np.sqrt(0.5) / len(power)
-    found = np.interp(np.hypot(f[:, None], f), centres, power)
+    """Return a measured spectrum (s, s) over the frequencies of :func:`spectrum`, of mean 1."""
+    at = np.fft.fftfreq(PATCH) * len(power)
+    found = ndimage.map_coordinates(power, np.meshgrid(at, at, indexing="ij"), order=1, mode="grid-wrap")
     return found / found.mean()
 
 
