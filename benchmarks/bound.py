@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from scanner_noise import DOSES, noisy_slices
-from scipy import ndimage
 
 from ctgrid.data.simulate.dose import fit_settings, make_noise
 from ctgrid.data.simulate.projector import scanner_for
@@ -58,13 +57,6 @@ def spectrum(noise: np.ndarray, soft: np.ndarray) -> np.ndarray:
                     part = plane[y : y + PATCH, x : x + PATCH]
                     total += np.abs(np.fft.fft2((part - part.mean()) * taper)) ** 2
     return total / total.mean()
-
-
-def own_spectrum(power: np.ndarray) -> np.ndarray:
-    """Return a measured spectrum (s, s) over the frequencies of :func:`spectrum`, of mean 1."""
-    at = np.fft.fftfreq(PATCH) * len(power)
-    found = ndimage.map_coordinates(power, np.meshgrid(at, at, indexing="ij"), order=1, mode="grid-wrap")
-    return found / found.mean()
 
 
 def least_error(own: float, own_shape: np.ndarray, added: float, added_shape: np.ndarray) -> float:
@@ -109,7 +101,7 @@ def main() -> None:
     of_own = {
         "simulated": (spectrum(simulated, masks["soft"]), {k: float(simulated[m].std()) for k, m in masks.items()}),
         "differences": (
-            own_spectrum(own.power),
+            own.spectrum((PATCH, PATCH)),
             {k: float(np.sqrt(np.square(places[m]).mean())) for k, m in masks.items()},
         ),
     }

@@ -138,11 +138,15 @@ class CropSource:
             CELL * round(part.start * (there - self.side) / max(here - self.side, 1) / CELL)
             for part, here, there in zip(box, slices.shape[1:], noise.shape[1:], strict=True)
         ]
-        return slice(starts[0], starts[0] + self.side), slice(starts[1], starts[1] + self.side)
+        return self._square(starts)
 
     def _box(self, slices: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
         """Draw where a crop lies; it starts at a cell of the maps."""
         starts = [CELL * integer(0, (size - self.side) // CELL + 1, generator) for size in slices.shape[1:]]
+        return self._square(starts)
+
+    def _square(self, starts: Sequence[int]) -> tuple[slice, slice]:
+        """Return a crop's pixels (y, x) by its first ones."""
         return slice(starts[0], starts[0] + self.side), slice(starts[1], starts[1] + self.side)
 
 

@@ -106,14 +106,17 @@ class OwnNoise:
         levels = torch.from_numpy(self.levels.astype(np.float32))[at]
         return grained * levels[:, None, None] * self._local(at, box)
 
-    def _gain(self, shape: tuple[int, int]) -> Tensor:
-        """Return the filter that gives white noise the spectrum and leaves its variance."""
+    def spectrum(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the power at the frequencies of images (y, x), in the order of the FFT, of mean 1."""
         from scipy.ndimage import map_coordinates
 
-        side = len(self.power)
-        at = np.meshgrid(*(np.fft.fftfreq(n) * side for n in shape), indexing="ij")
-        power = torch.from_numpy(map_coordinates(self.power, at, order=1, mode="grid-wrap"))
-        return (power / power.mean()).sqrt()[:, : shape[1] // 2 + 1].float()
+        at = np.meshgrid(*(np.fft.fftfreq(n) * len(self.power) for n in shape), indexing="ij")
+        power = map_coordinates(self.power, at, order=1, mode="grid-wrap")
+        return np.asarray(power / power.mean())
+
+    def _gain(self, shape: tuple[int, int]) -> Tensor:
+        """Return the filter that gives white noise the spectrum and leaves its variance."""
+        return torch.from_numpy(self.spectrum(shape)).sqrt()[:, : shape[1] // 2 + 1].float()
 
     def _local(self, at: Tensor, box: tuple[slice, slice]) -> Tensor:
         """Return how strong noise is in the pixels of a box, (len(at), y, x)."""

@@ -193,9 +193,10 @@ def learn(
         progress("learning from the scan", done, how.learn_steps)
         if time.monotonic() > ends:
             break
-    shares = _worth(network, mean, lesson, held, how.seed, device, dtype)
+    unseen = _unseen(lesson, held, how.seed)
+    shares = _worth(network, mean, unseen, lesson.noise.along_z, device, dtype)
     both = Blend(network, mean, shares).eval()
-    before, after = (_error_there(each, lesson, held, how.seed, device, dtype) for each in (network, both))
+    before, after = (_mean_error(each, unseen, device, dtype) for each in (network, both))
     learned = bool(shares.any()) and after < before
     facts: dict[str, Any] = {
         "steps_done": done,
@@ -247,9 +248,20 @@ def nearness(noisy: Tensor, noise: Tensor) -> Tensor:
     return torch.stack([1 - inner, inner * (1 - solid), solid])
 
 
+def _unseen(lesson: Lesson, slices: np.ndarray, seed: int) -> list[tuple[Tensor, ...]]:
+    """Draw the examples that networks are compared by, batches of :meth:`Lesson.batch` from slices not learned from."""
+    numbers = range(max(1, CHECKED // TOGETHER))
+    return [lesson.batch(slices, TOGETHER, generator_for(seed, 0, number + 1)) for number in numbers]
+
+
 @torch.no_grad()
 def _worth(
-    network: Any, other: Any, lesson: Lesson, slices: np.ndarray, seed: int, device: torch.device, dtype: torch.dtype
+    network: Any,
+    other: Any,
+    batches: Sequence[tuple[Tensor, ...]],
+    along_z: float,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> np.ndarray:
     """Return the share of what a network has learned that has the least error; the smaller one of :data:`COUNTED`.
 
@@ -260,8 +272,7 @@ def _worth(
         (3,), 0 to 1, at :data:`KNOTS_HU`.
     """
     sums = np.zeros((4, len(KNOTS_HU)))
-    for number in range(max(1, CHECKED // TOGETHER)):
-        batch = lesson.batch(slices, TOGETHER, generator_for(seed, 0, number + 1))
+    for batch in batches:
         seen, wanted, told, counts = (part.to(device) for part in batch)
         with autocast(device, dtype):
             first, second = (each.eval().noise_of(seen, told).float() for each in (network, other))
@@ -269,18 +280,14 @@ def _worth(
         parts = torch.stack([change * wanted, change * first, change.square(), torch.ones_like(change)]) * counts
         sums += torch.einsum("kbiyx,qbiyx->qk", nearness(seen, first), parts).double().cpu().numpy()
     hit, had, size, pixels = sums
-    least, most = COUNTED[0] * (1 - lesson.noise.along_z) ** 2, COUNTED[1]
+    least, most = COUNTED[0] * (1 - along_z) ** 2, COUNTED[1]
     shares = np.min([(counted * hit - had) / np.maximum(size, 1e-12) for counted in (least, most)], axis=0).clip(0, 1)
     return np.where((shares >= LEAST_SHARE) & (pixels >= LEAST_PIXELS * pixels.sum()), shares, 0.0)
 
 
 @torch.no_grad()
-def _error_there(
-    network: Any, lesson: Lesson, slices: np.ndarray, seed: int, device: torch.device, dtype: torch.dtype
-) -> float:
-    """Return the error of a network on the same examples, which it has not seen."""
-    numbers = range(max(1, CHECKED // TOGETHER))
-    batches = (lesson.batch(slices, TOGETHER, generator_for(seed, 0, number + 1)) for number in numbers)
+def _mean_error(network: Any, batches: Sequence[tuple[Tensor, ...]], device: torch.device, dtype: torch.dtype) -> float:
+    """Return the error of a network on batches, the mean of theirs."""
     return float(np.mean([float(_error(network.eval(), batch, device, dtype)) for batch in batches]))
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from ctgrid.methods.training.data import TrainingData
 from ctgrid.methods.training.recipes import DiffusionRecipe
 from ctgrid.stages.codecs.codecs import Codec
-
-if TYPE_CHECKING:
-    pass
 
 MODEL_KEYS = {
     "network",

@@ -56,7 +56,7 @@ class DetailTask:
             field_levels_hu=recipe.field_levels_hu,
             field_share=recipe.field_share,
             quiet=quiet,
-            quiet_hu=[quiet_noise(scan, own) for scan, own in zip(quiet, own_hu, strict=False)],
+            quiet_hu=[quiet_noise(scan, own_hu[number]) for number, scan in enumerate(quiet)],
             quiet_share=recipe.quiet_share,
         )
 

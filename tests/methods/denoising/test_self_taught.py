@@ -108,7 +108,9 @@ def test_learning_is_worth_what_less_noise_would_leave_of_it(level: float) -> No
     _, noisy = correlated(around=40, level=40.0)
     own = replace(lesson(noisy).noise, levels=np.full(10, 40.0), local=np.ones((2, 4, 4)) * level / 40)
     told = replace(lesson(noisy), noise=own)
-    shares = self_taught._worth(Scaled(0.0), Scaled(1.0), told, np.arange(10), 0, **CPU)
+    shares = self_taught._worth(
+        Scaled(0.0), Scaled(1.0), self_taught._unseen(told, np.arange(10), 0), told.noise.along_z, **CPU
+    )
     wanted = COUNTED[0] * (1 - own.along_z) ** 2 * (1 + ALPHA**2) * level**2 / (40**2 + (ALPHA * level) ** 2)
     assert shares[2] == pytest.approx(wanted, abs=0.05) and shares[0] == shares[1] == 0
 
