@@ -39,8 +39,8 @@ DOSES_EACH = 2
 SHARPEST_PER_MM = 10.0
 """Cut-off of the fields' kernel: none to speak of below the pixels' own."""
 
-CUTOFFS_PER_MM, BOOST_SHARE, MOST_BOOST, BOOST_PER_MM = (0.45, 1.8), 0.3, 3.0, 0.5
-"""Kernels drawn: where their window ends; for a share of them how much they enhance, by the square of a frequency."""
+BOOST_SHARE, MOST_BOOST, BOOST_PER_MM = 0.3, 3.0, 0.5
+"""Of kernels drawn: for a share of them how much they enhance, by the square of a frequency."""
 
 THICKNESSES = ((1.0,), (1.0,), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 1.0, 1.0), (1.0, 2.0, 2.0, 1.0))
 """Weights of the thin slices in one that is kept: neighbours that overlap share some of them."""
@@ -137,9 +137,9 @@ def empty_field(size: int) -> NoiseField:
     return NoiseField(0, 0, noise, torch.ones(groups, cells, cells), torch.ones(groups), torch.full((BINS,), 1 / BINS))
 
 
-def draw_grain(generator: torch.Generator) -> Grain:
-    """Draw a kernel and a thickness."""
-    cutoff = _log_uniform(CUTOFFS_PER_MM, generator)
+def draw_grain(generator: torch.Generator, cutoffs_per_mm: tuple[float, float]) -> Grain:
+    """Draw a kernel, its cut-off log-uniformly from a range, and a thickness."""
+    cutoff = _log_uniform(cutoffs_per_mm, generator)
     boost = MOST_BOOST * uniform(generator) if uniform(generator) < BOOST_SHARE else 0.0
     return Grain(cutoff, boost, THICKNESSES[integer(0, len(THICKNESSES), generator)])
 

@@ -62,6 +62,7 @@ class CropSource:
         levels_hu: range of white noise.
         field_levels_hu: range of a scanner's.
         field_share: share of crops with a scanner's noise.
+        cutoffs_per_mm: of the kernels of such noise.
         quiet: a quieter version of each scan, see :mod:`ctgrid.data.quiet`; with its noise in ``quiet_hu``.
         quiet_hu: likewise.
         quiet_share: share of crops from those: a scan's own noise bounds how little may be added to it, and most
@@ -76,6 +77,7 @@ class CropSource:
     levels_hu: tuple[float, float]
     field_levels_hu: tuple[float, float]
     field_share: float
+    cutoffs_per_mm: tuple[float, float]
     quiet: Sequence[VolumeSlices] = ()
     quiet_hu: Sequence[float] = ()
     quiet_share: float = 0.0
@@ -104,7 +106,7 @@ class CropSource:
     def _with_field(self, generator: torch.Generator) -> NoisyCrop:
         field = self.fields[integer(0, len(self.fields), generator)]
         volume, own = self._version(field.volume, generator)
-        grain, n = draw_grain(generator), self.neighbours
+        grain, n = draw_grain(generator, self.cutoffs_per_mm), self.neighbours
         z = integer(n, len(field) - n - len(grain.weights) + 1, generator)  # within the field
         at = self._box(volume.hu, generator)
         box = self._over(field.noise, volume.hu, at)

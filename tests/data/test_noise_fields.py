@@ -78,9 +78,9 @@ def test_a_grain_changes_the_noise_as_is_told(grain: Grain, fields: list[NoiseFi
 
 
 def test_grains_are_of_all_kinds() -> None:
-    drawn = [draw_grain(generator_for(i)) for i in range(60)]
+    drawn = [draw_grain(generator_for(i), (0.45, 1.8)) for i in range(60)]
     cutoffs = [grain.cutoff_per_mm for grain in drawn]
-    assert min(cutoffs) < 0.6 and max(cutoffs) > 1.3
+    assert 0.45 <= min(cutoffs) < 0.6 and 1.3 < max(cutoffs) <= 1.8
     assert 5 < sum(grain.boost > 0 for grain in drawn) < 35
     assert {len(grain.weights) for grain in drawn} == {1, 2, 3, 4}
 

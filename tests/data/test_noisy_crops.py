@@ -25,6 +25,7 @@ def source(**changes: Any) -> CropSource:
     level = torch.full((4,), float(noise.std()))
     field = NoiseField(0, 2, noise.half(), local, level, power_of(noise.numpy()))
     usual = {"levels_hu": (30.0, 60.0), "field_levels_hu": (30.0, 60.0), "field_share": 1.0, "own_hu": [5.0]}
+    usual["cutoffs_per_mm"] = (0.45, 1.8)
     return CropSource(
         [VolumeSlices("scan", hu, (2.0, 0.4, 0.4))], fields=[field], side=SIDE, neighbours=1, **(usual | changes)
     )

@@ -55,6 +55,7 @@ class DetailTask:
             levels_hu=recipe.levels_hu,
             field_levels_hu=recipe.field_levels_hu,
             field_share=recipe.field_share,
+            cutoffs_per_mm=recipe.cutoffs_per_mm,
             quiet=quiet,
             quiet_hu=[quiet_noise(scan, own_hu[number]) for number, scan in enumerate(quiet)],
             quiet_share=recipe.quiet_share,

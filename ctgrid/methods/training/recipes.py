@@ -222,11 +222,22 @@ class DetailRecipe(Frozen):
     fields: int = Field(0, ge=0, description="places along each volume that noise as scanners make it is made for")
     field_share: float = Field(0.0, ge=0, le=1, description="of the fresh examples, those with such noise, else white")
     field_levels_hu: tuple[float, float] = Field((8.0, 300.0), description="its range in soft tissue")
+    cutoffs_per_mm: tuple[float, float] = Field(
+        (0.45, 1.8), description="its kernels: where their window ends, drawn log-uniformly; smooth ones end early"
+    )
     quiet_share: float = Field(
         0.0, ge=0, le=1, description="of the fresh examples, those from quieter versions of the scans"
     )
     start: str | None = Field(None, description="weights that training starts from, see ctgrid.methods.training.start")
     level_power: float = Field(0.7, ge=0, description="errors are weighted by the noise level to minus this power")
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> DetailRecipe:
+        for name in ("levels_hu", "field_levels_hu", "cutoffs_per_mm"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} must be a lowest and a highest value above 0, got {low}, {high}")
+        return self
 
     @model_validator(mode="after")
     def _fields_are_there(self) -> DetailRecipe:

@@ -26,6 +26,8 @@ from ctgrid.methods.training.recipes import CodecRecipe, DetailRecipe, GridRecip
         (RefineRecipe, {"noise_levels": (-1, 4)}, "got -1, 4"),
         (RefineRecipe, {"prediction": "noise"}, "epsilon"),
         (DetailRecipe, {"low_dose_share": 1.5}, "less than or equal to 1"),
+        (DetailRecipe, {"cutoffs_per_mm": (0.0, 1.0)}, "cutoffs_per_mm must be a lowest .* got 0.0, 1.0"),
+        (DetailRecipe, {"levels_hu": (50.0, 12.0)}, "levels_hu must be .* got 50.0, 12.0"),
         (VideoRecipe, {"layout": "nowhere"}, "nowhere"),
         (RefineRecipe, {"sizes": 3}, "Extra inputs"),
     ],
