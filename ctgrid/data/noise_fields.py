@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ctgrid.base.draws import generator_for, integer, uniform
 from ctgrid.base.progress import Progress, silent
+from ctgrid.data.noise_spectra import BINS, frequencies, power_of
 from ctgrid.data.simulate.dose import DoseSettings, line_integrals, noise_over
 from ctgrid.data.simulate.photons import SLICES_AT_ONCE
 from ctgrid.data.simulate.projector import scanner_for
@@ -48,7 +49,6 @@ THICKNESSES = ((1.0,), (1.0,), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 1.0, 1.0), (1.
 GROUP = 4
 """Neighbouring slices that share a map of the noise."""
 
-BINS = 64
 MARGIN = 16
 """Pixels around a crop that its filter sees."""
 
@@ -169,10 +169,14 @@ def grained(
         torch.fft.fftfreq(thick.shape[1], spacing_mm[0])[:, None], torch.fft.rfftfreq(thick.shape[2], spacing_mm[1])
     )
     filtered = torch.fft.irfft2(torch.fft.rfft2(thick) * grain.gain(frequency), s=thick.shape[1:])
-    bins = (torch.arange(BINS) + 0.5) * (math.sqrt(0.5) / BINS) / math.sqrt(spacing_mm[0] * spacing_mm[1])
-    factor = float((field.power * grain.gain(bins).square()).sum().sqrt() * weights.square().sum().sqrt())
+    factor = float(grained_power(field, grain, spacing_mm).sum().sqrt() * weights.square().sum().sqrt())
     inner = [slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True)]
     return filtered[:, inner[0], inner[1]], factor
+
+
+def grained_power(field: NoiseField, grain: Grain, spacing_mm: tuple[float, float]) -> Tensor:
+    """Return the power by spatial frequency of a field's noise of a grain in rings, (64,); its sum was 1."""
+    return field.power * grain.gain(frequencies(spacing_mm)).square()
 
 
 def _draw_dose(generator: torch.Generator) -> DoseSettings:
@@ -213,14 +217,3 @@ def _local(noise: np.ndarray, hu: np.ndarray, spacing_mm: tuple[float, float]) -
         maps.append(carried_over(square / np.maximum(share, 1e-9), share, size))
         levels.append(np.sqrt(square.sum() / share.sum()))
     return np.stack(maps).astype(np.float32), np.array(levels, np.float32)
-
-
-def power_of(noise: np.ndarray) -> Tensor:
-    """Return the power of noise (d, y, x) by spatial frequency in its middle, in :data:`BINS` rings of sum 1."""
-    side = min(noise.shape[1:]) // 2
-    top, left = ((n - side) // 2 for n in noise.shape[1:])
-    power = np.square(np.abs(np.fft.fft2(noise[:, top : top + side, left : left + side]))).mean(0)
-    along = np.fft.fftfreq(side)
-    ring = np.hypot(along[:, None], along) / math.sqrt(0.5) * BINS
-    total = np.bincount(np.minimum(ring, BINS - 1).astype(int).ravel(), power.ravel(), BINS)
-    return torch.from_numpy((total / total.sum()).astype(np.float32))

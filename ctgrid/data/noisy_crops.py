@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.draws import integer, normal, uniform
-from ctgrid.data.noise_fields import GROUP, NoiseField, draw_grain, grained
+from ctgrid.data.clean_scans import CleanScan
+from ctgrid.data.noise_fields import GROUP, NoiseField, draw_grain, grained, grained_power
+from ctgrid.data.noise_spectra import share_of, white
 from ctgrid.data.pairs import with_white_noise
-from ctgrid.data.volumes import VolumeSlices
 from ctgrid.scan.noise_map import CELL
 from ctgrid.scan.windows import AIR_HU
 
@@ -41,12 +42,15 @@ class NoisyCrop:
         noisy: it with noise, between its neighbours, (2 n + 1, c, c) in whole HU.
         level_hu: standard deviation of the noise in soft tissue, the scan's own included.
         told: what a denoiser would know of it, (c / 8, c / 8) in HU.
+        added: share of the noise's variance that was added, by spatial frequency in rings, (64,) from 0 to 1; the rest
+            is the scan's own.
     """
 
     clean: Tensor
     noisy: Tensor
     level_hu: float
     told: Tensor
+    added: Tensor
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,7 @@ class CropSource:
     """Where crops come from.
 
     Attributes:
-        volumes: clean scans.
-        own_hu: noise of each, in HU; what is added is no less, else the network would learn to leave it.
+        scans: clean ones; what is added is no less than their own noise, else the network would learn to leave it.
         fields: of noise over them.
         side: c, a multiple of 8.
         neighbours: n.
@@ -63,14 +66,12 @@ class CropSource:
         field_levels_hu: range of a scanner's.
         field_share: share of crops with a scanner's noise.
         cutoffs_per_mm: of the kernels of such noise.
-        quiet: a quieter version of each scan, see :mod:`ctgrid.data.quiet`; with its noise in ``quiet_hu``.
-        quiet_hu: likewise.
+        quiet: a quieter version of each scan, see :mod:`ctgrid.data.quiet`.
         quiet_share: share of crops from those: a scan's own noise bounds how little may be added to it, and most
             have more than the doses of scans that are worth cleaning.
     """
 
-    volumes: Sequence[VolumeSlices]
-    own_hu: Sequence[float]
+    scans: Sequence[CleanScan]
     fields: Sequence[NoiseField]
     side: int
     neighbours: int
@@ -78,8 +79,7 @@ class CropSource:
     field_levels_hu: tuple[float, float]
     field_share: float
     cutoffs_per_mm: tuple[float, float]
-    quiet: Sequence[VolumeSlices] = ()
-    quiet_hu: Sequence[float] = ()
+    quiet: Sequence[CleanScan] = ()
     quiet_share: float = 0.0
 
     def draw(self, generator: torch.Generator) -> NoisyCrop:
@@ -91,9 +91,8 @@ class CropSource:
         return crop
 
     def _with_white(self, generator: torch.Generator) -> NoisyCrop:
-        number = integer(0, len(self.volumes), generator)
-        volume, own = self._version(number, generator)
-        clean = volume.hu
+        scan = self._version(integer(0, len(self.scans), generator), generator)
+        clean, own = scan.volume.hu, scan.own_hu
         z, box = integer(0, len(clean), generator), self._box(clean, generator)
         around = torch.arange(z - self.neighbours, z + self.neighbours + 1).clamp(0, len(clean) - 1)
         below = clean[around][:, box[0], box[1]].float()
@@ -101,11 +100,13 @@ class CropSource:
         told = torch.full((self.side // CELL,) * 2, math.hypot(level, own))
         if uniform(generator) >= FLAT_SHARE:
             told *= _smooth_error(told.shape[0], generator)
-        return NoisyCrop(below[self.neighbours], noisy, math.hypot(level, own), told)
+        added = share_of(white(), level, scan.own_power, own)
+        return NoisyCrop(below[self.neighbours], noisy, math.hypot(level, own), told, added)
 
     def _with_field(self, generator: torch.Generator) -> NoisyCrop:
         field = self.fields[integer(0, len(self.fields), generator)]
-        volume, own = self._version(field.volume, generator)
+        scan = self._version(field.volume, generator)
+        volume, own = scan.volume, scan.own_hu
         grain, n = draw_grain(generator, self.cutoffs_per_mm), self.neighbours
         z = integer(n, len(field) - n - len(grain.weights) + 1, generator)  # within the field
         at = self._box(volume.hu, generator)
@@ -126,13 +127,13 @@ class CropSource:
             told = torch.full_like(told, total)
         else:
             told = told * _smooth_error(told.shape[0], generator)
-        return NoisyCrop(below[n], noisy, total, told)
+        power = grained_power(field, grain, volume.spacing_mm[1:])
+        return NoisyCrop(below[n], noisy, total, told, share_of(power, level, scan.own_power, own))
 
-    def _version(self, number: int, generator: torch.Generator) -> tuple[VolumeSlices, float]:
-        """Choose a scan as it is or its quieter version, with its noise."""
-        if self.quiet_share and uniform(generator) < self.quiet_share:
-            return self.quiet[number], self.quiet_hu[number]
-        return self.volumes[number], self.own_hu[number]
+    def _version(self, number: int, generator: torch.Generator) -> CleanScan:
+        """Choose a scan as it is or its quieter version."""
+        quiet = self.quiet_share and uniform(generator) < self.quiet_share
+        return self.quiet[number] if quiet else self.scans[number]
 
     def _over(self, noise: Tensor, slices: Tensor, box: tuple[slice, slice]) -> tuple[slice, slice]:
         """Return where a crop of slices of any size lies in a field of noise: as far along, at a cell of the maps."""

@@ -7,24 +7,13 @@ from dataclasses import replace
 import torch
 from torch.nn.functional import interpolate
 
-from ctgrid.data.pairs import scan_of
 from ctgrid.data.volumes import VolumeSlices
-from ctgrid.scan.noise import estimate_noise
 
 SHRINK = 5 / 8
 """Pixels along a side that are left: of 0.7 mm they become 1.1 mm, as a scan of the whole width has."""
 
 THIN_MM = 3.0
 """Slices no thicker are averaged in twos, each with the one above."""
-
-MOST_LEFT = 0.7
-"""Share of a scan's noise that its quieter version has at most. Measured 0.34 to 0.57; where large pixels show little
-but edges, the estimate of what is left is far too high."""
-
-
-def quiet_noise(quiet: VolumeSlices, own_hu: float) -> float:
-    """Return the noise in HU of a quieter version of a scan that has ``own_hu`` itself."""
-    return min(estimate_noise(scan_of(quiet)), MOST_LEFT * own_hu)
 
 
 def quieter(volume: VolumeSlices) -> VolumeSlices:

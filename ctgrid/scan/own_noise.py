@@ -108,11 +108,7 @@ class OwnNoise:
 
     def spectrum(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the power at the frequencies of images (y, x), in the order of the FFT, of mean 1."""
-        from scipy.ndimage import map_coordinates
-
-        at = np.meshgrid(*(np.fft.fftfreq(n) * len(self.power) for n in shape), indexing="ij")
-        power = map_coordinates(self.power, at, order=1, mode="grid-wrap")
-        return np.asarray(power / power.mean())
+        return _at_size(self.power, shape)
 
     def _gain(self, shape: tuple[int, int]) -> Tensor:
         """Return the filter that gives white noise the spectrum and leaves its variance."""
@@ -141,7 +137,7 @@ def measure_own_noise(hu: np.ndarray, spacing_mm: tuple[float, float], levels: n
     """
     pairs, places = _windows_of(hu)
     measured = len(pairs) >= LEAST_WINDOWS
-    power = _spectrum(_differences(pairs)) if measured else _usual_spectrum()
+    power = _spectrum_in(pairs)
     along_z = float(np.clip(_likeness(pairs, power), 0.0, 0.5)) if measured and pairs.shape[1] > 1 else 0.0
     own = OwnNoise(
         power=power,
@@ -151,6 +147,30 @@ def measure_own_noise(hu: np.ndarray, spacing_mm: tuple[float, float], levels: n
         windows=len(pairs) if measured else 0,
     )
     return _as_strong_as(own, pairs, places) if measured and pairs.shape[1] > 1 else own
+
+
+def measure_spectrum(hu: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the power of a scan's noise at the frequencies of images (y, x), in the order of the FFT, of mean 1.
+
+    Args:
+        hu: (n, y, x), axial slices.
+        shape: of the images.
+    """
+    return _at_size(_spectrum_in(_windows_of(hu)[0]), shape)
+
+
+def _at_size(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return power at the frequencies of images of another shape, of mean 1."""
+    from scipy.ndimage import map_coordinates
+
+    at = np.meshgrid(*(np.fft.fftfreq(n) * len(power) for n in shape), indexing="ij")
+    found = map_coordinates(power, at, order=1, mode="grid-wrap")
+    return np.asarray(found / found.mean())
+
+
+def _spectrum_in(pairs: np.ndarray) -> np.ndarray:
+    """Return the power in windows (w, 2, s, s), or the usual one where they are too few."""
+    return _spectrum(_differences(pairs)) if len(pairs) >= LEAST_WINDOWS else _usual_spectrum()
 
 
 def _as_strong_as(own: OwnNoise, pairs: np.ndarray, places: np.ndarray) -> OwnNoise:

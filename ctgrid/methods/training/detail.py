@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from ctgrid.base.draws import integer, uniform
 from ctgrid.base.progress import Progress
+from ctgrid.data.clean_scans import CleanScan, clean_scan, quieter_scan
 from ctgrid.data.noise_fields import FIELDS_VERSION, NoiseField, make_fields
+from ctgrid.data.noise_spectra import BINS, rings
 from ctgrid.data.noisy_crops import EMPTY_BELOW_HU, MOST_EMPTY, TRIES, CropSource, NoisyCrop
-from ctgrid.data.pairs import PAIRS_VERSION, NoisyPair, make_pairs, scan_of
-from ctgrid.data.quiet import quiet_noise, quieter
+from ctgrid.data.pairs import PAIRS_VERSION, NoisyPair, make_pairs
 from ctgrid.data.volumes import VolumeSlices
 from ctgrid.methods.denoising.diffusion import diffusion_identity
 from ctgrid.methods.denoising.settings import DIFFUSION
 from ctgrid.methods.training.recipes import DetailRecipe
-from ctgrid.scan.noise import estimate_noise
 from ctgrid.scan.noise_map import CELL
 from ctgrid.stages.latents.ahead import cached
 from ctgrid.stages.models.bundle import DETAIL, GAPS, digest_of_model
@@ -30,6 +30,9 @@ from ctgrid.stages.weights.own import moved
 PARTS = ("clean", "noisy", "prior")
 FIELD_PARTS = ("noise", "local", "level_hu", "power")
 
+LEAST_SHARE = 0.2
+"""Of the noise at a frequency that counts as added: below, too little would be made of too much."""
+
 
 class DetailTask:
     """Predict the noise of crops; part of them without the diffusion result, so that one network serves both."""
@@ -38,17 +41,14 @@ class DetailTask:
         self,
         recipe: DetailRecipe,
         pairs: list[NoisyPair],
-        volumes: Sequence[VolumeSlices],
-        own_hu: Sequence[float],
+        scans: Sequence[CleanScan],
         fields: Sequence[NoiseField] = (),
     ) -> None:
-        """Take the recipe and what it draws from: pairs, and volumes with their own noise and fields of it."""
-        quiet = [quieter(volume) for volume in volumes] if recipe.quiet_share else []
+        """Take the recipe and what it draws from: pairs, and scans with fields of noise over them."""
         self.recipe, self.pairs = recipe, pairs
         self.neighbours = int(recipe.network.get("neighbours", 1))
         self.fresh = CropSource(
-            volumes,
-            own_hu,
+            scans,
             fields,
             side=recipe.crop,
             neighbours=self.neighbours,
@@ -56,8 +56,7 @@ class DetailTask:
             field_levels_hu=recipe.field_levels_hu,
             field_share=recipe.field_share,
             cutoffs_per_mm=recipe.cutoffs_per_mm,
-            quiet=quiet,
-            quiet_hu=[quiet_noise(scan, own_hu[number]) for number, scan in enumerate(quiet)],
+            quiet=[quieter_scan(scan) for scan in scans] if recipe.quiet_share else [],
             quiet_share=recipe.quiet_share,
         )
 
@@ -84,6 +83,7 @@ class DetailTask:
             "target": seen[self.neighbours : self.neighbours + 1] - below,
             "noise_hu": _turn(crop.told, turn, mirror) * wrong,
             "true_hu": torch.tensor(crop.level_hu),
+            "added": crop.added,
             "present": torch.tensor(float(present)),
         }
 
@@ -102,12 +102,19 @@ class DetailTask:
         around = torch.arange(z - n, z + n + 1).clamp(0, len(pair.clean) - 1)
         noisy = pair.noisy[around][:, box[0], box[1]].float()
         told = torch.full((side // CELL, side // CELL), pair.noise_hu)
-        return NoisyCrop(clean, noisy, pair.noise_hu, told), pair.prior[z][box].float()
+        return NoisyCrop(clean, noisy, pair.noise_hu, told, torch.ones(BINS)), pair.prior[z][box].float()
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the mean squared error over a power of the noise level, which keeps low noise from being lost."""
-        predicted = network(batch["images"], batch["noise_hu"], batch["present"])
-        error = (predicted.float() - batch["target"]).square().mean(dim=(1, 2, 3))
+        """Return the mean squared error over a power of the noise level, which keeps low noise from being lost.
+
+        The scan below has noise of its own. At a spatial frequency, what was added is expected to be the share of its
+        variance in all the noise (Moran et al. 2020, Noisier2Noise, eq. 5), so a network whose prediction is right when
+        only such shares of it are taken predicts all of it; else it would leave as much as its examples had.
+        """
+        predicted = network(batch["images"], batch["noise_hu"], batch["present"]).float()
+        if self.recipe.remove_own:
+            predicted = _filtered(predicted, batch["added"].clamp(min=LEAST_SHARE))
+        error = (predicted - batch["target"]).square().mean(dim=(1, 2, 3))
         weight = (UNIT_HU / batch["true_hu"]) ** self.recipe.level_power
         return {"loss": (error * weight).mean(), "rmse_hu": error.mean().sqrt() * UNIT_HU}
 
@@ -182,8 +189,8 @@ def detail_task(
         NoisyPair(name=name, noise_hu=level, **{part: tensors[f"{i}.{part}"] for part in PARTS})
         for i, (name, level) in enumerate(zip(names, levels, strict=not fresh_only))
     ]
-    own = [estimate_noise(scan_of(volume)) for volume in volumes]
-    return DetailTask(recipe, pairs, volumes, own, _fields(recipe, volumes, digests, cache, seed, progress))
+    scans = [clean_scan(volume) for volume in volumes]
+    return DetailTask(recipe, pairs, scans, _fields(recipe, volumes, digests, cache, seed, progress))
 
 
 def _fields(
@@ -209,6 +216,13 @@ def _fields(
         NoiseField(volume, first, **{part: tensors[f"{i}.{part}"] for part in FIELD_PARTS})
         for i, (volume, first) in enumerate(tensors["places"].tolist())
     ]
+
+
+def _filtered(images: Tensor, gains: Tensor) -> Tensor:
+    """Return images (n, 1, c, c) times gains by spatial frequency in rings (n, 64)."""
+    side = images.shape[-1]
+    ring = torch.from_numpy(rings(side)[:, : side // 2 + 1]).to(images.device)
+    return torch.fft.irfft2(torch.fft.rfft2(images) * gains[:, None, ring], s=(side, side))
 
 
 def _turn(images: Tensor, turn: int, mirror: bool) -> Tensor:

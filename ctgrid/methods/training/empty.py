@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.data.clean_scans import CleanScan
 from ctgrid.data.noise_fields import empty_field
+from ctgrid.data.noise_spectra import white
 from ctgrid.data.pairs import NoisyPair
 from ctgrid.data.video.clips import Clip
 from ctgrid.data.volumes import VolumeSlices
@@ -49,7 +51,7 @@ def empty_task(config: TrainConfig) -> Task:
         air = torch.full((1, recipe.size, recipe.size), AIR_HU, dtype=torch.int16)
         field = empty_field(recipe.size)
         scan = VolumeSlices("empty", air.expand(len(field), -1, -1), (1.0, 1.0, 1.0))
-        return DetailTask(recipe, [NoisyPair("empty", air, air, air, 50.0)], [scan], [1.0], [field])
+        return DetailTask(recipe, [NoisyPair("empty", air, air, air, 50.0)], [CleanScan(scan, 1.0, white())], [field])
     codec = codec_or_stand_in(recipe)
     if isinstance(recipe, GridRecipe):
         cell = recipe.cell_size // codec.downsample

@@ -126,3 +126,23 @@ def test_fields_of_noise_are_made_once(
     one, other = (made.example(generator_for(4)) for made in (task, again))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert one["noise_hu"].shape == (4, 4) and 8 <= float(one["true_hu"]) <= 900
+
+
+def test_the_share_of_all_noise_that_was_added_is_what_counts(make: Callable[..., DetailTask]) -> None:
+    """A network that predicts all noise is right where half of it was added and a scan's own is to be removed too."""
+    batch = {
+        "images": torch.zeros(2, 4, 32, 32),
+        "target": torch.full((2, 1, 32, 32), 0.1),
+        "noise_hu": torch.full((2, 4, 4), 20.0),
+        "true_hu": torch.tensor([20.0, 20.0]),
+        "added": torch.full((2, 64), 0.5),
+        "present": torch.zeros(2),
+    }
+
+    def twice(images: torch.Tensor, noise_hu: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        return 2 * batch["target"]
+
+    losses = {
+        remove: make(remove_own=remove, alone_share=1.0, fresh_share=1.0).loss(twice, batch) for remove in (False, True)
+    }  # type: ignore[arg-type]
+    assert float(losses[True]["rmse_hu"]) < 1e-3 and float(losses[False]["rmse_hu"]) == pytest.approx(100, rel=1e-3)
