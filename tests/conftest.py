@@ -6,6 +6,7 @@ import ast
 import gc
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import threading
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core already; set before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -124,6 +125,26 @@ def _shared_folder(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"reference data are not here: ../shared/{name} is absent")
     return folder
+
+
+class Heard(logging.Handler):
+    """Keeps the messages of whatever reaches it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.messages.append(record.getMessage())
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Return the list of what is logged from now on, as pytest's ``caplog`` has it at a cost for every test."""
+    logging.getLogger().addHandler(heard := Heard())
+    yield heard.messages
+    logging.getLogger().removeHandler(heard)
 
 
 NUMBERS = count()

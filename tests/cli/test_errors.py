@@ -98,10 +98,10 @@ def test_a_name_of_any_bytes_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
     assert shown.out.startswith("two\nlines\\xff") and "\x07" not in shown.out
 
 
-def test_libraries_log_nothing_meanwhile_and_have_their_level_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_libraries_log_nothing_meanwhile_and_have_their_level_back(logged: list[str]) -> None:
     logger = logging.getLogger("some.package")
     with pytest.raises(KeyError), quiet_libraries():
         logger.warning("lost")
         raise KeyError
     logger.warning("heard")
-    assert [record.message for record in caplog.records] == ["heard"]
+    assert logged == ["heard"]

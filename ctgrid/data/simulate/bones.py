@@ -87,7 +87,7 @@ class Bones:
         inner = np.interp(z, [92, 110, 200, 236], [0.80, 0.62, 0.50, 0.72])
         outer = np.interp(z, [92, 110, 215, 236], [0.86, 0.92, 1.22, 0.95])
         angle = np.abs(np.arctan2(view.x, view.y - np.float32(axis_y(z))))
-        sheet = np.abs(view.depths["muscle"] + np.float32(15)) - np.interp(
+        sheet = np.abs(view.depth("muscle") + np.float32(15)) - np.interp(
             angle, [inner, 0.5 * (inner + outer), outer], [1.6, 1.3, 4.2]
         )
         sides = np.maximum(inner - angle, angle - outer) * view.rho

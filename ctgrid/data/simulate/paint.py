@@ -80,7 +80,7 @@ class Painter:
         canvas.coat(view.layer("skin"), SKIN_HU, Label.BODY)
         canvas.coat(view.layer("skin", 1.6), FAT_HU + soft)
         if person.breasts:
-            depth = view.depths["skin"]
+            depth = view.depth("skin")
             front = (
                 np.exp(-(((np.abs(view.x) - 82) / 34) ** 2)) * np.exp(-(((view.z - 122) / 34) ** 2)) * (view.y < -40)
             )
@@ -88,13 +88,11 @@ class Painter:
             canvas.coat(gland, 25 + soft)
         muscle = view.layer("muscle")
         canvas.coat(muscle, person.muscle_hu + soft)
-        seams = np.clip(1.3 - np.abs(coarse + 0.25 * medium) / 0.13, 0, 1) * np.clip(
-            (view.depths["cage"] - 2) / 2, 0, 1
-        )
-        canvas.coat(seams * np.clip(-(view.depths["muscle"] + 3) / 3, 0, 1), FAT_HU + soft)
+        seams = np.clip(1.3 - np.abs(coarse + 0.25 * medium) / 0.13, 0, 1) * np.clip((view.depth("cage") - 2) / 2, 0, 1)
+        canvas.coat(seams * np.clip(-(view.depth("muscle") + 3) / 3, 0, 1), FAT_HU + soft)
         axilla = _AXILLA.distance(view.y + 5 * medium, np.abs(view.x) + 6 * coarse, view.z)
-        loose = view.cover(axilla, 5.0) * np.clip((view.depths["cage"] - 3) / 3, 0, 1)
-        canvas.coat(loose * np.clip(-(view.depths["muscle"] + 6) / 4, 0, 1), FAT_HU + 2 * soft)
+        loose = view.cover(axilla, 5.0) * np.clip((view.depth("cage") - 3) / 3, 0, 1)
+        canvas.coat(loose * np.clip(-(view.depth("muscle") + 6) / 4, 0, 1), FAT_HU + 2 * soft)
         canvas.coat(
             view.layer("cage", -0.5) * (1 - view.layer("cage", 0.9)) * np.clip(0.4 + 0.5 * coarse, 0, 0.7), FAT_HU + 20
         )
@@ -129,7 +127,7 @@ class Painter:
         nodes = np.clip(2.5 * (medium - 1.0), 0, 0.8) * (view.z > 140) * view.layer("pleura", 8)
         if view.z > 215:
             loose = np.clip((12 + 5 * coarse - near) / 5, 0, 0.95) * min(1.0, (view.z - 215) / 15)
-            canvas.coat(loose * np.clip(-(view.depths["muscle"] + 12) / 4, 0, 1).astype(np.float32), FAT_HU + soft)
+            canvas.coat(loose * np.clip(-(view.depth("muscle") + 12) / 4, 0, 1).astype(np.float32), FAT_HU + soft)
         canvas.coat(nodes.astype(np.float32), 30 + soft)
         y, x = view.y + 2.5 * coarse, view.x + 2.5 * medium
         outline = self._heart_outline(y, x, view.z)
@@ -161,7 +159,7 @@ class Painter:
         spine = np.hypot(view.x - np.float32(spine_x), (view.y - np.float32(spine_y + 2)) * np.float32(1.05)) - 22
         kept = soft_least(soft_least(middle, spine.astype(np.float32), 12), near - np.float32(2.2), 8)
         kept = soft_least(kept, self._heart_outline(view.y, view.x, view.z) - np.float32(1.5), 6)
-        return np.maximum(np.maximum(view.depths["pleura"], -view.dome_depth()), -kept)
+        return np.maximum(np.maximum(view.depth("pleura"), -view.dome_depth()), -kept)
 
     def _lungs(
         self, canvas: Canvas, view: View, near: np.ndarray, coarse: np.ndarray, medium: np.ndarray, fine: np.ndarray
@@ -171,7 +169,7 @@ class Painter:
         if not (depth < view.edge).any():
             return
         person = self.anatomy
-        edge = np.maximum(view.edges["pleura"], view.edge)
+        edge = np.maximum(view.blur("pleura"), view.edge)
         ceiling = np.abs(depth + view.dome_depth()) < 0.5
         cover = view.cover(depth, np.where(ceiling, view.dome_edge(), edge))
         lung = person.lung_hu + 0.16 * view.y + 12 * coarse + 9 * medium + 13 * fine

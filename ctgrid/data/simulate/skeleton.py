@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctgrid.data.simulate.anatomy import Anatomy
-from ctgrid.data.simulate.trunk import Trunk, axis_y, pleura_radius
+from ctgrid.data.simulate.trunk import Trunk, axis, axis_y, pleura_radius
 from ctgrid.data.simulate.tubes import Tubes
 
 LEVEL_MM = 22.5
@@ -106,4 +106,4 @@ def _rib(anatomy: Anatomy, number: int, side: int) -> tuple[Tubes, list[Tubes]]:
 def _on_cage(phi: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Return points (n, 3) in the middle of the chest wall."""
     radius = pleura_radius(phi, z) + 5.0
-    return np.column_stack((radius * np.sin(phi), radius * np.cos(phi) + [axis_y(h) for h in z], z))
+    return np.column_stack((radius * np.sin(phi), radius * np.cos(phi) + axis(z), z))

@@ -21,12 +21,18 @@ _GIRDLE_BACK = [60, 70, 84, 88, 88, 82, 74, 66, 60, 54, 52]
 def _smooth(z: np.ndarray | float, at: list[int], values: list[int]) -> np.ndarray:
     """Interpolate key values, slightly smoothed."""
     z = np.asarray(z, np.float64)
-    return (np.interp(z - 6, at, values) + 2 * np.interp(z, at, values) + np.interp(z + 6, at, values)) / 4
+    below, here, above = np.interp(np.stack((z - 6, z, z + 6)), at, values)
+    return (below + 2 * here + above) / 4
 
 
 def axis_y(z: float) -> float:
     """Return where the axis of the polar coordinates lies, which leans back towards the neck."""
-    return float(_smooth(z, _AXIS_Z, _AXIS_Y))
+    return float(axis(z))
+
+
+def axis(z: np.ndarray | float) -> np.ndarray:
+    """Return the same at many heights in mm, of their shape."""
+    return _smooth(z, _AXIS_Z, _AXIS_Y)
 
 
 def pleura_radius(phi: np.ndarray, z: np.ndarray | float) -> np.ndarray:
@@ -42,8 +48,9 @@ def pleura_radius(phi: np.ndarray, z: np.ndarray | float) -> np.ndarray:
 
 
 def _oval(phi: np.ndarray, side: np.ndarray, front: np.ndarray, back: np.ndarray, power: float) -> np.ndarray:
-    depth = np.where(np.cos(phi) < 0, front, back)
-    return (np.abs(np.sin(phi) / side) ** power + np.abs(np.cos(phi) / depth) ** power) ** (-1 / power)
+    sine, cosine = np.sin(phi), np.cos(phi)
+    depth = np.where(cosine < 0, front, back)
+    return (np.abs(sine / side) ** power + np.abs(cosine / depth) ** power) ** (-1 / power)
 
 
 class Trunk:
@@ -62,22 +69,27 @@ class Trunk:
             return (terms / k).sum(0)
 
         self.muscle_waves, self.fat_waves = wavy(waves[0]) * 0.8, wavy(waves[1]) * 0.13
+        self._bumps: dict[tuple[float, float], np.ndarray] = {}
 
-    def radii(self, z: float) -> dict[str, np.ndarray]:
+    def _bump(self, at: float, width: float) -> np.ndarray:
+        """Return a bell over :attr:`phi` on either side, the same one at every height."""
+        if (at, width) not in self._bumps:
+            self._bumps[at, width] = np.exp(-(((np.abs(self.phi) - at) / width) ** 2))
+        return self._bumps[at, width]
+
+    def radii(self, z: float, pleura: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Return the layers' distances from the axis at a height, each (2049,) mm over :attr:`phi`.
 
         Args:
             z: height in mm of the average body.
+            pleura: the innermost, where it is known.
         """
-        person, phi, side = self.anatomy, self.phi, np.abs(self.phi)
-
-        def bump(at: float, width: float) -> np.ndarray:
-            return np.exp(-(((side - at) / width) ** 2))
+        person, phi, bump = self.anatomy, self.phi, self._bump
 
         def level(at: float, width: float) -> float:
             return float(np.exp(-(((z - at) / width) ** 2)))
 
-        pleura = pleura_radius(phi, z)
+        pleura = pleura_radius(phi, z) if pleura is None else pleura
         cage = pleura + 9.0
         muscle = 4 + 13 * bump(0.36, 0.26) - 2 * bump(0, 0.12) + 9 * bump(1.25, 0.35) * level(130, 70)
         muscle += 13 * bump(2.45, 0.32) * level(190, 38) + 5 * bump(2.7, 0.4) * level(0, 60)

@@ -134,7 +134,7 @@ class Tubes:
             of = np.repeat(part, count)  # the tube of each pixel
             row, column = np.divmod(np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count), width[of])
             row, column = row + top[of], column + left[of]
-            ax_, ay_, z_, dx_, dy_, dz_, along_x, along_y, along_z, r0_, more = numbers[:, of]
+            ax_, ay_, z_, dx_, dy_, dz_, along_x, along_y, along_z, r0_, more = numbers.take(of, axis=1)
             x, y = grid.x[column] - ax_, grid.y[row] - ay_
             s = np.minimum(np.maximum((x * along_x + y * along_y) + along_z, 0), 1)
             distance = np.sqrt((x - s * dx_) ** 2 + (y - s * dy_) ** 2 + (z_ - s * dz_) ** 2)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctgrid.data.simulate.trunk import Trunk, axis_y
+from ctgrid.data.simulate.trunk import Trunk, axis_y, pleura_radius
 from ctgrid.data.simulate.tubes import Grid
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Label(IntEnum):
@@ -86,11 +82,10 @@ class View:
         y, x: the frame's.
         edge: width in mm over which a voxel blurs an edge.
         rho: distance from the trunk's axis.
-        depths: distance to each of the trunk's layers, negative inside, float32 (ny, nx).
     """
 
     def __init__(self, frame: Frame, z: float) -> None:
-        """Look up the trunk's layers."""
+        """Look at a height of the scanner's frame in mm."""
         trunk, (dz, dy, dx) = frame.trunk, frame.size
         self.frame, self.y, self.x = frame, frame.y, frame.x
         self.grid = Grid(frame.rows, frame.columns, z, dz, dy, dx)
@@ -98,24 +93,38 @@ class View:
         self.z = trunk.anatomy.height(z)
         self.rho, self.sector = frame.polar(axis_y(self.z))
         half = dz / 2 / trunk.anatomy.scale[2]
-        self.depths, self.edges = self._layers(trunk.radii(self.z - half), trunk.radii(self.z + half), trunk.phi)
+        self._heights = self.z - half, self.z + half
+        self._radii = [{"pleura": pleura_radius(trunk.phi, height)} for height in self._heights]
+        self._layers: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
-    def _layers(
-        self, below: Mapping[str, np.ndarray], above: Mapping[str, np.ndarray], phi: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        depths, edges = {}, {}
-        for name in below:
-            radius = (below[name] + above[name]) / 2
-            slant = 1 / np.sqrt(1 + (np.gradient(radius, phi) / np.maximum(radius, 1)) ** 2)
-            edge = self.edge + np.abs(above[name] - below[name]) * slant
+    def _layer(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Look up one of the trunk's layers when it is first asked for: its depth and its edge."""
+        if name not in self._layers:
+            trunk = self.frame.trunk
+            if name not in self._radii[0]:
+                self._radii = [
+                    trunk.radii(height, known["pleura"])
+                    for height, known in zip(self._heights, self._radii, strict=True)
+                ]
+            below, above = (radii[name] for radii in self._radii)
+            radius = (below + above) / 2
+            slant = 1 / np.sqrt(1 + (np.gradient(radius, trunk.phi) / np.maximum(radius, 1)) ** 2)
+            edge = self.edge + np.abs(above - below) * slant
             table = np.stack((radius, slant, edge), -1).astype(np.float32)[self.sector]
-            depths[name] = (self.rho - table[..., 0]) * table[..., 1]
-            edges[name] = table[..., 2]
-        return depths, edges
+            self._layers[name] = (self.rho - table[..., 0]) * table[..., 1], table[..., 2]
+        return self._layers[name]
+
+    def depth(self, name: str) -> np.ndarray:
+        """Return the distance to one of the trunk's layers in mm, negative inside, float32 (ny, nx)."""
+        return self._layer(name)[0]
+
+    def blur(self, name: str) -> np.ndarray:
+        """Return over how many mm the voxels blur that layer's edge, float32 (ny, nx)."""
+        return self._layer(name)[1]
 
     def layer(self, name: str, inwards: float = 0.0) -> np.ndarray:
         """Return which part of each pixel lies inside a layer, or some mm further in."""
-        return np.clip(np.float32(0.5) - (self.depths[name] + np.float32(inwards)) / self.edges[name], 0, 1)
+        return np.clip(np.float32(0.5) - (self.depth(name) + np.float32(inwards)) / self.blur(name), 0, 1)
 
     def cover(self, distance: np.ndarray, edge: np.ndarray | float | None = None) -> np.ndarray:
         """Return which part of each pixel lies inside, by the distance to a surface (negative inside)."""

@@ -60,7 +60,7 @@ def test_nothing_is_painted_where_no_bone_is(painted: dict[str, tuple[Canvas, Vi
     for canvas, view in painted.values():
         labelled = canvas.labels == Label.BONE
         assert 0.005 < labelled.mean() < 0.2
-        outside = view.depths["skin"] > 6
+        outside = view.depth("skin") > 6
         assert not canvas.hu[outside].any() and not labelled[outside].any()
 
 

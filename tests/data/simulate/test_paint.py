@@ -63,5 +63,5 @@ def test_lungs_lie_in_the_pleura_above_the_diaphragm_beside_heart_and_vessels(pa
         near = painter.great.distance(view.grid, 20)
         inside = painter.lung_depth(view, near) < 0
         assert inside.any() == (z > 20)
-        assert (view.depths["pleura"][inside] < 0).all() and (view.dome_depth()[inside] > 0).all()
+        assert (view.depth("pleura")[inside] < 0).all() and (view.dome_depth()[inside] > 0).all()
         assert (near[inside] > 0).all()

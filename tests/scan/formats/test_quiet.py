@@ -63,7 +63,7 @@ def test_without_a_standard_error_nothing_breaks(forked: Any) -> None:
     assert (done.returncode, done.stdout) == (0, "inside\n")
 
 
-def test_a_logger_is_quiet_with_those_below_it_and_heard_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_logger_is_quiet_with_those_below_it_and_heard_again(logged: list[str]) -> None:
     logger = logging.getLogger("some.package")
     own = logging.StreamHandler(stream := io.StringIO())
     logger.addHandler(own)
@@ -73,5 +73,5 @@ def test_a_logger_is_quiet_with_those_below_it_and_heard_again(caplog: pytest.Lo
         logging.getLogger("some.package.below").critical("lost")
         raise KeyError
     logger.info("heard")
-    assert [record.message for record in caplog.records] == ["heard"] and stream.getvalue() == "heard\n"
+    assert logged == ["heard"] and stream.getvalue() == "heard\n"
     assert logger.level == logging.INFO and logger.handlers == [own] and logger.propagate
