@@ -176,10 +176,23 @@ def forked(request: pytest.FixtureRequest) -> Any:
     return request.config.stash[SERVER]
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what stands in a module, however deep, but for expressions, which are most of it."""
+    yield node
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for below in getattr(node, name, ()) if not isinstance(node, ast.expr) else ():
+            yield from statements(below)
+
+
 @pytest.fixture(scope="session")
-def parsed() -> Callable[[Path], ast.Module]:
-    """Return what parses a source file once for all tests, which change none of it."""
-    return cache(lambda path: ast.parse(path.read_text(encoding="utf-8")))
+def imported() -> Callable[[Path], list[ast.Import | ast.ImportFrom]]:
+    """Return what lists the imports anywhere in a source file, which it parses once for all tests."""
+
+    def imports(path: Path) -> list[ast.Import | ast.ImportFrom]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return [node for node in statements(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+    return cache(imports)
 
 
 @pytest.fixture

@@ -127,13 +127,15 @@ def test_torch_is_pinned_without_a_build_and_its_companions_are_absent() -> None
         assert "torchvision" not in code and "torchaudio" not in code, file
 
 
-def test_every_third_party_import_is_a_declared_dependency(parsed: Callable[[Path], ast.Module]) -> None:
+def test_every_third_party_import_is_a_declared_dependency(
+    imported: Callable[[Path], list[ast.Import | ast.ImportFrom]],
+) -> None:
     declared = {canonicalize_name(r.name) for r in requirements(extras=False)}
     of_extras = {package for packages in EXTRAS.values() for package in packages}  # see tests/base/test_extras.py
     providers = metadata.packages_distributions()
     undeclared = set()
     for path in [*(ROOT / "ctgrid").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
-        for node in ast.walk(parsed(path)):
+        for node in imported(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 names = [node.module]

@@ -32,20 +32,20 @@ def modules() -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def imports(parsed: Callable[[Path], ast.Module]) -> Imports:
+def imports(imported: Callable[[Path], list[ast.Import | ast.ImportFrom]]) -> Imports:
     """Return what tells the modules of ``ctgrid`` that a module imports."""
-    return cache(lambda name: imports_of(name, parsed(modules()[name])))
+    return cache(lambda name: imports_of(name, imported(modules()[name])))
 
 
-def imports_of(name: str, tree: ast.Module) -> frozenset[str]:
+def imports_of(name: str, statements: list[ast.Import | ast.ImportFrom]) -> frozenset[str]:
     """Return the modules of ``ctgrid`` that a module imports, anywhere in it: lazily and for types as well."""
     path = modules()[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in statements:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             source = ".".join([*above, *([node.module] if node.module else [])])
             whole = {f"{source}.{alias.name}" for alias in node.names}
