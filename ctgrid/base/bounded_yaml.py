@@ -6,6 +6,8 @@ where each anchor lies once, before any merge key (``<<``) or reader copies what
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
 from typing import Any
 
 MOST_CHARACTERS = 4 << 20
@@ -13,6 +15,7 @@ MOST_VALUES = 250_000
 """That are written out; the largest public collection of chest CT has 50,000 volumes."""
 MOST_REPEATED = 100_000
 """That aliases add to them."""
+_SHORT = 20_000  # characters of a text
 _LONGEST = 10_000  # characters of one value: some numbers, 1:30:00 for one, take time that grows as their square
 
 
@@ -20,12 +23,16 @@ def load(text: str) -> Any:
     """Return what a YAML text holds, as ``yaml.safe_load`` does.
 
     Args:
-        text: The text.
+        text: The text; the parsed values of short ones are kept, as one run reads its recipe or protocol several times.
 
     Raises:
         ValueError: It holds too much, or its anchors multiply or hold themselves.
         yaml.YAMLError: It is not YAML.
     """
+    return copy.deepcopy(_kept(text)) if len(text) < _SHORT else _load(text)
+
+
+def _load(text: str) -> Any:
     import yaml
 
     if len(text) > MOST_CHARACTERS:
@@ -55,6 +62,9 @@ def load(text: str) -> Any:
         return loader.construct_document(root)
     finally:
         loader.dispose()
+
+
+_kept = lru_cache(maxsize=32)(_load)
 
 
 def _expanded(root: Any) -> int:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ctgrid.base.errors import printable
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.tag import BaseTag
 
 LONGEST, MOST_PARTS = 100, 16  # of a text; longer ones are damaged
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """Return an element's tag, which takes pydicom longer to find than the element."""
+    from pydicom.tag import Tag
+
+    return Tag(keyword)
 
 
 def values(dataset: Dataset, keyword: str) -> list[Any]:
@@ -21,7 +31,8 @@ def values(dataset: Dataset, keyword: str) -> list[Any]:
         keyword: The element's keyword.
     """
     try:
-        value = dataset.get(keyword)
+        tag = _tag(keyword)
+        value = dataset[tag].value if tag in dataset else None
         if value is None or value == "":
             return []
         return [value] if isinstance(value, str | bytes | int | float) else list(value)

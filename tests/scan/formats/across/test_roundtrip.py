@@ -41,17 +41,20 @@ def affine_of(
     return affine
 
 
-def points(volume: Volume) -> dict[int, np.ndarray]:
-    """Return where each value lies, in mm; values are unique."""
+def points(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values, which are unique, from the lowest up, and where each lies, (n, 3) in mm."""
     z, y, x = np.indices(volume.shape)
     mm = np.stack([x, y, z], axis=-1) @ volume.affine[:3, :3].T + volume.affine[:3, 3]
-    return dict(zip(np.rint(volume.hu).astype(int).ravel().tolist(), mm.reshape(-1, 3), strict=True))
+    values = np.rint(volume.hu).astype(int).ravel()
+    assert len(set(values.tolist())) == len(values)
+    order = values.argsort()
+    return values[order], mm.reshape(-1, 3)[order]
 
 
 def assert_same_points(one: Volume, two: Volume) -> None:
-    theirs = points(two)
-    for value, mm in points(one).items():
-        np.testing.assert_allclose(theirs[value], mm, atol=1e-3)
+    (values, theirs), (wanted, ours) = points(two), points(one)
+    np.testing.assert_array_equal(values, wanted)
+    np.testing.assert_allclose(theirs, ours, atol=1e-3)
 
 
 def unique_hu(seed: int) -> np.ndarray:
@@ -128,11 +131,12 @@ def test_simpleitk_sees_the_points_of_a_dicom_series(
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path / "series")))
     image = reader.Execute()
-    values = sitk.GetArrayFromImage(image)
-    ours = points(volume)
-    for index in np.ndindex(*values.shape):
-        x, y, z = image.TransformIndexToPhysicalPoint([int(i) for i in index[::-1]])
-        np.testing.assert_allclose((-x, -y, z), ours[int(values[index])], atol=1e-3)
+    found = sitk.GetArrayFromImage(image)
+    places = [image.TransformIndexToPhysicalPoint([int(i) for i in at[::-1]]) for at in np.ndindex(*found.shape)]
+    order = found.ravel().argsort()
+    values, ours = points(volume)
+    np.testing.assert_array_equal(found.ravel()[order], values)
+    np.testing.assert_allclose(np.array(places)[order] * (-1, -1, 1), ours, atol=1e-3)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

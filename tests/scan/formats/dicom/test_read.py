@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedCTImageStorage
 
-from ctgrid import CtgridError
+from ctgrid import CtgridError, Volume
 from ctgrid.scan.formats.open import read_stored
 
 RNG = np.random.default_rng(3)
@@ -127,15 +127,13 @@ def test_enhanced_multi_frame(hu: np.ndarray, tmp_path: Path) -> None:
     assert scan.applied == (1.0, -1024.0)
 
 
-def test_simpleitk_agrees_on_real_series(data_dir: Path) -> None:
-    folder = data_dir / "validation" / "rider_0117"
-    scan = read_stored(folder)
+def test_simpleitk_agrees_on_real_series(data_dir: Path, rider: Volume) -> None:
     reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(data_dir / "validation" / "rider_0117")))
     image = reader.Execute()
-    np.testing.assert_array_equal(scan.values, sitk.GetArrayViewFromImage(image))
+    np.testing.assert_array_equal(rider.hu, sitk.GetArrayViewFromImage(image))
     last = image.TransformIndexToPhysicalPoint([n - 1 for n in image.GetSize()])
-    ours = scan.affine @ (*(n - 1 for n in scan.values.shape[::-1]), 1)
+    ours = rider.affine @ (*(n - 1 for n in rider.shape[::-1]), 1)
     np.testing.assert_allclose(ours[:3] * (-1, -1, 1), last, atol=1e-3)
 
 
