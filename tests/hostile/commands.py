@@ -55,7 +55,7 @@ COMMANDS: dict[str, Long] = {
         lambda i, o: ["simulate", "phantom", "--out", o / "p", "--count", 3, "--size", 24, "--slices", 8]
     ),
     "denoise": Long(
-        lambda i, o: ["denoise", i / "in", "--out", o / "d", "--method", "tv", "--strength", 20],
+        lambda i, o: ["denoise", i / "in", "--out", o / "d", "--method", "nlm", "--strength", 20],
         ("--resume", "--overwrite"),
     ),
     "convert": Long(lambda i, o: ["convert", i / "in" / "a.nii.gz", o / "series"], ("--overwrite",)),

@@ -47,7 +47,7 @@ class Meter(TorchDispatchMode):
         formula = formulas().get(func._overloadpacket)
         if formula is not None:
             self.flops += formula(*args, **kwargs, out_val=result)
-        for leaf in tree_leaves(result):
+        for leaf in (result,) if isinstance(result, Tensor) else tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self.follow(leaf)
         return result

@@ -6,6 +6,8 @@ Only for what networks mostly consist of; :mod:`ctgrid.methods.training.untouche
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,29 +29,51 @@ def told(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     Returns:
         NotImplemented where no rule says.
     """
-    name = func._overloadpacket.__name__
-    rule = RULES.get(name) or (_alike if torch.Tag.pointwise in func.tags else None)
+    rule = _rule(func)
     return NotImplemented if rule is None else rule(func, args, kwargs)
 
 
-def _small(func: Any, args: Any, kwargs: Any) -> Any:
+@cache
+def _rule(func: Any) -> Callable[[Any, Any, Any], Any] | None:
+    return RULES.get(func._overloadpacket.__name__) or (_alike if torch.Tag.pointwise in func.tags else None)
+
+
+_DTYPES: dict[Any, torch.dtype | None] = {}
+
+
+def _dtype(func: Any, args: Any, kwargs: Any) -> torch.dtype | None:
+    """Return the dtype of an operation's result, None where it is no tensor; the same arguments are tried once."""
+    leaves = tree_leaves((args, kwargs))
+    kinds = ((t.dtype, t.dim()) if isinstance(t, Tensor) else (type(t), t) for t in leaves)
+    key = (func, len(args), *kwargs, *kinds)
+    try:
+        return _DTYPES[key]
+    except (KeyError, TypeError):  # a leaf that is no key, such as a generator, is tried every time
+        dtype = _tried(func, args, kwargs)
+    with suppress(TypeError):
+        _DTYPES[key] = dtype
+    return dtype
+
+
+def _tried(func: Any, args: Any, kwargs: Any) -> torch.dtype | None:
     """Do an operation on tensors of one number each; the result's dtype is the true one."""
     one, more = tree_map_only(Tensor, lambda t: torch.ones((1,) * t.dim(), dtype=t.dtype), (args, kwargs))
-    return func(*one, **more)
+    small = func(*one, **more)
+    return small.dtype if isinstance(small, Tensor) else None
 
 
 def _alike(func: Any, args: Any, kwargs: Any) -> Any:
     """Number by number: shapes are broadcast, and the layout is that of the first argument with the result's shape."""
     given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    small = _small(func, args, kwargs)
-    if not isinstance(small, Tensor):
+    dtype = _dtype(func, args, kwargs)
+    if dtype is None:
         return NotImplemented
     shape = np.broadcast_shapes(*(tuple(t.shape) for t in given))
     like = next((t for t in given if t.shape == shape), None)
     layout = kwargs.get("memory_format", torch.preserve_format)
     if like is None or layout is torch.contiguous_format:
-        return torch.empty(shape, dtype=small.dtype)
-    return torch.empty_like(like, dtype=small.dtype, memory_format=layout)
+        return torch.empty(shape, dtype=dtype)
+    return torch.empty_like(like, dtype=dtype, memory_format=layout)
 
 
 def _reduced(func: Any, args: Any, kwargs: Any) -> Tensor:
@@ -57,7 +81,7 @@ def _reduced(func: Any, args: Any, kwargs: Any) -> Tensor:
     x, keep = args[0], len(args) > 2 and args[2]
     axes = {axis % x.dim() for axis in ((args[1] if len(args) > 1 else ()) or ())} or set(range(x.dim()))
     shape = [1 if axis in axes else n for axis, n in enumerate(x.shape) if keep or axis not in axes]
-    return torch.empty(shape, dtype=_small(func, args, kwargs).dtype)
+    return torch.empty(shape, dtype=_dtype(func, args, kwargs))
 
 
 def _product(func: Any, args: Any, kwargs: Any) -> Tensor:
@@ -73,7 +97,7 @@ def _joined(func: Any, args: Any, kwargs: Any) -> Tensor:
         shape.insert(axis % (len(shape) + 1), len(parts))
     else:
         shape[axis] = sum(part.shape[axis] for part in parts)
-    return torch.empty(shape, dtype=_small(func, args, kwargs).dtype)
+    return torch.empty(shape, dtype=_dtype(func, args, kwargs))
 
 
 def _chosen(func: Any, args: Any, kwargs: Any) -> Any:

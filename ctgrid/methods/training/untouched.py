@@ -6,7 +6,8 @@ torch's own tensors without data (``FakeTensorMode``) do the same, and take seco
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,19 +26,40 @@ def untouched(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args: of it.
         kwargs: likewise.
     """
-    schema = func._schema
-    if torch.Tag.inplace_view in func.tags:
+    about = _about(func)
+    if about.done:
         return func(*args, **kwargs)
-    given = [(a, args[i] if i < len(args) else kwargs.get(a.name)) for i, a in enumerate(schema.arguments)]
-    written = [value for a, value in given if a.alias_info is not None and a.alias_info.is_write]
-    if written:
-        return _one_or_all(written[: len(schema.returns)])
-    if any(value.alias_info is not None for value in schema.returns):
-        return func(*args, **kwargs)
+    if about.written:
+        written = [args[i] if i < len(args) else kwargs.get(name) for i, name in about.written]
+        return _one_or_all(written[: about.returned])
     if func is torch.ops.aten._unsafe_view.default:  # a view that says it is none
         return args[0].view(args[1])
     result = told(func, args, kwargs)
     return _by_torch(func, args, kwargs) if result is NotImplemented else result
+
+
+class _About(NamedTuple):
+    """What an operation's schema says, which takes longer to ask than the operation.
+
+    Attributes:
+        done: what it returns is a view, so it is done.
+        written: place and name of the arguments that it writes into.
+        returned: how many values it returns.
+    """
+
+    done: bool
+    written: tuple[tuple[int, str], ...]
+    returned: int
+
+
+@cache
+def _about(func: Any) -> _About:
+    schema = func._schema
+    written = tuple(
+        (i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write
+    )
+    view = not written and any(value.alias_info is not None for value in schema.returns)
+    return _About(view or torch.Tag.inplace_view in func.tags, written, len(schema.returns))
 
 
 def _by_torch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
