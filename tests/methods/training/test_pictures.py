@@ -11,6 +11,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 SIZES = {"codec": (32, 64), "stage1": (64, 64), "stage2": (64, 192), "detail": (32, 96)}
 
 

@@ -19,6 +19,8 @@ from ctgrid.methods.training.config import Kind
 from ctgrid.methods.training.run import train
 from ctgrid.stages.models.bundle import load_bundle, pack
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 Run = Callable[..., Path]
 Read = Callable[[Path], Any]
 GRID = {"stage1.cell_encoding": "grid", "stage1.prediction": "epsilon", "stage1.network.learned_variance": True}

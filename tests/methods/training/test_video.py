@@ -26,6 +26,8 @@ from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.codecs.unshuffle_codec import UnshuffleCodec
 from ctgrid.stages.orders import usual_control_rows
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 NETWORK = {"patch_size": 2, "width": 32, "depth": 1, "heads": 2, "learned_variance": False}
 STAGE = {"network": NETWORK, "prediction": "v", "size": 64, "k": 4, "slices": 18}
 CODEC = {"latent_channels": 4, "encoder_width": 8, "encoder_blocks": 1, "decoder_width": 8, "decoder_blocks": 1}
