@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from ctgrid.base.errors import CtgridError, reason_of
 from ctgrid.stages.networks.own import CONFIG_FILE, OwnNetwork
@@ -14,6 +16,18 @@ from ctgrid.stages.weights.weights import own_copy, read_folder, read_json
 
 Own = TypeVar("Own", bound=OwnNetwork)
 Network = TypeVar("Network", bound=torch.nn.Module)
+
+
+class Uninitialised(TorchFunctionMode):
+    """While it is on, :mod:`torch.nn.init` draws no weights: a third of the time that networks take to build."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Pass by what would fill a tensor."""
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if func in _FILLS and "tensor" in kwargs else func(*args, **kwargs)
+
+
+_FILLS = {init.uniform_, init.normal_, init.constant_, init.kaiming_uniform_}
 
 
 def load_own(network_class: type[Own], folder: Path, what: str) -> Own:
@@ -36,7 +50,7 @@ def load_own(network_class: type[Own], folder: Path, what: str) -> Own:
     except CtgridError as error:
         raise CtgridError(f"{folder}: the {what}'s weights could not be read: {reason_of(error)}") from error
     try:
-        with torch.device("meta"), bounded_by(tensors):  # shapes alone: initial weights would be thrown away
+        with torch.device("meta"), Uninitialised(), bounded_by(tensors):  # shapes alone, to be filled
             network = network_class.from_config(config)
     except Exception as error:  # the network has many for a config that makes no sense
         raise CtgridError(f"{folder}: config.json makes no {what}: {reason_of(error)}") from error

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.codecs.unshuffle_codec import UnshuffleCodec
-from ctgrid.stages.weights.own import load_own, moved
+from ctgrid.stages.weights.own import Uninitialised, load_own, moved
 
 
 @pytest.fixture
@@ -23,6 +23,17 @@ def folder(tmp_path: Path) -> Path:
         network: Any = UnshuffleCodec(4, 8, 1, 8, 1, 8, 1)
     network.half().save_pretrained(tmp_path / "codec")
     return tmp_path / "codec"
+
+
+def test_no_weights_are_drawn_that_are_read_afterwards() -> None:
+    with torch.random.fork_rng(devices=[]):
+        before = torch.get_rng_state()
+        with Uninitialised():
+            layers = [torch.nn.Conv2d(2, 3, 3), torch.nn.Linear(3, 4), torch.nn.LayerNorm(4)]
+        assert torch.equal(torch.get_rng_state(), before)
+        assert [layer.weight.numel() for layer in layers] == [54, 12, 4]
+        torch.nn.Linear(3, 4)
+        assert not torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_weights_are_those_of_the_file(folder: Path) -> None:
