@@ -35,7 +35,7 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("name", CLASSICAL)
 def test_noise_is_removed(name: str, pair: tuple[np.ndarray, np.ndarray], oblique_affine: np.ndarray) -> None:
     """More than a third of it, on the same grid, in the same dtype."""
-    clean, noisy = pair
+    clean, noisy = (hu[:1] if name == "patch-based" else hu for hu in pair)  # which takes seconds a slice
     result = load_method(name).run(Volume(noisy, oblique_affine), 60.0)
     share = {"patch-based": 0.9}.get(name, 0.65)
     assert error(result.volume.hu, clean) < share * error(noisy, clean)
