@@ -109,11 +109,13 @@ class DetailTask:
 
         The scan below has noise of its own. At a spatial frequency, what was added is expected to be the share of its
         variance in all the noise (Moran et al. 2020, Noisier2Noise, eq. 5), so a network whose prediction is right when
-        only such shares of it are taken predicts all of it; else it would leave as much as its examples had.
+        only such shares of it are taken predicts all of it; else it would leave as much as its examples had. The rest
+        of the scan's own that ``remove_own`` does not ask for stays.
         """
         predicted = network(batch["images"], batch["noise_hu"], batch["present"]).float()
         if self.recipe.remove_own:
-            predicted = _filtered(predicted, batch["added"].clamp(min=LEAST_SHARE))
+            added = batch["added"].clamp(min=LEAST_SHARE)
+            predicted = _filtered(predicted, added / (added + self.recipe.remove_own * (1 - added)))
         error = (predicted - batch["target"]).square().mean(dim=(1, 2, 3))
         weight = (UNIT_HU / batch["true_hu"]) ** self.recipe.level_power
         return {"loss": (error * weight).mean(), "rmse_hu": error.mean().sqrt() * UNIT_HU}

@@ -228,8 +228,8 @@ class DetailRecipe(Frozen):
     quiet_share: float = Field(
         0.0, ge=0, le=1, description="of the fresh examples, those from quieter versions of the scans"
     )
-    remove_own: bool = Field(
-        False, description="whether the scans' own noise is to be removed with what was added, as far as they are alike"
+    remove_own: float = Field(
+        0.0, ge=0, le=1, description="share of the scans' own noise that is to be removed with what was added"
     )
     start: str | None = Field(None, description="weights that training starts from, see ctgrid.methods.training.start")
     level_power: float = Field(0.7, ge=0, description="errors are weighted by the noise level to minus this power")

@@ -142,7 +142,7 @@ def test_the_share_of_all_noise_that_was_added_is_what_counts(make: Callable[...
     def twice(images: torch.Tensor, noise_hu: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         return 2 * batch["target"]
 
-    losses = {
-        remove: make(remove_own=remove, alone_share=1.0, fresh_share=1.0).loss(twice, batch) for remove in (False, True)
-    }  # type: ignore[arg-type]
-    assert float(losses[True]["rmse_hu"]) < 1e-3 and float(losses[False]["rmse_hu"]) == pytest.approx(100, rel=1e-3)
+    parts = (0.0, 0.5, 1.0)
+    tasks = [make(remove_own=part, alone_share=1.0, fresh_share=1.0) for part in parts]
+    found = [float(task.loss(twice, batch)["rmse_hu"]) for task in tasks]  # type: ignore[arg-type]
+    assert found == pytest.approx([100, 100 / 3, 0], abs=1e-3)
