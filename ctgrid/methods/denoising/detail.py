@@ -29,7 +29,7 @@ from ctgrid.scan.ct import require_ct
 from ctgrid.scan.geometry import reorient, spacing_mm
 from ctgrid.scan.noise import estimate_noise, smoothed, survey_noise
 from ctgrid.scan.volume import Volume, cast_hu
-from ctgrid.scan.windows import FULL_WINDOW_HU
+from ctgrid.scan.windows import AIR_HU, FULL_WINDOW_HU
 from ctgrid.stages.models.bundle import DETAIL, load_detail
 from ctgrid.stages.models.sources import resolve_model
 from ctgrid.stages.networks.detail import UNIT_HU
@@ -98,12 +98,12 @@ def remove_noise(
     with sped_up(network, device.type == "cpu" and dtype == torch.float32):
         for first in range(0, len(chosen), together):
             part = chosen[first : first + together]
-            around = np.clip(part[:, None] + reach, 0, len(seen) - 1)
+            around = without_padding(seen[np.clip(part[:, None] + reach, 0, len(seen) - 1)], padding)
             levels = torch.from_numpy(levels_hu[part]).to(device)
             reach_hu = (SEEN_HU + SEEN_SIGMAS * sigmas[part])[:, None, None, None]
             below = None if hint is None else _unit(hint[part][:, None], reach_hu).to(device)
             with autocast(device, dtype):
-                noise = network.noise_of(_unit(seen[around], reach_hu).to(device), levels, below)
+                noise = network.noise_of(_unit(around, reach_hu).to(device), levels, below)
             removed = noise[:, 0].float().cpu().numpy() * np.float32(UNIT_HU)
             slices = seen[part]
             for one, before, level in zip(removed, slices, levels_hu[part], strict=True):
@@ -154,6 +154,11 @@ def padding_values(hu: np.ndarray) -> np.ndarray:
     corners = hu[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     values, counts = np.unique(corners[corners < PADDING_HU], return_counts=True)
     return np.asarray(values[counts > 1])
+
+
+def without_padding(hu: np.ndarray, padding: np.ndarray) -> np.ndarray:
+    """Return slices of any shape with air in place of padding: beside an edge of 2000 HU a network leaves noise."""
+    return np.where(np.isin(hu, padding), hu.dtype.type(AIR_HU), hu) if len(padding) else hu
 
 
 def floor_of(hu: np.ndarray, padding: np.ndarray) -> float | None:

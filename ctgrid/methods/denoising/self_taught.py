@@ -30,6 +30,7 @@ from ctgrid.methods.denoising.detail import (
     padding_values,
     remove_noise,
     slice_levels,
+    without_padding,
 )
 from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
 from ctgrid.methods.denoising.settings import SelfSettings, Strength
@@ -143,7 +144,9 @@ def lesson_of(hu: np.ndarray, spacing_mm: tuple[float, float], levels: np.ndarra
         levels: (n,) noise of each, HU.
         neighbours: slices on either side that the network sees.
     """
-    return Lesson(hu, measure_own_noise(hu, spacing_mm, levels), neighbours, floor_of(hu, padding_values(hu)))
+    padding = padding_values(hu)
+    inside = without_padding(hu, padding)
+    return Lesson(inside, measure_own_noise(inside, spacing_mm, levels), neighbours, floor_of(hu, padding))
 
 
 def learn(

@@ -109,6 +109,17 @@ def test_prior_and_level_count(network: DetailNet, chest: Callable[..., np.ndarr
         remove_noise(volume, network, 50.0, Volume(prior.hu[:2], AFFINE), **PLACE)
 
 
+def test_the_network_sees_air_where_padding_is(network: DetailNet, chest: Callable[..., np.ndarray]) -> None:
+    """What lies beside it is denoised as beside air."""
+    air = chest((3, 32, 40), noise_hu=50)
+    corner = np.add.outer(np.arange(32), np.arange(40)) < 12
+    corner |= corner[::-1, ::-1]
+    air[:, corner] = -1000
+    padded = np.where(corner, np.int16(-2000), air)
+    with_air, with_padding = (remove_noise(Volume(hu, AFFINE), network, 50.0, **PLACE).hu for hu in (air, padded))
+    assert np.array_equal(with_padding[:, ~corner], with_air[:, ~corner]) and (with_padding[:, corner] == -2000).all()
+
+
 def test_padding_is_a_constant_in_corners() -> None:
     """Air with much noise is none, though it falls below -1500."""
     noisy = np.random.default_rng(0).normal(-1000, 600, (4, 16, 16)).astype(np.float32)

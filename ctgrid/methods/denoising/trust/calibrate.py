@@ -13,6 +13,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent, titled
 from ctgrid.data.simulate import low_dose
 from ctgrid.data.simulate.dose import PHOTONS
+from ctgrid.methods.denoising.detail import padding_values
 from ctgrid.methods.denoising.trust.fit import Sample, draw, fit, joined
 from ctgrid.methods.denoising.trust.table import TrustTable
 from ctgrid.scan.noise import estimate_noise
@@ -144,9 +145,11 @@ def answers(
     field = _field(part, clean, CUTOFFS_PER_MM[number % len(CUTOFFS_PER_MM)], seed + number, progress)
     white = np.stack([normal(field.shape[1:], generator_for(seed, STREAM, number, int(i))).numpy() for i in needed])
     kinds = [("low-dose", field, level) for level in CORRELATED_HU] + [("gaussian", white, level) for level in WHITE_HU]
+    padded = np.isin(part.hu, padding_values(part.hu))
     for done, (kind, noise, level) in enumerate(kinds):
         progress("denoising", done, len(kinds))
         noisy = replace(part, hu=np.rint(clean + level * noise).clip(-32768, 32767).astype(np.int16))
+        noisy.hu[padded] = part.hu[padded]
         answer = denoise(noisy, only)
         for i in only:
             if not np.array_equal(noisy.hu[i], answer.hu[i]):

@@ -76,6 +76,17 @@ def test_scans_that_cannot_be_read_are_left_out_where_that_is_asked(scan: Volume
     assert left == {"bad": "no image"}
 
 
+def test_padding_gets_no_noise(chest: Callable[..., np.ndarray]) -> None:
+    hu = chest((3, 64, 64), noise_hu=3)
+    hu[:, :8, :8] = hu[:, -8:, -8:] = -2000
+
+    def halved(volume: Volume, only: list[int]) -> Volume:
+        return Volume(np.where(volume.hu > -1500, volume.hu // 2, volume.hu), volume.affine)
+
+    one = next(answers(Volume(hu, AFFINE), halved, 0, 1, 0))
+    assert (one.scan_hu[:8, :8] == -2000).all() and (one.scan_hu != hu[1]).mean() > 0.9
+
+
 def test_noisy_scans_are_brought_to_the_noise_of_a_clean_one(chest: Callable[..., np.ndarray]) -> None:
     """What is called clean keeps its anatomy, and a share of its noise."""
     noisy = Volume(chest((3, 64, 64), noise_hu=30), AFFINE)
