@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ COUNTED_AT = 256
 """Pixels along images whose frequencies are counted: as many fall into each ring of any large image, by share."""
 
 
+@cache
 def rings(side: int) -> np.ndarray:
     """Return the ring, 0 to 63, of every frequency of images (side, side), in the order of the FFT."""
     along = np.fft.fftfreq(side)
@@ -62,6 +64,7 @@ def share_of(part: Tensor, part_hu: float, rest: Tensor, rest_hu: float) -> Tens
     return one / (one + other).clamp(min=1e-12)
 
 
+@cache
 def white() -> Tensor:
     """Return the power of white noise in rings, (64,) of sum 1."""
     return torch.from_numpy((np.bincount(rings(COUNTED_AT).ravel(), minlength=BINS) / COUNTED_AT**2).astype(np.float32))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ctgrid.base.draws import integer, normal, uniform
-from ctgrid.data.clean_scans import CleanScan
+from ctgrid.data.measured_scans import MeasuredScan
 from ctgrid.data.noise_fields import GROUP, NoiseField, draw_grain, grained, grained_power
 from ctgrid.data.noise_spectra import share_of, white
 from ctgrid.data.pairs import with_white_noise
@@ -71,7 +71,7 @@ class CropSource:
             have more than the doses of scans that are worth cleaning.
     """
 
-    scans: Sequence[CleanScan]
+    scans: Sequence[MeasuredScan]
     fields: Sequence[NoiseField]
     side: int
     neighbours: int
@@ -79,7 +79,7 @@ class CropSource:
     field_levels_hu: tuple[float, float]
     field_share: float
     cutoffs_per_mm: tuple[float, float]
-    quiet: Sequence[CleanScan] = ()
+    quiet: Sequence[MeasuredScan] = ()
     quiet_share: float = 0.0
 
     def draw(self, generator: torch.Generator) -> NoisyCrop:
@@ -130,7 +130,7 @@ class CropSource:
         power = grained_power(field, grain, volume.spacing_mm[1:])
         return NoisyCrop(below[n], noisy, total, told, share_of(power, level, scan.own_power, own))
 
-    def _version(self, number: int, generator: torch.Generator) -> CleanScan:
+    def _version(self, number: int, generator: torch.Generator) -> MeasuredScan:
         """Choose a scan as it is or its quieter version."""
         quiet = self.quiet_share and uniform(generator) < self.quiet_share
         return self.quiet[number] if quiet else self.scans[number]

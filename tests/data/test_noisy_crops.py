@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ctgrid.base.draws import generator_for
-from ctgrid.data.clean_scans import CleanScan
+from ctgrid.data.measured_scans import MeasuredScan
 from ctgrid.data.noise_fields import NoiseField
 from ctgrid.data.noise_spectra import white
 from ctgrid.data.noisy_crops import LOWEST_HU, CropSource
@@ -28,7 +28,7 @@ def source(own_hu: float = 5.0, **changes: Any) -> CropSource:
     field = NoiseField(0, 2, noise.half(), local, level, white())
     usual = {"levels_hu": (30.0, 60.0), "field_levels_hu": (30.0, 60.0), "field_share": 1.0}
     usual["cutoffs_per_mm"] = (0.45, 1.8)
-    scan = CleanScan(VolumeSlices("scan", hu, (2.0, 0.4, 0.4)), own_hu, white())
+    scan = MeasuredScan(VolumeSlices("scan", hu, (2.0, 0.4, 0.4)), own_hu, white())
     return CropSource([scan], fields=[field], side=SIDE, neighbours=1, **(usual | changes))
 
 
@@ -81,7 +81,7 @@ def test_crops_come_from_quieter_versions_too() -> None:
     hu = torch.arange(100, 120, dtype=torch.int16).view(-1, 1, 1).expand(-1, 40, 40).contiguous()
     twin = VolumeSlices("scan", hu, (2.0, 0.64, 0.64))
     for share in (0.0, 1.0):
-        both = source(field_share=share, own_hu=58.0, quiet=[CleanScan(twin, 31.0, white())], quiet_share=0.5)
+        both = source(field_share=share, own_hu=58.0, quiet=[MeasuredScan(twin, 31.0, white())], quiet_share=0.5)
         crops = [(float(crop.clean.mean()), crop.level_hu) for crop in map(both.draw, streams(40))]
         quiet = [level for clean, level in crops if clean >= 100]
         assert 8 < len(quiet) < 32

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ctgrid.base.draws import integer, uniform
 from ctgrid.base.progress import Progress
-from ctgrid.data.clean_scans import CleanScan, clean_scan, quieter_scan
+from ctgrid.data.measured_scans import MeasuredScan, measured_scan, quieter_scan
 from ctgrid.data.noise_fields import FIELDS_VERSION, NoiseField, make_fields
 from ctgrid.data.noise_spectra import BINS, rings
 from ctgrid.data.noisy_crops import EMPTY_BELOW_HU, MOST_EMPTY, TRIES, CropSource, NoisyCrop
@@ -41,7 +41,7 @@ class DetailTask:
         self,
         recipe: DetailRecipe,
         pairs: list[NoisyPair],
-        scans: Sequence[CleanScan],
+        scans: Sequence[MeasuredScan],
         fields: Sequence[NoiseField] = (),
     ) -> None:
         """Take the recipe and what it draws from: pairs, and scans with fields of noise over them."""
@@ -191,7 +191,7 @@ def detail_task(
         NoisyPair(name=name, noise_hu=level, **{part: tensors[f"{i}.{part}"] for part in PARTS})
         for i, (name, level) in enumerate(zip(names, levels, strict=not fresh_only))
     ]
-    scans = [clean_scan(volume) for volume in volumes]
+    scans = [measured_scan(volume) for volume in volumes]
     return DetailTask(recipe, pairs, scans, _fields(recipe, volumes, digests, cache, seed, progress))
 
 

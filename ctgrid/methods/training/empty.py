@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ctgrid.base.errors import CtgridError
-from ctgrid.data.clean_scans import CleanScan
+from ctgrid.data.measured_scans import MeasuredScan
 from ctgrid.data.noise_fields import empty_field
 from ctgrid.data.noise_spectra import white
 from ctgrid.data.pairs import NoisyPair
@@ -51,7 +51,9 @@ def empty_task(config: TrainConfig) -> Task:
         air = torch.full((1, recipe.size, recipe.size), AIR_HU, dtype=torch.int16)
         field = empty_field(recipe.size)
         scan = VolumeSlices("empty", air.expand(len(field), -1, -1), (1.0, 1.0, 1.0))
-        return DetailTask(recipe, [NoisyPair("empty", air, air, air, 50.0)], [CleanScan(scan, 1.0, white())], [field])
+        return DetailTask(
+            recipe, [NoisyPair("empty", air, air, air, 50.0)], [MeasuredScan(scan, 1.0, white())], [field]
+        )
     codec = codec_or_stand_in(recipe)
     if isinstance(recipe, GridRecipe):
         cell = recipe.cell_size // codec.downsample

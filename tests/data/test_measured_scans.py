@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ctgrid.base.draws import generator_for, normal
-from ctgrid.data.clean_scans import MOST_LEFT, clean_scan, quieter_scan
+from ctgrid.data.measured_scans import MOST_LEFT, measured_scan, quieter_scan
 from ctgrid.data.noise_spectra import white
 from ctgrid.data.volumes import VolumeSlices
 
@@ -14,7 +14,7 @@ from ctgrid.data.volumes import VolumeSlices
 def test_level_and_spectrum_are_measured() -> None:
     """White noise of 25 HU in soft tissue; its quieter version has less, and less of it at high frequencies."""
     noise = (25 * normal((8, 160, 160), generator_for(1)) + 40).round().short()
-    scan = clean_scan(VolumeSlices("scan", noise, (2.0, 0.7, 0.7)))
+    scan = measured_scan(VolumeSlices("scan", noise, (2.0, 0.7, 0.7)))
     assert scan.own_hu == pytest.approx(25, rel=0.15)
     assert float((scan.own_power.cumsum(0) - white().cumsum(0)).abs().max()) < 0.05
     quiet = quieter_scan(scan)
@@ -25,4 +25,4 @@ def test_level_and_spectrum_are_measured() -> None:
 def test_what_is_left_is_never_more_than_seven_tenths() -> None:
     """Where there is nothing even to measure it in, the scan's own noise says enough."""
     stripes = (torch.arange(64) % 4 * 300).short().expand(8, 64, 64).contiguous()
-    assert clean_scan(VolumeSlices("stripes", stripes, (5.0, 1.0, 1.0)), 14.0).own_hu <= 14
+    assert measured_scan(VolumeSlices("stripes", stripes, (5.0, 1.0, 1.0)), 14.0).own_hu <= 14

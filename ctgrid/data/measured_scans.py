@@ -19,7 +19,7 @@ but edges, the estimate of what is left is far too high."""
 
 
 @dataclass(frozen=True)
-class CleanScan:
+class MeasuredScan:
     """A scan with its own noise.
 
     Attributes:
@@ -33,12 +33,12 @@ class CleanScan:
     own_power: Tensor
 
 
-def clean_scan(volume: VolumeSlices, most_hu: float = float("inf")) -> CleanScan:
+def measured_scan(volume: VolumeSlices, most_hu: float = float("inf")) -> MeasuredScan:
     """Return a scan with its noise as measured, of ``most_hu`` at most."""
     own_hu = min(estimate_noise(scan_of(volume)), most_hu)
-    return CleanScan(volume, own_hu, in_rings(measure_spectrum(volume.hu.numpy(), (COUNTED_AT, COUNTED_AT))))
+    return MeasuredScan(volume, own_hu, in_rings(measure_spectrum(volume.hu.numpy(), (COUNTED_AT, COUNTED_AT))))
 
 
-def quieter_scan(scan: CleanScan) -> CleanScan:
+def quieter_scan(scan: MeasuredScan) -> MeasuredScan:
     """Return the quieter version of a scan, with the noise that it has left."""
-    return clean_scan(quieter(scan.volume), MOST_LEFT * scan.own_hu)
+    return measured_scan(quieter(scan.volume), MOST_LEFT * scan.own_hu)
