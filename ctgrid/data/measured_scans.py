@@ -26,19 +26,21 @@ class MeasuredScan:
         volume: its slices.
         own_hu: standard deviation of its noise in soft tissue, in HU.
         own_power: of its noise, by spatial frequency in rings of sum 1, (64,), see :mod:`ctgrid.data.noise_spectra`.
+            None where nobody asked for it, as it takes a second to measure.
     """
 
     volume: VolumeSlices
     own_hu: float
-    own_power: Tensor
+    own_power: Tensor | None
 
 
-def measured_scan(volume: VolumeSlices, most_hu: float = float("inf")) -> MeasuredScan:
-    """Return a scan with its noise as measured, of ``most_hu`` at most."""
+def measured_scan(volume: VolumeSlices, most_hu: float = float("inf"), *, spectrum: bool = True) -> MeasuredScan:
+    """Return a scan with its noise as measured, of ``most_hu`` at most, and its spectrum where asked for."""
     own_hu = min(estimate_noise(scan_of(volume)), most_hu)
-    return MeasuredScan(volume, own_hu, in_rings(measure_spectrum(volume.hu.numpy(), (COUNTED_AT, COUNTED_AT))))
+    shape = (COUNTED_AT, COUNTED_AT)
+    return MeasuredScan(volume, own_hu, in_rings(measure_spectrum(volume.hu.numpy(), shape)) if spectrum else None)
 
 
 def quieter_scan(scan: MeasuredScan) -> MeasuredScan:
-    """Return the quieter version of a scan, with the noise that it has left."""
-    return measured_scan(quieter(scan.volume), MOST_LEFT * scan.own_hu)
+    """Return the quieter version of a scan, with as much told of the noise that it has left."""
+    return measured_scan(quieter(scan.volume), MOST_LEFT * scan.own_hu, spectrum=scan.own_power is not None)

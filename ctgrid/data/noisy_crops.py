@@ -12,7 +12,7 @@ from torch import Tensor
 from ctgrid.base.draws import integer, normal, uniform
 from ctgrid.data.measured_scans import MeasuredScan
 from ctgrid.data.noise_fields import GROUP, NoiseField, draw_grain, grained, grained_power
-from ctgrid.data.noise_spectra import share_of, white
+from ctgrid.data.noise_spectra import BINS, share_of, white
 from ctgrid.data.pairs import with_white_noise
 from ctgrid.scan.noise_map import CELL
 from ctgrid.scan.windows import AIR_HU
@@ -43,7 +43,7 @@ class NoisyCrop:
         level_hu: standard deviation of the noise in soft tissue, the scan's own included.
         told: what a denoiser would know of it, (c / 8, c / 8) in HU.
         added: share of the noise's variance that was added, by spatial frequency in rings, (64,) from 0 to 1; the rest
-            is the scan's own.
+            is the scan's own. 1 where the scan's spectrum is not known.
     """
 
     clean: Tensor
@@ -100,8 +100,7 @@ class CropSource:
         told = torch.full((self.side // CELL,) * 2, math.hypot(level, own))
         if uniform(generator) >= FLAT_SHARE:
             told *= _smooth_error(told.shape[0], generator)
-        added = share_of(white(), level, scan.own_power, own)
-        return NoisyCrop(below[self.neighbours], noisy, math.hypot(level, own), told, added)
+        return NoisyCrop(below[self.neighbours], noisy, math.hypot(level, own), told, _added(white(), level, scan))
 
     def _with_field(self, generator: torch.Generator) -> NoisyCrop:
         field = self.fields[integer(0, len(self.fields), generator)]
@@ -128,7 +127,7 @@ class CropSource:
         else:
             told = told * _smooth_error(told.shape[0], generator)
         power = grained_power(field, grain, volume.spacing_mm[1:])
-        return NoisyCrop(below[n], noisy, total, told, share_of(power, level, scan.own_power, own))
+        return NoisyCrop(below[n], noisy, total, told, _added(power, level, scan))
 
     def _version(self, number: int, generator: torch.Generator) -> MeasuredScan:
         """Choose a scan as it is or its quieter version."""
@@ -151,6 +150,11 @@ class CropSource:
     def _square(self, starts: Sequence[int]) -> tuple[slice, slice]:
         """Return a crop's pixels (y, x) by its first ones."""
         return slice(starts[0], starts[0] + self.side), slice(starts[1], starts[1] + self.side)
+
+
+def _added(power: Tensor, level_hu: float, scan: MeasuredScan) -> Tensor:
+    """Return the share of added noise, of a power in rings, in all that a scan then has."""
+    return torch.ones(BINS) if scan.own_power is None else share_of(power, level_hu, scan.own_power, scan.own_hu)
 
 
 def _smooth_error(side: int, generator: torch.Generator) -> Tensor:

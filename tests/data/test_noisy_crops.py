@@ -52,6 +52,9 @@ def test_the_share_that_was_added() -> None:
         assert torch.allclose(crop.added, torch.tensor(1 - (30 / crop.level_hu) ** 2), atol=1e-3)
     for crop in map(source(own_hu=30.0, cutoffs_per_mm=(0.6, 0.6)).draw, streams(4)):
         assert float(crop.added[:8].min()) > 0.75 and not crop.added[40:].any()
+    untold = source(field_share=0.5)
+    untold = replace(untold, scans=[replace(untold.scans[0], own_power=None)])
+    assert all(torch.equal(crop.added, torch.ones(64)) for crop in map(untold.draw, streams(4)))
 
 
 def test_the_map_follows_the_field() -> None:

@@ -191,7 +191,7 @@ def detail_task(
         NoisyPair(name=name, noise_hu=level, **{part: tensors[f"{i}.{part}"] for part in PARTS})
         for i, (name, level) in enumerate(zip(names, levels, strict=not fresh_only))
     ]
-    scans = [measured_scan(volume) for volume in volumes]
+    scans = [measured_scan(volume, spectrum=recipe.remove_own > 0) for volume in volumes]
     return DetailTask(recipe, pairs, scans, _fields(recipe, volumes, digests, cache, seed, progress))
 
 
