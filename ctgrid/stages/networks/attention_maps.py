@@ -76,7 +76,7 @@ def shares(attention: Tensor, cells: int) -> dict[str, float]:
     return {
         "other_cells": float(others.mean()),
         "other_cells_chance": (cells - 1) / cells,
-        "same_place": float(same.mean() / others.mean()),
+        "same_place": min(1.0, float(same.mean() / others.mean())),  # rounding, where a cell is one token
         "same_place_chance": 1 / tokens,
     }
 
