@@ -110,9 +110,7 @@ def _noise(entry: dict[str, Any]) -> str:
     settings = entry["settings"]
     how = ""
     if settings.get("diffusion") is False:  # other methods say nothing of it
-        hinted = settings.get("hinted", True)
-        how = f", which helps from {settings['diffuse_from']:g} HU on" if hinted else ", which adds nothing here"
-        how = f" without diffusion{how}"
+        how = f" without diffusion, which helps from {settings['diffuse_from']:g} HU on"
     return f"noise {entry['noise_hu']:.0f} HU{removed}{how}{_trust(entry)}"
 
 

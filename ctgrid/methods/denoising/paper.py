@@ -90,6 +90,7 @@ class PaperPipeline(TwoStages):
             seeds = [(seed + int(z)) % SEEDS for z in index]
             return refine(self.bundle, coarse, seed=seeds, steps=refine_steps, sampler=how.sampler)
 
-        result, spent = self.finish(scan, cells, full, batch_size, only, watch, progress)
+        coarse = self.coarse(cells, len(scan.small), batch_size, watch)
+        result, spent = self.finish(scan, coarse, full, batch_size, only, watch, progress)
         recorded |= {"start_timestep": start, "network_calls": [calls, refine_steps]}
         return DenoiseResult(result, watch.rounded(), noise_hu, recorded, passes + spent)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,8 +15,8 @@ from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import gather, spelled_out
 from ctgrid.data.degrade import enlarge
-from ctgrid.methods.denoising.detail import laid_out, remove_noise, slice_levels
-from ctgrid.methods.denoising.diffusion import kept_share, network_calls, start_timesteps
+from ctgrid.methods.denoising.detail import laid_out, padding_values, remove_noise, slice_levels
+from ctgrid.methods.denoising.diffusion import kept_share, network_calls, prior_share, start_timesteps
 from ctgrid.methods.denoising.grids import denoise_cells, shrunk
 from ctgrid.methods.denoising.result import LEAST_HU, DenoiseResult, noise_of, untouched
 from ctgrid.methods.denoising.settings import GridDetailSettings, GridSettings, Strength
@@ -22,7 +24,9 @@ from ctgrid.methods.denoising.starts import latent_noise
 from ctgrid.methods.denoising.two_stages import TwoStages
 from ctgrid.methods.pipeline import Stopwatch
 from ctgrid.scan.ct import require_ct
-from ctgrid.scan.volume import Volume
+from ctgrid.scan.geometry import reorient
+from ctgrid.scan.volume import Volume, cast_hu
+from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.cells import encode_cells
 from ctgrid.stages.cells import refine as run_stage2
 
@@ -82,9 +86,11 @@ class DenoisePipeline(TwoStages):
         if noise_hu < LEAST_HU:
             return untouched(volume, noise_hu, recorded, watch.rounded())
         hinted = network is not None and network.hinted
-        alone = how.detail and (noise_hu < how.diffuse_from or not hinted)
-        prior, facts, passes, per_slice = None, {"diffusion": not alone, "hinted": hinted}, 0, None
-        if not alone:
+        share = prior_share(noise_hu) if how.detail and how.refine and not hinted else 0.0
+        alone = how.detail and (noise_hu < how.diffuse_from or not (hinted or share))
+        facts: dict[str, Any] = {"diffusion": not alone, "hinted": hinted}
+        prior, passes, per_slice = None, 0, None
+        if not alone and (hinted or not how.detail):
             prior, found, passes = self._diffuse(volume, noise_hu, how, only, place, watch, progress)
             facts |= found
         result = volume if prior is None else prior
@@ -103,7 +109,39 @@ class DenoisePipeline(TwoStages):
                     only=only,
                     progress=progress,
                 )
+            if share and not alone:
+                facts["prior_share"] = round(share, 4)
+                result, passes = self._mixed(result, share, how, only, watch, progress)
         return DenoiseResult(result, watch.rounded(), noise_hu, {**recorded, **facts}, passes, per_slice)
+
+    def _mixed(
+        self,
+        clean: Volume,
+        share: float,
+        how: GridSettings,
+        only: Sequence[int] | None,
+        watch: Stopwatch,
+        progress: Progress,
+    ) -> tuple[Volume, int]:
+        """Mix in what stage 2 makes of a denoised scan's coarse slices, and return the token-passes.
+
+        In one call, the mean of all that they may be; values beyond its range keep what lies beyond.
+        """
+        scan = self.on_grid(clean, watch)
+
+        def refine(index: Tensor, images: Tensor, coarse: Tensor) -> tuple[Tensor, int]:
+            return run_stage2(self.bundle, coarse, seed=how.seed, steps=1)
+
+        sharp, passes = self.finish(scan, scan.small, refine, how.batch_size, only, watch, progress)
+        with watch("postprocess"):
+            hu = clean.hu.copy()
+            turned, made = (reorient(part, clean.affine, "LPS")[0] for part in (hu, sharp.hu))  # views
+            padding, low, high = padding_values(turned), *FULL_WINDOW_HU
+            for number in range(len(turned)) if only is None else only:
+                before = turned[number].astype(np.float32)
+                after = before + np.float32(share) * (made[number] - before.clip(low, high))
+                turned[number] = np.where(np.isin(before, padding), before, cast_hu(after, hu.dtype))
+        return replace(clean, hu=hu), passes
 
     def _diffuse(
         self,
@@ -150,7 +188,8 @@ class DenoisePipeline(TwoStages):
                 added=how.refine_start == "noised",
             )
 
-        result, spent = self.finish(scan, cells, refine, how.batch_size, only, watch, progress)
+        coarse = self.coarse(cells, len(scan.small), how.batch_size, watch)
+        result, spent = self.finish(scan, coarse, refine, how.batch_size, only, watch, progress)
         facts = {
             "latent_noise": [round(noise, 4) for noise in found],
             "start_timesteps": timesteps,

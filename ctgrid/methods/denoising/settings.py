@@ -88,8 +88,8 @@ class GridDetailSettings(GridSettings):
 
     Attributes:
         detail: take the noise out of the scan itself, with the diffusion result as prior.
-        diffuse_from: noise in HU from which on the detail step gets that prior; below, and where the model's detail
-            network takes none, the diffusion is left out.
+        diffuse_from: noise in HU from which on the detail step gets that prior, or, where the model's detail network
+            takes none, stage 2 is mixed into its result; below, the diffusion is left out.
     """
 
     detail: Annotated[bool, Setting("Leave the detail step out.", flag="--no-detail")] = False

@@ -52,21 +52,26 @@ class TwoStages(ModelPipeline):
             unit, way = to_oriented(volume, facts.size, facts.orientation)
             return OnGrid(unit, shrunk(torch.from_numpy(unit)[:, None], facts.factor), way)
 
+    def coarse(self, cells: Tensor, count: int, batch_size: int, watch: Stopwatch) -> Tensor:
+        """Decode stage 1's cells to as many coarse slices (count, 1, s, s); cells beyond only filled a grid."""
+        with autocast(self.device, self.dtype), watch("stage 1"):
+            return decode_cells(self.bundle, cells, batch_size)[:count]
+
     def finish(
         self,
         scan: OnGrid,
-        cells: Tensor,
+        coarse: Tensor,
         refine: Refine,
         batch_size: int,
         only: Sequence[int] | None,
         watch: Stopwatch,
         progress: Progress,
     ) -> tuple[Volume, int]:
-        """Make full slices of stage 1's cells, and return the result on the scan's own grid and the token-passes.
+        """Make full slices of coarse ones, and return the result on the scan's own grid and the token-passes.
 
         Args:
             scan: as the model sees it; it is used up.
-            cells: (N or more, c, s, s): those that only filled a grid come last and are left out.
+            coarse: (N, 1, s, s).
             refine: makes full slices of some coarse ones.
             batch_size: slices at once.
             only: numbers of the slices to finish, counted from the feet; the others stay as they were. None is all.
@@ -74,8 +79,6 @@ class TwoStages(ModelPipeline):
             progress: called with (phase, done, total).
         """
         count, passes, images = len(scan.unit), 0, scan.images
-        with autocast(self.device, self.dtype), watch("stage 1"):
-            coarse = decode_cells(self.bundle, cells, batch_size)[:count]
         chosen = torch.arange(count) if only is None else torch.tensor(scan.way.numbers(only))
         for part in batches(len(chosen), batch_size):
             index = chosen[part]

@@ -13,7 +13,7 @@ import numpy as np
 from ctgrid.base.machine import version_of
 from ctgrid.base.record import fingerprint
 from ctgrid.methods.denoising.choice import Choice
-from ctgrid.methods.denoising.diffusion import diffusion_identity
+from ctgrid.methods.denoising.diffusion import ALL_FROM_HU, NONE_BELOW_HU, diffusion_identity
 from ctgrid.methods.denoising.methods import Loading
 from ctgrid.methods.denoising.result import Denoiser
 from ctgrid.methods.denoising.trust.maps import table_hash
@@ -43,7 +43,7 @@ class MethodBench:
         return {
             "loading": asdict(self.loading),
             "version": version_of("ctgrid"),
-            "diffusion": diffusion_identity(),
+            "diffusion": diffusion_identity() | {"prior_hu": [NONE_BELOW_HU, ALL_FROM_HU]},
             "model": digest_of_model(self.loading.model),
             "weights": None if weights is None else fingerprint(weights)["sha256"],
         }

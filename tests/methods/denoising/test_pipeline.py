@@ -13,6 +13,7 @@ import torch
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.denoising.detail import DetailDenoiser
+from ctgrid.methods.denoising.diffusion import ALL_FROM_HU, NONE_BELOW_HU
 from ctgrid.methods.denoising.grids import denoise_cells, shrunk
 from ctgrid.methods.denoising.paper import PaperPipeline
 from ctgrid.methods.denoising.pipeline import DenoisePipeline
@@ -211,13 +212,48 @@ def test_little_noise_goes_without_diffusion(detailed: DenoisePipeline, chest: C
     assert always.settings["diffusion"] and noisier.settings["diffusion"] and noisier.dit_token_passes > 0
 
 
-def test_a_network_that_takes_no_hints_gets_none(detailed: DenoisePipeline, chest: Callable[..., Any]) -> None:
-    """However much noise there is; the record says so."""
-    volume = Volume(chest((6, 64, 64), noise_hu=40).astype(np.int16), SCALED)
+@pytest.fixture(scope="module")
+def hintless(detailed: DenoisePipeline) -> DenoisePipeline:
+    """A model whose detail network takes no diffusion result."""
     network = DetailUNet(widths=(8, 8), down=(1, 1), up=(1,), hinted=False).eval()
-    pipeline = replace(detailed, bundle=replace(detailed.bundle, detail=network))
-    made = pipeline.run(volume, 400.0, detail=True, diffuse_from=0)
-    assert made.settings["diffusion"] is made.settings["hinted"] is False and made.dit_token_passes == 0
+    return replace(detailed, bundle=replace(detailed.bundle, detail=network))
+
+
+@pytest.mark.parametrize(
+    ("strength", "how", "share"),
+    [
+        (249.0, {}, None),
+        (NONE_BELOW_HU, {"diffuse_from": 0}, None),
+        (400.0, {"refine": False}, None),
+        (400.0, {"diffuse_from": 500.0}, None),
+        (425.0, {}, 0.5),
+        (ALL_FROM_HU, {}, 1.0),
+    ],
+)
+def test_stage_2_is_mixed_into_the_result_of_a_network_that_takes_no_hints(
+    strength: float, how: dict[str, Any], share: float | None, hintless: DenoisePipeline, chest: Callable[..., Any]
+) -> None:
+    """From a level on, in a share that grows with the noise; the record says so, and stage 1 has no part in it."""
+    hu = chest((6, 64, 64), noise_hu=40).astype(np.int16)
+    hu[:, 30:34, 30:34] = 3000
+    hu[:, :4, :4] = hu[:, -4:, -4:] = -2000
+    volume = Volume(hu, SCALED)
+    made = hintless.run(volume, strength, detail=True, **how)
+    network = DetailDenoiser(hintless.bundle.detail, hintless.device, hintless.dtype, "here", hintless.bundle.folder)
+    alone = network.run(volume, strength).volume.hu.astype(int)
+    assert (made.settings["diffusion"], made.settings["hinted"]) == (share is not None, False)
+    assert made.settings.get("prior_share") == share
+    assert "stage 1" not in made.phases and (made.dit_token_passes > 0) == (share is not None)
+    if share is None:
+        assert np.array_equal(made.volume.hu, alone)
+        return
+    changed = made.volume.hu.astype(int)
+    assert not np.array_equal(changed, alone)
+    assert np.array_equal(changed[hu == -2000], hu[hu == -2000]), "padding stays"
+    assert (alone - changed)[:, 31:33, 31:33].max() <= 2000 * share + 1, "what lies beyond stage 2's range is not lost"
+    some = hintless.run(volume, strength, detail=True, only=[1, 4], **how).volume.hu
+    assert np.abs(some[[1, 4]].astype(int) - changed[[1, 4]]).max() <= 1
+    assert np.array_equal(some[[0, 2, 3, 5]], hu[[0, 2, 3, 5]])
 
 
 @pytest.mark.parametrize("strength", [0, 2.5])
