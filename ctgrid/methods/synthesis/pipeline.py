@@ -16,10 +16,11 @@ from ctgrid.base.devices import Arrival, to_host
 from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import all_settings, gather, spelled_out
+from ctgrid.data.habitus import Habitus, deformed, draw_habitus
 from ctgrid.methods.loading import PartsLoading
 from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
 from ctgrid.methods.synthesis.settings import REFINE_LEVEL, Settings
-from ctgrid.methods.synthesis.written import as_written, slice_mm, synthetic_affine
+from ctgrid.methods.synthesis.written import as_written, field_mm, rows_follow_x, slice_mm, synthetic_affine
 from ctgrid.scan.protocols.resample import SCALE_HU
 from ctgrid.scan.volume import Volume
 from ctgrid.stages.cells import batches, coarse_slices, refine, sample_cells
@@ -115,6 +116,13 @@ class SynthesisPipeline(ModelPipeline):
         shape = (settings.slices, settings.pixels, settings.pixels)
         return synthetic_affine(self.bundle.facts1, shape, slice_mm(self.bundle, settings))
 
+    def bodies(self, seeds: Sequence[int], settings: Settings) -> list[Habitus]:
+        """Draw the bodies of volumes; none where resolved settings leave them as stage 1 makes them."""
+        if not settings.habitus:
+            return []
+        extent_mm = slice_mm(self.bundle, settings) * settings.slices
+        return [draw_habitus(seed, settings.habitus, field_mm(self.bundle.facts1), extent_mm) for seed in seeds]
+
     def finish(self, images: Tensor, size: int) -> Tensor:
         """Turn slices (B, C, S, S) in [-1, 1] into what :meth:`stream` hands out."""
         return as_written(hu_of(images, size), self.bundle.facts1.orientation)
@@ -150,6 +158,9 @@ class SynthesisPipeline(ModelPipeline):
                     **settings.sampling,
                 )
             work.dit_token_passes += spent
+            bodies = self.bodies(members, settings)
+            if bodies:
+                cells = torch.stack([body.breathed(of) for body, of in zip(bodies, cells, strict=True)])
             coarse = coarse_slices(self.bundle, cells, batch)
             while True:
                 with autocast(self.device, self.dtype), watch("coarse"):
@@ -158,12 +169,13 @@ class SynthesisPipeline(ModelPipeline):
                     break
                 numbers = range(first, first + len(part))
                 owners = [number // slices for number in numbers]
+                heights = [number % slices + 0.5 for number in numbers]
                 with autocast(self.device, self.dtype):
                     images, spent = refine(
                         self.bundle,
                         part,
                         seed=[members[owner] for owner in owners],
-                        z_mm=[(number % slices + 0.5) * step_mm for number in numbers],
+                        z_mm=[height * step_mm for height in heights],
                         noise_mm=settings.noise_mm,
                         start=refine_timestep(settings),
                         watch=watch,
@@ -171,6 +183,10 @@ class SynthesisPipeline(ModelPipeline):
                         **settings.refining,
                     )
                 work.dit_token_passes += spent
+                if bodies:
+                    with watch("deform"):
+                        mine, places = [bodies[owner] for owner in owners], [height / slices for height in heights]
+                        images = deformed(images, mine, places, rows_follow_x(self.bundle.facts1.orientation))
                 with watch("assemble"):
                     hu = self.finish(images, settings.pixels)
                 done = 0

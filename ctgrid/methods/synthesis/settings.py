@@ -70,6 +70,8 @@ class Settings(Checked):
         refine_level: level stage 2 starts from, as a share of the schedule; 1 is pure noise.
         refine_noise_mm: how far along z slices have stage 2's noise in common; 0 is not at all, infinity is all of
             them, None is :data:`REFINE_NOISE_MM` for CT and infinity for video.
+        habitus: how far bodies differ in size and shape beside what stage 1 makes, see :mod:`ctgrid.data.habitus`: 0 is
+            not at all, 1 as much as patients do; None is what the model asks for, or 0.
         size: pixels of a slice's side, resized where the model's own differs; None takes the model's own.
         batch_size: grids or slices at once, of any volumes.
 
@@ -91,6 +93,15 @@ class Settings(Checked):
     fill_spacing: Annotated[Spacing | None, Setting("Likewise where the steps lie.")] = None
     size: Annotated[
         int | None, Setting("Pixels of a slice's side; the model's own if not given.", least=1, panel=WHAT)
+    ] = None
+    habitus: Annotated[
+        float | None,
+        Setting(
+            "How far bodies vary in size and shape beside what stage 1 makes, 0 to 1; the model's own, or 0.",
+            least=0,
+            most=1,
+            panel=WHAT,
+        ),
     ] = None
     batch_size: BatchSize = 8
     sampler: Annotated[
@@ -167,6 +178,9 @@ class Settings(Checked):
         sampler = self.sampler or bundle.facts1.sampler or SAMPLER
         refine_sampler = self.refine_sampler or self.sampler or SAMPLER
         fill_sampler = None if fill is None else self.fill_sampler or self.sampler or SAMPLER
+        habitus = (bundle.facts1.habitus or 0.0) if self.habitus is None else self.habitus
+        if habitus and bundle.facts1.content != "ct":
+            raise CtgridError(f"model {bundle.name} makes movies, which have no habitus: leave it out")
         noise = self.refine_noise_mm
         if noise is None:
             noise = REFINE_NOISE_MM if bundle.facts1.content == "ct" else math.inf
@@ -189,6 +203,7 @@ class Settings(Checked):
             refine_spacing=_spacing(self.refine_spacing or self.spacing, refine_sampler),
             size=self.size or bundle.facts2.size,
             refine_noise_mm=noise,
+            habitus=habitus,
         )
 
     @property

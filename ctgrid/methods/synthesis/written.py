@@ -60,6 +60,11 @@ def slice_mm(bundle: Bundle, settings: Settings) -> float:
     return own * facts.stride
 
 
+def field_mm(facts: StageFacts) -> float:
+    """Return the side of a model's slices in mm."""
+    return facts.fov_mm or PIXEL_MM * facts.size
+
+
 def synthetic_affine(facts: StageFacts, shape: tuple[int, int, int], step_mm: float) -> np.ndarray:
     """Return the affine (4, 4) of a synthetic volume as written, centred on the origin, RAS+ mm.
 
@@ -68,5 +73,5 @@ def synthetic_affine(facts: StageFacts, shape: tuple[int, int, int], step_mm: fl
         shape: (z, y, x), y and x alike.
         step_mm: distance of slices.
     """
-    pixel = facts.fov_mm / shape[2] if facts.fov_mm else PIXEL_MM * facts.size / shape[2]
+    pixel = field_mm(facts) / shape[2]
     return centred_affine(written_orientation(facts.orientation), (step_mm, pixel, pixel), shape)

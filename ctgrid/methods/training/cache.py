@@ -19,6 +19,7 @@ MODEL_KEYS = {
     "sampling_steps",
     "fill_steps",
     "fill_spacing",
+    "habitus",
 }
 """Keys of a recipe that say what is trained, or are told in other words."""
 

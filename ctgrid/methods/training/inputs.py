@@ -81,6 +81,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         steps=recipe.sampling_steps,
         fill_steps=recipe.fill_steps,
         fill_spacing=recipe.fill_spacing,
+        habitus=recipe.habitus,
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:

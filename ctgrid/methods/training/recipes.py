@@ -157,6 +157,9 @@ class GridRecipe(DiffusionRecipe):
     sampling_steps: PositiveInt | None = Field(None, description="its network calls per grid, likewise")
     fill_steps: PositiveInt | None = Field(None, description="its network calls per grid that fills a gap, likewise")
     fill_spacing: Spacing | None = Field(None, description="where those calls lie, likewise")
+    habitus: float | None = Field(
+        None, ge=0, le=1, description="how far its bodies vary beside what this stage makes, likewise"
+    )
 
     @property
     def knows_cells(self) -> bool:

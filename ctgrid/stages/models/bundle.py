@@ -92,6 +92,8 @@ class StageFacts(Tiled):
         steps: network calls per grid, likewise.
         fill_steps: network calls per grid that fills a gap between keyframes, likewise.
         fill_spacing: where those steps lie, likewise.
+        habitus: how far synthetic bodies vary in size and shape beside what stage 1 makes, see
+            :mod:`ctgrid.data.habitus`, likewise.
     """
 
     prediction: Prediction = "epsilon"
@@ -113,6 +115,7 @@ class StageFacts(Tiled):
     steps: int | None = None
     fill_steps: int | None = None
     fill_spacing: Spacing | None = None
+    habitus: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able values."""
@@ -142,6 +145,8 @@ class StageFacts(Tiled):
                 calls = getattr(facts, name)
                 if calls is not None and (type(calls) is not int or calls < 1):
                     raise CtgridError(f"{path}: {name} must be a whole number above 0, got {calls!r}")
+            if facts.habitus is not None and not (type(facts.habitus) in (int, float) and 0 <= facts.habitus <= 1):
+                raise CtgridError(f"{path}: habitus must be a number from 0 to 1, got {facts.habitus!r}")
             return facts
 
 

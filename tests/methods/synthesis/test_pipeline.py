@@ -145,6 +145,34 @@ def test_what_the_model_asks_for_gives_way_to_the_user(pipeline: SynthesisPipeli
     assert Settings().resolved(pipeline.bundle).fill_steps == FILL_STEPS
 
 
+def test_bodies_vary_as_far_as_model_or_user_says(pipeline: SynthesisPipeline) -> None:
+    """A volume's body is its seed's, whatever is made beside it; 0 is what stage 1 makes."""
+    asking = replace(pipeline, bundle=replace(pipeline.bundle, facts1=replace(pipeline.bundle.facts1, habitus=0.8)))
+    assert [Settings(habitus=h).resolved(asking.bundle).habitus for h in (None, 0, 0.5)] == [0.8, 0, 0.5]
+    assert Settings().resolved(pipeline.bundle).habitus == 0
+    plain = pipeline.generate(20, seed=1, **QUICK).volume.hu
+    assert np.array_equal(plain, asking.generate(20, seed=1, habitus=0, **QUICK).volume.hu)
+    varied = asking.generate(20, seed=1, **QUICK)
+    assert varied.settings["habitus"] == 0.8
+    assert not np.array_equal(plain, varied.volume.hu)
+    both = np.zeros((2, 20, 64, 64), np.int16)
+
+    def receive(volume: int, first: int, arrival: Callable[[], np.ndarray]) -> None:
+        part = arrival()
+        both[volume, first : first + len(part)] = part
+
+    asking.stream([0, 1], Settings(slices=20, **QUICK), receive)
+    assert np.abs(both[1].astype(int) - varied.volume.hu).max() <= 1
+
+
+def test_movies_have_no_bodies(make_model: Callable[..., Path]) -> None:
+    """Neither asked for nor from a model."""
+    bundle = VideoPipeline.load(str(make_model(content="video")), "cpu", "float32").bundle
+    assert Settings().resolved(bundle).habitus == 0
+    with pytest.raises(CtgridError, match="makes movies, which have no habitus"):
+        Settings(habitus=1).resolved(bundle)
+
+
 def test_gaps_are_sampled_their_own_way(pipeline: SynthesisPipeline) -> None:
     """By dpm++ unless the user says otherwise, of gaps or of all; a recorded way gives itself again."""
     asking = replace(pipeline.bundle, facts1=replace(pipeline.bundle.facts1, sampler="ddpm"))

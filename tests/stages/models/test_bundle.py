@@ -54,6 +54,13 @@ def test_numbers_of_steps_that_are_none_are_refused(wrong: str, tmp_path: Path) 
         StageFacts.read(tmp_path)
 
 
+@pytest.mark.parametrize("wrong", ["2", "-0.1", "true", '"much"'])
+def test_a_habitus_that_is_none_is_refused(wrong: str, tmp_path: Path) -> None:
+    (tmp_path / "stage.json").write_text(f'{{"habitus": {wrong}}}')
+    with pytest.raises(CtgridError, match=r"stage\.json: habitus must be a number from 0 to 1"):
+        StageFacts.read(tmp_path)
+
+
 def test_slices_that_are_not_axial_are_refused(tmp_path: Path) -> None:
     """By the file's name and what it says."""
     (tmp_path / "stage.json").write_text('{"orientation": "SPL"}')
