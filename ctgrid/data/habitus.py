@@ -1,8 +1,8 @@
 """Body habitus: people of other sizes and shapes than the few that a stage 1 was trained on, drawn from a seed.
 
 A stage 1 that has seen eleven patients makes those patients. As training varies them by poses, so synthesis varies what
-it makes: lungs reach lower or less low, bodies are larger, wider or deeper, and bent a little. Coarse slices are too
-coarse to be deformed in their plane, it costs a tenth of their edges; full slices lose 2 %.
+it makes: lungs reach lower or less low, bodies are larger, wider or deeper, and bent a little, bone is more or less
+dense. Coarse slices are too coarse to be deformed in their plane, which costs a tenth of their edges; full ones lose 2 %.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from ctgrid.base.draws import generator_for
+from ctgrid.scan.protocols.resample import SCALE_HU
 
 STREAM = 3
 """First number of the stream of draws, behind the seed."""
@@ -35,6 +36,12 @@ BREATH = 0.045
 
 BEND_MM = 5.0
 """Likewise of the displacement of a node, within the axial plane."""
+
+BONE = 0.2
+"""Standard deviation of the logarithm of what bone has above :data:`SOFT_HU`: how dense it is."""
+
+SOFT_HU = 100.0
+"""Above this is bone, or contrast medium."""
 
 NODE_MM = 100.0
 """Distance of nodes; further apart than in training, so that a table stays a table."""
@@ -62,6 +69,7 @@ class Habitus:
         fat: how far the skin moves out, as a share of the body's half width.
         breath: how far slices of the middle move towards the head, as a share of the extent; within 1 / π.
         bend: (nodes along z, 2, m, m) displacements (columns, rows), in halves of the field of view.
+        bone: factor of what lies above :data:`SOFT_HU`.
     """
 
     width: float
@@ -69,6 +77,7 @@ class Habitus:
     fat: float
     breath: float
     bend: Tensor
+    bone: float = 1.0
 
     def breathed(self, sequence: Tensor) -> Tensor:
         """Move slices (N, ...), or their latents, along z, those of the middle furthest; by Lanczos' kernel.
@@ -129,26 +138,28 @@ def draw_habitus(seed: int, share: float, fov_mm: float, extent_mm: float) -> Ha
     size, width, fat, breath = (torch.randn(4, generator=generator).clamp(-MOST, MOST) * share).tolist()
     count, along = (max(2, round(length / NODE_MM) + 1) for length in (fov_mm, extent_mm))
     nodes = torch.randn(along, 2, count, count, generator=generator).clamp(-MOST, MOST)
+    bone = float(torch.randn((), generator=generator).clamp(-MOST, MOST)) * share
     return Habitus(
         width=math.exp(SIZE * size + WIDTH * width / 2),
         depth=math.exp(SIZE * size - WIDTH * width / 2),
         fat=FAT * fat,
         breath=BREATH * breath,
         bend=nodes * (share * BEND_MM * 2 / fov_mm),
+        bone=math.exp(BONE * bone),
     )
 
 
 def deformed(slices: Tensor, bodies: Sequence[Habitus], z: Sequence[float], transposed: bool = False) -> Tensor:
-    """Give slices the shapes of bodies; above and below the field of view they go on as they end.
+    """Give slices the shapes of bodies, and their bone; above and below the field of view they go on as they end.
 
     Args:
-        slices: (n, C, s, s), rows from front to back.
+        slices: (n, C, s, s) in [-1, 1], rows from front to back.
         bodies: (n,) whose each becomes.
         z: (n,) places as shares of the extent, from 0 to 1.
         transposed: whether rows run from side to side instead.
 
     Returns:
-        (n, C, s, s) float32, whatever the slices are in: in 16 bits no place in a slice is right.
+        (n, C, s, s) float32, whatever the slices are in: in 16 bits no place in a slice is right. Bone may exceed 1.
     """
     points, size = [], slices.shape[-1]
     for _, run in groupby(zip(bodies, z, strict=True), key=lambda pair: id(pair[0])):
@@ -159,4 +170,6 @@ def deformed(slices: Tensor, bodies: Sequence[Habitus], z: Sequence[float], tran
         at = interpolate(at, size=(size, size), mode="bilinear", align_corners=False)
     at = at.transpose(2, 3).flip(1) if transposed else at
     grid = at.permute(0, 2, 3, 1)
-    return grid_sample(slices.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    made = grid_sample(slices.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    denser = torch.tensor([body.bone - 1.0 for body in bodies], device=made.device)[:, None, None, None]
+    return made + denser * (made - SOFT_HU / SCALE_HU).clamp(min=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,6 +80,16 @@ def test_breath_moves_the_middle_and_keeps_the_ends() -> None:
     assert abs(float(moved[0])) < 0.5 and abs(float(moved[-1]) - 200) < 0.5
     between = body(breath=0.05).breathed(heights[:, None, None].expand(-1, 2, 2))
     assert torch.equal(between[:, 1, 0], moved)
+
+
+def test_bone_alone_becomes_denser() -> None:
+    """By the factor of what it has above 100 HU; soft tissue and lung stay."""
+    steps = torch.tensor([-0.8, 0.05, 0.1, 0.4])[:, None, None, None].expand(4, 1, 8, 8)
+    dense = replace(body(), bone=1.5)
+    made = deformed(steps, [dense] * 2 + [body()] * 2, [0.5] * 4)
+    assert torch.allclose(made[:, 0, 4, 4], steps[:, 0, 0, 0], atol=1e-6)
+    made = deformed(steps, [dense] * 4, [0.5] * 4)
+    assert made[:, 0, 4, 4].tolist() == pytest.approx([-0.8, 0.05, 0.1, 0.1 + 0.3 * 1.5], abs=1e-6)
 
 
 def test_slices_of_several_bodies_and_transposed_ones() -> None:
