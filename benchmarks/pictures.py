@@ -1,6 +1,8 @@
-"""Draw the two pictures that README opens with.
+"""Draw the two pictures that README opens with, and the one of several synthetic people.
 
-python benchmarks/pictures.py --real REAL --synthetic SYNTHETIC --noisy NOISY --denoised DENOISED --out docs/images
+python benchmarks/pictures.py --chests REAL SYNTHETIC --out docs/images
+python benchmarks/pictures.py --scan NOISY DENOISED --out docs/images
+python benchmarks/pictures.py --people SEED0 SEED1 ... --out docs/images
 
 REAL and SYNTHETIC are whole chests, NOISY and DENOISED the same scan before and after ``ctgrid denoise``.
 """
@@ -52,22 +54,43 @@ def planes(path: Path, name: str) -> list[Image.Image]:
     return [tile(axial, (y, x), WINDOW_HU, name), tile(coronal, (z, x), WINDOW_HU, f"{name}, coronal")]
 
 
-def main() -> None:
-    """Parse arguments and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("real", "synthetic", "noisy", "denoised", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    given = parser.parse_args()
-    drawn = beside([*planes(given.real, "real"), *planes(given.synthetic, "synthetic")])
-    drawn.save(given.out / "demo.png", optimize=True)
-
-    before, after = (Volume.read(path).reoriented("LPS") for path in (given.noisy, given.denoised))
+def draw_scan(noisy_path: Path, denoised_path: Path) -> Image.Image:
+    """Draw a scan's middle slice before and after denoising, and what was removed."""
+    before, after = (Volume.read(path).reoriented("LPS") for path in (noisy_path, denoised_path))
     middle, (_, y, x) = len(before.hu) // 2, before.spacing_mm
     noisy, clean = before.hu[middle].astype(np.float64), after.hu[middle].astype(np.float64)
     shown = [(noisy, WINDOW_HU, "noisy"), (clean, WINDOW_HU, "denoised"), (noisy - clean, REMOVED_HU, "removed")]
-    beside([tile(plane, (y, x), window, label) for plane, window, label in shown]).save(
-        given.out / "denoised.png", optimize=True
-    )
+    return beside([tile(plane, (y, x), window, label) for plane, window, label in shown])
+
+
+def draw_people(paths: list[Path]) -> Image.Image:
+    """Draw volumes below each other, two in a row, half as large."""
+    rows = []
+    for first in range(0, len(paths), 2):
+        pair = range(first, min(first + 2, len(paths)))
+        rows.append(beside([drawn for i in pair for drawn in planes(paths[i], f"seed {i}")]))
+    out = Image.new("L", (max(row.width for row in rows), SIDE * len(rows)), 255)
+    for number, row in enumerate(rows):
+        out.paste(row, (0, SIDE * number))
+    return out.resize((out.width * 2 // 3, out.height * 2 // 3), Image.Resampling.LANCZOS)
+
+
+def main() -> None:
+    """Parse arguments and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chests", type=Path, nargs=2)
+    parser.add_argument("--scan", type=Path, nargs=2)
+    parser.add_argument("--people", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    if given.chests:
+        real, synthetic = given.chests
+        drawn = beside([*planes(real, "real"), *planes(synthetic, "synthetic")])
+        drawn.save(given.out / "demo.png", optimize=True)
+    if given.scan:
+        draw_scan(*given.scan).save(given.out / "denoised.png", optimize=True)
+    if given.people:
+        draw_people(given.people).quantize(64).save(given.out / "people.png", optimize=True)
 
 
 if __name__ == "__main__":

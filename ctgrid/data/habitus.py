@@ -2,7 +2,8 @@
 
 A stage 1 that has seen eleven patients makes those patients. As training varies them by poses, so synthesis varies what
 it makes: lungs reach lower or less low, bodies are larger, wider or deeper, and bent a little, bone is more or less
-dense. Coarse slices are too coarse to be deformed in their plane, which costs a tenth of their edges; full ones lose 2 %.
+dense. Coarse slices are too coarse to be deformed in their plane: a tenth of their edges would be lost. Full slices
+lose 2 %.
 """
 
 from __future__ import annotations
