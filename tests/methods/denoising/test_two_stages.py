@@ -46,16 +46,18 @@ def test_a_stage_that_changes_nothing_gives_the_scan_back(stages: TwoStages, vol
     scan = stages.on_grid(volume, watch)
     assert scan.images.data_ptr() == torch.from_numpy(scan.unit).data_ptr(), "not copied"
     assert torch.allclose(scan.small, downsample(scan.images, 4), atol=0.1) and scan.small.shape == (5, 1, 16, 16)
-    back, passes = stages.finish(scan, torch.zeros(5, 4, 2, 2), as_it_was, 2, None, watch, silent)
+    coarse = stages.coarse(torch.zeros(16, 4, 2, 2), 5, 2, watch)
+    assert coarse.shape == scan.small.shape, "cells that only filled a grid are left out"
+    back, passes = stages.finish(scan, coarse, as_it_was, 2, None, watch, silent)
     assert np.array_equal(back.hu, volume.hu) and np.array_equal(back.affine, volume.affine)
     assert passes == 5 and {"preprocess", "stage 1", "stage 2", "postprocess"} <= set(watch.rounded())
 
 
 def test_only_the_slices_asked_for_are_refined(stages: TwoStages, volume: Volume) -> None:
-    """Counted from the feet, which are last here; cells that filled a grid up are left out."""
+    """Counted from the feet, which are last here."""
     watch = Stopwatch()
     scan = stages.on_grid(volume, watch)
-    back, passes = stages.finish(scan, torch.zeros(16, 4, 2, 2), negative, 4, [0, 1], watch, silent)
+    back, passes = stages.finish(scan, scan.small, negative, 4, [0, 1], watch, silent)
     changed = [not np.array_equal(a, b) for a, b in zip(back.hu, volume.hu, strict=True)]
     assert changed == [False, False, False, True, True] and passes == 2
     assert np.array_equal(back.hu[3:], -volume.hu[3:])
