@@ -264,6 +264,8 @@ class Settings(Checked):
     def identity(self) -> dict[str, Any]:
         """Return what the voxels depend on: everything but how many are computed at once, and what is not used."""
         unused = {"batch_size"} if self.between else {"batch_size", "between"}
+        if not self.habitus:  # sets of before there was a choice go on
+            unused.add("habitus")
         return {name: value for name, value in self.as_dict().items() if name not in unused}
 
 

@@ -17,9 +17,9 @@ from ctgrid.stages.orders import usual_control_rows
 from ctgrid.stages.schedules import plan_grids
 
 
-def model(absolute: bool = True, sampler: str | None = None, steps: int | None = None, content: Any = "ct") -> Any:
+def model(absolute: bool = True, **known: Any) -> Any:
     """Return what of a model its settings depend on."""
-    facts = StageFacts(size=64, k=4, sampler=sampler, steps=steps, content=content)
+    facts = StageFacts(size=64, k=4, **known)
     stage = SimpleNamespace(absolute_z=absolute)
     return SimpleNamespace(name="toy", stage1=stage, facts1=facts, facts2=facts, filler=(stage, facts))
 
@@ -44,6 +44,13 @@ def test_what_is_resolved_leaves_nothing_open_and_resolves_to_itself(absolute: b
     assert None not in {**settings.sampling, **settings.refining}.values()
     assert settings.spacing == ("even" if SAMPLERS[sampler].spacing == "linspace" else SAMPLERS[sampler].spacing)
     assert json.loads(json.dumps(settings.as_dict(), allow_nan=False)) == settings.as_dict()
+
+
+def test_volumes_as_stage_1_makes_them_are_those_of_before_bodies_varied() -> None:
+    """Sets that were begun then go on; records tell all the same."""
+    plain, varied = Settings(habitus=0).resolved(model(habitus=1.0)), Settings().resolved(model(habitus=1.0))
+    assert "habitus" not in plain.identity() and plain.as_dict()["habitus"] == 0
+    assert varied.identity()["habitus"] == 1.0
 
 
 @pytest.mark.parametrize("asked", [{"interpolate": True}, {"control_rows": 2}])
