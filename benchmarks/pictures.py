@@ -64,7 +64,7 @@ def draw_scan(noisy_path: Path, denoised_path: Path) -> Image.Image:
 
 
 def draw_people(paths: list[Path]) -> Image.Image:
-    """Draw volumes below each other, two in a row, half as large."""
+    """Draw volumes below each other, two in a row, at two thirds of the size."""
     rows = []
     for first in range(0, len(paths), 2):
         pair = range(first, min(first + 2, len(paths)))

@@ -110,7 +110,9 @@ def _noise(entry: dict[str, Any]) -> str:
     settings = entry["settings"]
     how = ""
     if settings.get("diffusion") is False:  # other methods say nothing of it
-        how = f" without diffusion, which helps from {settings['diffuse_from']:g} HU on"
+        how = " without diffusion"
+        if entry["noise_hu"] < settings["diffuse_from"]:
+            how += f", which helps from {settings['diffuse_from']:g} HU on"
     return f"noise {entry['noise_hu']:.0f} HU{removed}{how}{_trust(entry)}"
 
 

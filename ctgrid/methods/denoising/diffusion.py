@@ -19,7 +19,6 @@ Stage 1 works on slices shrunk 4x, which averages most of the noise away. Tuned 
 STAGE2_ERROR = 0.3
 """Error of stage 2's estimate of a latent, tuned on the validation volume; see :func:`kept_share`."""
 
-
 NONE_BELOW_HU, ALL_FROM_HU = 200.0, 650.0
 """Noise between which stage 2's share grows, measured on the validation volume; see :func:`prior_share`."""
 

@@ -86,11 +86,12 @@ class DenoisePipeline(TwoStages):
         if noise_hu < LEAST_HU:
             return untouched(volume, noise_hu, recorded, watch.rounded())
         hinted = network is not None and network.hinted
-        share = prior_share(noise_hu) if how.detail and how.refine and not hinted else 0.0
-        alone = how.detail and (noise_hu < how.diffuse_from or not (hinted or share))
-        facts: dict[str, Any] = {"diffusion": not alone, "hinted": hinted}
+        helps = not how.detail or noise_hu >= how.diffuse_from
+        before = helps and (hinted or not how.detail)
+        share = prior_share(noise_hu) if helps and not before and how.refine else 0.0
+        facts: dict[str, Any] = {"diffusion": before or share > 0, "hinted": hinted}
         prior, passes, per_slice = None, 0, None
-        if not alone and (hinted or not how.detail):
+        if before:
             prior, found, passes = self._diffuse(volume, noise_hu, how, only, place, watch, progress)
             facts |= found
         result = volume if prior is None else prior
@@ -109,7 +110,7 @@ class DenoisePipeline(TwoStages):
                     only=only,
                     progress=progress,
                 )
-            if share and not alone:
+            if share:
                 facts["prior_share"] = round(share, 4)
                 result, passes = self._mixed(result, share, how, only, watch, progress)
         return DenoiseResult(result, watch.rounded(), noise_hu, {**recorded, **facts}, passes, per_slice)
