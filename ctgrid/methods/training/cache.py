@@ -34,6 +34,7 @@ DRAWING_KEYS = {
     "timestep_shift",
     "window_shift",
     "window_spacing_mm",
+    "straight_share",
 }
 """Keys that say which grids are drawn from cached volumes."""
 
@@ -44,6 +45,7 @@ USUAL = {
     "zoom_share": 0.1,
     "width_share": 0.0,
     "feet_share": 0.0,
+    "bone_weight": 0.0,
 }
 """Keys that came later, with what held before them."""
 
@@ -57,6 +59,8 @@ def identity(
     its latents. It is left out for bfloat16, in which all latents were made before there was a choice.
     """
     settings = recipe.model_dump(mode="json", exclude=MODEL_KEYS | DRAWING_KEYS)
+    if settings.get("bone_weight"):
+        settings["bone_weight"] = True  # where bone is is kept, whatever it weighs
     for key, usual in USUAL.items():
         if settings.get(key) == usual:
             settings.pop(key, None)  # latents of before there was a choice are these

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.progress import Progress, silent
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 from ctgrid.methods.training.cache import identity
 from ctgrid.methods.training.facts import facts
 from ctgrid.methods.training.stored_latents import CellLatents, latents_read, stored_latents
+
+BONE_HU = 150
+"""Brighter than this is bone, or contrast medium, in the weights of a loss."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:
-        for key in ("deformation_mm", "width_share", "feet_share", "mirrored", "window_spacing_mm"):
+        for key in ("deformation_mm", "width_share", "feet_share", "mirrored", "window_spacing_mm", "bone_weight"):
             if getattr(recipe, key):
                 raise CtgridError(
                     f"stage1.{key} is for a folder of scans, not for a store, whose slices are cut already"
@@ -113,17 +117,32 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
             poses=Poses(recipe.zoom_share, recipe.width_share, recipe.feet_share),
             progress=inputs.progress,
         )
+        bone = {"bone": bone_share(coarse, codec.downsample)} if recipe.bone_weight else {}
         if recipe.cell_encoding == "grid":
-            return {"coarse": coarse[:, :, None]}
+            return {"coarse": coarse[:, :, None], **bone}
         cells = encode(
             codec, rearrange(coarse, "v z h w -> (v z) h w"), inputs.compute, inputs.progress, "encoding cells"
         )
-        return {"coarse": rearrange(cells, "(v z) c h w -> v z c h w", z=recipe.slices)}
+        return {"coarse": rearrange(cells, "(v z) c h w -> v z c h w", z=recipe.slices), **bone}
 
     tensors = inputs.kept(recipe, codec, make)
     thick = thick_scans(data.volumes, recipe.window_spacing_mm)
     poses = [number * recipe.variants + pose for number in thick for pose in range(recipe.variants)]
-    return GridTask(recipe, tensors["coarse"], codec, known, poses)
+    return GridTask(recipe, tensors["coarse"], codec, known, poses, tensors.get("bone"))
+
+
+def bone_share(coarse: Tensor, downsample: int) -> Tensor:
+    """Tell where bone is on the codec's latents: 1 where it fills a quarter of a latent pixel or more.
+
+    Args:
+        coarse: (volumes, slices, h, w), the window [-1000, 1000] HU as [-1, 1].
+        downsample: pixels to a latent pixel's side.
+
+    Returns:
+        (volumes, slices, 1, h / downsample, w / downsample) float16, from 0 to 1.
+    """
+    shares = [avg_pool2d((slices[:, None] > BONE_HU / 1000).float(), downsample) for slices in coarse]
+    return (4 * torch.stack(shares)).clamp(max=1).half()
 
 
 def fitting_codec(recipe: DiffusionRecipe) -> Codec:

@@ -126,6 +126,9 @@ class GridRecipe(DiffusionRecipe):
     feet_share: float = Field(
         0.0, ge=0, le=0.5, description="most of their slices left out at the feet (folders of scans)"
     )
+    straight_share: float = Field(
+        0.0, ge=0, le=1, description="grids that are drawn from volumes as they lie; the others from all variants alike"
+    )
     mirrored: bool = Field(False, description="mirror every second variant, left to right (folders of scans)")
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
     starts: Literal["random", "paper"] = Field(
@@ -147,6 +150,9 @@ class GridRecipe(DiffusionRecipe):
         1.0,
         gt=0,
         description="s of windows' timesteps, likewise",
+    )
+    bone_weight: float = Field(
+        0.0, ge=0, description="how much more the loss counts where bone is, of 1 elsewhere (folders of scans)"
     )
     window_spacing_mm: float | None = Field(
         None, gt=0, description="draw windows only from scans whose slices lie no further apart (folders of scans)"

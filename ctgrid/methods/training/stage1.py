@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ctgrid.base.draws import integer, normal
+from ctgrid.base.draws import integer, normal, uniform
 from ctgrid.data.grids import draw_plan
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
 from ctgrid.methods.training.pictures import grid_picture
@@ -36,6 +36,7 @@ class GridTask:
         codec: Codec,
         facts: StageFacts,
         thick: Collection[int] = (),
+        bone: Tensor | None = None,
     ) -> None:
         """Take the recipe and what it draws from.
 
@@ -47,7 +48,9 @@ class GridTask:
             facts: saved beside the weights.
             thick: numbers of volumes, not all, that no window is drawn from: what lies between their slices was
                 interpolated.
+            bone: (volumes, slices, 1, s, s), where cells hold bone, from 0 to 1; see ``bone_weight`` of the recipe.
         """
+        self.bone = bone
         self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
         self.thick = frozenset(thick)
         self.fine = [number for number in range(len(coarse)) if number not in self.thick]
@@ -63,6 +66,8 @@ class GridTask:
         """Draw a grid (c, S, S) with its slice indices (K²,), known cells (K²,), timestep and noise."""
         recipe = self.recipe
         number = integer(0, len(self.coarse), generator)
+        straight = recipe.straight_share > 0 and uniform(generator) < recipe.straight_share
+        number -= number % recipe.variants if straight else 0
         volume = self.coarse[number]
         plan = draw_plan(
             len(volume),
@@ -77,7 +82,10 @@ class GridTask:
             recipe.reversed_share,
         )
         if plan.window and number in self.thick:
-            volume = self.coarse[self.fine[integer(0, len(self.fine), generator)]]
+            number = self.fine[integer(0, len(self.fine), generator)]
+            number -= number % recipe.variants if straight else 0
+            volume = self.coarse[number]
+        bone = {} if self.bone is None else {"bone": to_grid(self.bone[number][plan.shown], recipe.k)[0].float()}
         side = recipe.grid_size // self.codec.downsample
         return {
             "grid": to_grid(volume[plan.shown], recipe.k)[0].float(),
@@ -85,6 +93,7 @@ class GridTask:
             "known": plan.known,
             "timestep": draw_timestep(generator, recipe.window_shift if plan.window else recipe.timestep_shift),
             "noise": normal((self.codec.latent_channels, side, side), generator),
+            **bone,
         }
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -98,6 +107,8 @@ class GridTask:
         cells = cell_timesteps(batch["timestep"], batch["known"])
         levels, known = (cells_mask(c, self.recipe.k, latent.shape[-1]) for c in (cells, batch["known"]))
         weight = (~known).float()
+        if "bone" in batch:
+            weight = weight * (1 + self.recipe.bone_weight * batch["bone"])
         return diffusion_loss(
             network, self.recipe, latent, batch["noise"], cells, levels=levels, weight=weight, **inputs
         )

@@ -64,12 +64,22 @@ def test_thick_scans_are_told_apart() -> None:
         assert thick_scans([scans[1], scans[3]], 3.5) == []
 
 
-@pytest.mark.parametrize("key", ["deformation_mm", "window_spacing_mm"])
+@pytest.mark.parametrize("key", ["deformation_mm", "window_spacing_mm", "bone_weight"])
 def test_what_needs_whole_scans_is_refused_of_a_store(store: Store, tiny_model: Path, key: str) -> None:
     """Its slices are deformed no more, and the distance that they were taken at is not theirs."""
     recipe = grid_recipe(tiny_model, **{key: 4.0})
     with pytest.raises(CtgridError, match=rf"{key} is for a folder of scans"):
         grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
+
+
+@pytest.mark.parametrize("cell_encoding", ["cell", "grid"])
+def test_bone_is_found_where_it_weighs(cell_encoding: str, scans: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """Whatever is encoded ahead; without a weight nothing is looked for."""
+    for weight in (0.0, 2.0):
+        recipe = grid_recipe(tiny_model, cell_encoding=cell_encoding, bone_weight=weight)
+        task = grid_task(recipe, Inputs(open_data(Selection(scans), recipe), tmp_path / "latents", 0))
+        assert ("bone" in task.example(generator_for(1))) == bool(weight)
+    assert task.example(generator_for(1))["bone"].shape == (1, *task.example(generator_for(1))["noise"].shape[1:])
 
 
 def test_a_folder_is_framed_upright(scans: Path, tiny_model: Path, tmp_path: Path) -> None:

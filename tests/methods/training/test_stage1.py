@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ctgrid.base.draws import generator_for, normal
+from ctgrid.methods.training.inputs import bone_share
 from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.scan.grid import to_grid
@@ -35,6 +36,18 @@ def test_no_window_is_drawn_from_thick_slices(codec: Codec) -> None:
         example = task.example(generator_for(i))
         seen[bool(example["known"].any())].add(float(example["grid"].mean()))
     assert seen == {True: {1.0}, False: {0.0, 1.0, 2.0}}
+
+
+@pytest.mark.parametrize("thick", [(), (0, 1, 2)])
+def test_volumes_as_they_lie_may_be_drawn_more_often(thick: tuple[int, ...], codec: Codec) -> None:
+    """The first of each volume's variants; also where a window is drawn from another volume than the thick one."""
+    recipe = GridRecipe(
+        network=ABSOLUTE, size=64, cell_encoding="cell", window_share=1.0, variants=3, straight_share=1.0
+    )
+    coarse = torch.stack([torch.full((30, 4, 2, 2), float(number)) for number in range(9)])
+    task = GridTask(recipe, coarse, codec, StageFacts(), thick=thick)
+    seen = {float(task.example(generator_for(i))["grid"].mean()) for i in range(60)}
+    assert seen == {0.0, 3.0, 6.0} - set(map(float, thick))
 
 
 @pytest.mark.parametrize("cell_encoding", ["cell", "grid"])
@@ -88,3 +101,27 @@ def test_whole_grids_are_encoded_while_training(codec: Codec) -> None:
     task.loss(network, batch)
     expected = codec.encode(batch["grid"]) * (1 - 1e-4) ** 0.5 + batch["noise"] * 1e-2
     assert torch.allclose(network.asked["noisy"], expected, atol=1e-4)
+
+
+def test_bone_counts_more(codec: Codec) -> None:
+    """An error where bone is weighs as the recipe says, of 1 elsewhere."""
+    recipe = GridRecipe(
+        network=ABSOLUTE, size=64, cell_encoding="cell", window_share=1.0, bone_weight=3.0, prediction="epsilon"
+    )
+    coarse = normal((1, 30, 4, 2, 2), generator_for(1))
+    bone = torch.zeros(1, 30, 1, 2, 2)
+    bone[..., 0, 0] = 1.0
+    task = GridTask(recipe, coarse, codec, StageFacts(), bone=bone)
+    batch = batch_of(task, 3)
+    error = torch.zeros_like(batch["noise"])
+    error[..., ::2, ::2] = 1.0  # the first pixel of every cell's 2 x 2
+    there = float(task.loss(Answers(batch["noise"] + error), batch)["loss"])
+    assert there == pytest.approx(4 / 7)
+    assert float(task.loss(Answers(batch["noise"] + (1 - error)), batch)["loss"]) == pytest.approx(3 / 7)
+
+
+def test_where_bone_is_follows_the_slices() -> None:
+    """A quarter of a latent pixel is enough; shares of less count as much less."""
+    coarse = torch.full((1, 2, 8, 16), -1.0)
+    coarse[0, 1, :4, :4], coarse[0, 1, :4, 8:10] = 0.3, 0.3
+    assert bone_share(coarse, 8)[0, :, 0].tolist() == [[[0, 0]], [[1, 0.5]]]
