@@ -1,8 +1,9 @@
-"""Draw the two pictures that README opens with, and the one of several synthetic people.
+"""Draw the two pictures that README opens with, and those of several synthetic people and of their spines.
 
 python benchmarks/pictures.py --chests REAL SYNTHETIC --out docs/images
 python benchmarks/pictures.py --scan NOISY DENOISED --out docs/images
 python benchmarks/pictures.py --people SEED0 SEED1 ... --out docs/images
+python benchmarks/pictures.py --spines SEED0 SEED1 ... REAL --out docs/images
 
 REAL and SYNTHETIC are whole chests, NOISY and DENOISED the same scan before and after ``ctgrid denoise``.
 """
@@ -22,6 +23,8 @@ SIDE = 300
 
 WINDOW_HU = (-1000.0, 400.0)
 REMOVED_HU = (-300.0, 300.0)
+BONE_WINDOW_HU = (-160.0, 400.0)
+BONE_HU = 150
 
 
 def tile(plane: np.ndarray, spacing_mm: tuple[float, float], window: tuple[float, float], label: str) -> Image.Image:
@@ -75,12 +78,33 @@ def draw_people(paths: list[Path]) -> Image.Image:
     return out.resize((out.width * 2 // 3, out.height * 2 // 3), Image.Resampling.LANCZOS)
 
 
+def draw_spines(paths: list[Path]) -> Image.Image:
+    """Draw the sagittal plane through the most bone behind the middle of each volume, five in a row."""
+    tiles = []
+    for number, path in enumerate(paths):
+        volume = Volume.read(path).reoriented("LPS")
+        z, y, _ = volume.spacing_mm
+        count, rows, columns = volume.shape
+        behind = volume.hu[count // 4 : 3 * count // 4, rows // 2 :, columns // 3 : 2 * columns // 3]
+        bone = (behind > BONE_HU).sum(axis=(0, 1))
+        column = columns // 3 + int(np.convolve(bone, np.ones(15), "same").argmax())
+        plane = volume.hu[::-1, :, column - 1 : column + 2].mean(axis=2)
+        name = "real" if number == len(paths) - 1 else f"seed {number}"
+        tiles.append(tile(plane, (z, y), BONE_WINDOW_HU, name))
+    lines = [beside(tiles[first : first + 5]) for first in range(0, len(tiles), 5)]
+    out = Image.new("L", (max(line.width for line in lines), SIDE * len(lines)), 255)
+    for number, line in enumerate(lines):
+        out.paste(line, (0, SIDE * number))
+    return out
+
+
 def main() -> None:
     """Parse arguments and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chests", type=Path, nargs=2)
     parser.add_argument("--scan", type=Path, nargs=2)
     parser.add_argument("--people", type=Path, nargs="+")
+    parser.add_argument("--spines", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     if given.chests:
@@ -91,6 +115,8 @@ def main() -> None:
         draw_scan(*given.scan).save(given.out / "denoised.png", optimize=True)
     if given.people:
         draw_people(given.people).quantize(64).save(given.out / "people.png", optimize=True)
+    if given.spines:
+        draw_spines(given.spines).quantize(64).save(given.out / "spines.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ctgrid.base.extras import EXTRAS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-WEIGHTS_LIMIT_BYTES = 40_000_000
+WEIGHTS_LIMIT_BYTES = 64_000_000
 
 
 def requirements(*, extras: bool = True) -> list[Requirement]:

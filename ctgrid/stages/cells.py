@@ -77,7 +77,8 @@ def sample_cells(
         steps: network calls per grid.
         sampler: see :func:`ctgrid.stages.diffusion.sample`.
         spacing: likewise.
-        filling: steps, sampler and spacing of the passes after the first; None takes those of the first.
+        filling: steps, sampler and spacing of the passes after the first, which fill gaps, by the model's own network
+            for them; None takes those of the first, and stage 1.
         batch_size: grids at once.
         progress: called after every step.
 
@@ -85,7 +86,8 @@ def sample_cells(
         Latents of the cells (V, N, c, s, s) on the CPU, and the number of token-passes spent.
     """
     model, facts = bundle.stage1, bundle.facts1
-    networks = [(of, told, on_grids(of, told.layout, told.k)) for of, told in ((model, facts), bundle.filler)]
+    parts = [(model, facts), bundle.filler(slices) if filling else (model, facts)]
+    networks = [(of, told, on_grids(of, told.layout, told.k)) for of, told in parts]
     channels, latent_size = bundle.codec.latent_channels, facts.grid_size // bundle.codec.downsample
     side = latent_size // facts.k
     made_slices = max(slices, *(int(window.target.max()) + 1 for windows in plan for window in windows))

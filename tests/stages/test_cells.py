@@ -65,7 +65,7 @@ def test_cells_are_encoded_one_by_one_or_in_grids(bundle: Bundle) -> None:
 @torch.no_grad()
 def test_gaps_are_filled_by_their_own_network(bundle: Bundle) -> None:
     """Keyframes stay as stage 1 makes them; what lies between changes with the network that fills."""
-    slices = 2 * bundle.facts1.k**2
+    slices = bundle.facts1.slices
     plan = hierarchical(slices, bundle.facts1.k)
     settings = {"seeds": [1], "steps": 1, "filling": {"steps": 2, "sampler": "ddim", "spacing": "even"}}
     alone, _ = sample_cells(bundle, plan, slices, **settings)
@@ -75,6 +75,9 @@ def test_gaps_are_filled_by_their_own_network(bundle: Bundle) -> None:
     for parameter in other.parameters():
         parameter.mul_(0.5)
     mixed, _ = sample_cells(replace(bundle, gaps=other, facts_gaps=bundle.facts1), plan[:2], slices, **settings)
+    with_other = replace(bundle, gaps=other, facts_gaps=bundle.facts1)
+    rolling, unlike = (sample_cells(b, plan[:2], slices, seeds=[1], steps=1)[0] for b in (bundle, with_other))
+    assert torch.equal(rolling, unlike), "where no gaps are filled, stage 1 goes on"
     keyframes = torch.from_numpy(plan[0][0].target)
     whole, _ = sample_cells(bundle, plan[:2], slices, **settings)
     assert torch.equal(mixed[0, keyframes], whole[0, keyframes])

@@ -160,6 +160,7 @@ class Settings(Checked):
             CtgridError: where the model cannot follow the schedule.
         """
         absolute, schedule = bundle.stage1.absolute_z, self.schedule
+        gaps = bundle.filler(self.slices)[1]
         if schedule == "auto":
             rolling = self.interpolate or self.control_rows is not None or not absolute
             schedule = "autoregressive" if rolling else "hierarchical"
@@ -169,7 +170,7 @@ class Settings(Checked):
                     f"model {bundle.name}: schedule 'hierarchical' needs absolute z, which this model was not "
                     "trained with; use 'autoregressive'"
                 )
-            rows, fill = None, self.fill_steps or bundle.filler[1].fill_steps or FILL_STEPS
+            rows, fill = None, self.fill_steps or gaps.fill_steps or FILL_STEPS
         else:
             filling = next((name for name in FILLING if getattr(self, name) is not None), None)
             if filling:
@@ -193,9 +194,7 @@ class Settings(Checked):
             fill_sampler=fill_sampler,
             fill_spacing=None
             if fill_sampler is None
-            else _spacing(
-                self.fill_spacing or self.spacing or bundle.filler[1].fill_spacing or FILL_SPACING, fill_sampler
-            ),
+            else _spacing(self.fill_spacing or self.spacing or gaps.fill_spacing or FILL_SPACING, fill_sampler),
             steps=self.steps or bundle.facts1.steps or STEPS,
             sampler=sampler,
             spacing=_spacing(self.spacing, sampler),

@@ -24,6 +24,7 @@ from ctgrid.methods.training.recipes import DiffusionRecipe, GridRecipe, RefineR
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.stage2_store import StoredRefineTask
+from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.latents.ahead import cached, coarse_volumes, encode, refine_pairs
 
@@ -141,7 +142,8 @@ def bone_share(coarse: Tensor, downsample: int) -> Tensor:
     Returns:
         (volumes, slices, 1, h / downsample, w / downsample) float16, from 0 to 1.
     """
-    shares = [avg_pool2d((slices[:, None] > BONE_HU / 1000).float(), downsample) for slices in coarse]
+    bright = BONE_HU / FULL_WINDOW_HU[1]
+    shares = [avg_pool2d((slices[:, None] > bright).float(), downsample) for slices in coarse]
     return (4 * torch.stack(shares)).clamp(max=1).half()
 
 

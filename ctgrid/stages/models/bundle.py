@@ -66,6 +66,9 @@ __all__ = [
 STAGE_FILE = "stage.json"
 """Facts beside a stage's weights."""
 
+GAPS_REACH = 0.125
+"""How much other than in training, as a share, the distance of slices may be for the network of gaps."""
+
 
 @dataclass(frozen=True)
 class StageFacts(Tiled):
@@ -177,12 +180,18 @@ class Bundle:
     facts_gaps: StageFacts | None = None
     detail: DetailNetwork | None = None
 
-    @property
-    def filler(self) -> tuple[DiT, StageFacts]:
-        """The network that fills gaps between keyframes, and its facts."""
-        return (
-            (self.stage1, self.facts1) if self.gaps is None or self.facts_gaps is None else (self.gaps, self.facts_gaps)
-        )
+    def filler(self, slices: int) -> tuple[DiT, StageFacts]:
+        """Return the network that fills gaps between keyframes, and its facts.
+
+        Windows are drawn from neighbouring slices, so a network trained on them alone knows one distance: where slices
+        lie clearly closer or further apart than in its training, stage 1 fills the gaps.
+
+        Args:
+            slices: of the volume.
+        """
+        if self.gaps is None or self.facts_gaps is None or abs(self.facts_gaps.slices / slices - 1) > GAPS_REACH:
+            return self.stage1, self.facts1
+        return self.gaps, self.facts_gaps
 
     def describe(self) -> dict[str, Any]:
         """Return name, origin, file hashes and facts, for run records."""

@@ -21,13 +21,13 @@ def model(absolute: bool = True, **known: Any) -> Any:
     """Return what of a model its settings depend on."""
     facts = StageFacts(size=64, k=4, **known)
     stage = SimpleNamespace(absolute_z=absolute)
-    return SimpleNamespace(name="toy", stage1=stage, facts1=facts, facts2=facts, filler=(stage, facts))
+    return SimpleNamespace(name="toy", stage1=stage, facts1=facts, facts2=facts, filler=lambda slices: (stage, facts))
 
 
 def test_gaps_are_filled_as_their_own_network_says() -> None:
     """Where nobody asks for another number of calls, or other places."""
     toy = model()
-    toy.filler = (toy.stage1, StageFacts(size=64, k=4, fill_steps=6, fill_spacing="snr"))
+    toy.filler = lambda slices: (toy.stage1, StageFacts(size=64, k=4, fill_steps=6, fill_spacing="snr"))
     assert Settings().resolved(toy).filling == {"steps": 6, "sampler": "dpm++", "spacing": "snr"}
     asked = Settings(fill_steps=2, fill_spacing="even").resolved(toy)
     assert asked.filling == {"steps": 2, "sampler": "dpm++", "spacing": "even"}

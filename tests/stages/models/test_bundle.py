@@ -197,8 +197,10 @@ def with_gaps(model: Path) -> Path:
 def test_gaps_may_have_a_stage_1_of_their_own(with_gaps: Path, tiny_model: Path, tmp_path: Path) -> None:
     """Loaded with its facts, hashed, described, packed; without it stage 1 fills them."""
     plain, bundle = load_bundle(tiny_model), load_bundle(with_gaps)
-    assert plain.filler == (plain.stage1, plain.facts1) and "gaps" not in plain.describe()
-    assert bundle.filler == (bundle.gaps, bundle.facts_gaps) and bundle.gaps is not bundle.stage1
+    usual = bundle.facts1.slices
+    assert plain.filler(usual) == (plain.stage1, plain.facts1) and "gaps" not in plain.describe()
+    assert bundle.filler(usual) == (bundle.gaps, bundle.facts_gaps) and bundle.gaps is not bundle.stage1
+    assert bundle.filler(2 * usual) == bundle.filler(usual // 2) == (bundle.stage1, bundle.facts1)
     assert bundle.describe()["gaps"]["fill_steps"] == 3
     assert {name.partition("/")[0] for name in bundle.hashes} == {"codec", "stage1", "stage2", "gaps"}
     parts = {part: with_gaps / part for part in ("codec", "stage1", "stage2", "gaps")}

@@ -114,7 +114,7 @@ def test_hashing_again_finds_every_change(fetched: Path) -> None:
 def test_the_embedded_model_is_the_one_recorded() -> None:
     """After retraining: ``ctgrid model verify embedded --record``."""
     assert check_folder(EMBEDDED_FOLDER, recorded_files("embedded")) == []
-    assert len(recorded_files("embedded")) == 10
+    assert len(recorded_files("embedded")) == 14
 
 
 def test_folders_without_a_record_say_so(tiny_model: Path) -> None:
