@@ -127,7 +127,7 @@ class GridRecipe(DiffusionRecipe):
         0.0, ge=0, le=0.5, description="most of their slices left out at the feet (folders of scans)"
     )
     straight_share: float = Field(
-        0.0, ge=0, le=1, description="grids that are drawn from volumes as they lie; the others from all variants alike"
+        0.0, ge=0, le=1, description="share of grids drawn from volumes as they lie, the others from all variants alike"
     )
     mirrored: bool = Field(False, description="mirror every second variant, left to right (folders of scans)")
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
@@ -152,7 +152,7 @@ class GridRecipe(DiffusionRecipe):
         description="s of windows' timesteps, likewise",
     )
     bone_weight: float = Field(
-        0.0, ge=0, description="how much more the loss counts where bone is, of 1 elsewhere (folders of scans)"
+        0.0, ge=0, description="how much the loss counts where bone is, beside 1 everywhere (folders of scans)"
     )
     window_spacing_mm: float | None = Field(
         None, gt=0, description="draw windows only from scans whose slices lie no further apart (folders of scans)"
@@ -178,6 +178,12 @@ class GridRecipe(DiffusionRecipe):
             raise ValueError(
                 f"keyframe_share {self.keyframe_share} and window_share {self.window_share} exceed 1 together"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bone_is_there(self) -> GridRecipe:
+        if self.bone_weight and self.video is not None:
+            raise ValueError("bone_weight is for CT, movies show no bone: leave it out")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from ctgrid.methods.training.recipes import CodecRecipe, DetailRecipe, GridRecip
         (GridRecipe, {"size": 64, "scale": 3}, "size 64 is no multiple of scale 3"),
         (GridRecipe, {"keyframe_share": 0.6, "window_share": 0.5}, "keyframe_share 0.6 and window_share 0.5 exceed 1"),
         (GridRecipe, {"layout": "channels", "window_share": 0.1}, "set window_share to 0"),
+        (GridRecipe, {"bone_weight": 1.0, "video": {"layout": "sky"}}, "movies show no bone"),
         (GridRecipe, {"layout": "channels", "network": {"absolute_z": True}}, "network.absolute_z to false"),
         (GridRecipe, {"sampler": "euler"}, "euler"),
         (GridRecipe, {"strides": []}, "at least 1"),
