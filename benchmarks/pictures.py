@@ -48,6 +48,14 @@ def beside(tiles: list[Image.Image]) -> Image.Image:
     return out
 
 
+def below(rows: list[Image.Image]) -> Image.Image:
+    """Put rows below each other."""
+    out = Image.new("L", (max(row.width for row in rows), SIDE * len(rows)), 255)
+    for number, row in enumerate(rows):
+        out.paste(row, (0, SIDE * number))
+    return out
+
+
 def planes(path: Path, name: str) -> list[Image.Image]:
     """Draw an axial slice at half the height and a coronal one through the middle."""
     volume = Volume.read(path).reoriented("LPS")
@@ -72,9 +80,7 @@ def draw_people(paths: list[Path]) -> Image.Image:
     for first in range(0, len(paths), 2):
         pair = range(first, min(first + 2, len(paths)))
         rows.append(beside([drawn for i in pair for drawn in planes(paths[i], f"seed {i}")]))
-    out = Image.new("L", (max(row.width for row in rows), SIDE * len(rows)), 255)
-    for number, row in enumerate(rows):
-        out.paste(row, (0, SIDE * number))
+    out = below(rows)
     return out.resize((out.width * 2 // 3, out.height * 2 // 3), Image.Resampling.LANCZOS)
 
 
@@ -91,11 +97,7 @@ def draw_spines(paths: list[Path]) -> Image.Image:
         plane = volume.hu[::-1, :, column - 1 : column + 2].mean(axis=2)
         name = "real" if number == len(paths) - 1 else f"seed {number}"
         tiles.append(tile(plane, (z, y), BONE_WINDOW_HU, name))
-    lines = [beside(tiles[first : first + 5]) for first in range(0, len(tiles), 5)]
-    out = Image.new("L", (max(line.width for line in lines), SIDE * len(lines)), 255)
-    for number, line in enumerate(lines):
-        out.paste(line, (0, SIDE * number))
-    return out
+    return below([beside(tiles[first : first + 5]) for first in range(0, len(tiles), 5)])
 
 
 def main() -> None:

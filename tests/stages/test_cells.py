@@ -74,8 +74,8 @@ def test_gaps_are_filled_by_their_own_network(bundle: Bundle) -> None:
     other = copy.deepcopy(bundle.stage1)
     for parameter in other.parameters():
         parameter.mul_(0.5)
-    mixed, _ = sample_cells(replace(bundle, gaps=other, facts_gaps=bundle.facts1), plan[:2], slices, **settings)
     with_other = replace(bundle, gaps=other, facts_gaps=bundle.facts1)
+    mixed, _ = sample_cells(with_other, plan[:2], slices, **settings)
     rolling, unlike = (sample_cells(b, plan[:2], slices, seeds=[1], steps=1)[0] for b in (bundle, with_other))
     assert torch.equal(rolling, unlike), "where no gaps are filled, stage 1 goes on"
     keyframes = torch.from_numpy(plan[0][0].target)

@@ -34,7 +34,6 @@ DRAWING_KEYS = {
     "timestep_shift",
     "window_shift",
     "window_spacing_mm",
-    "straight_share",
 }
 """Keys that say which grids are drawn from cached volumes."""
 

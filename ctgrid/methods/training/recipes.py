@@ -126,9 +126,6 @@ class GridRecipe(DiffusionRecipe):
     feet_share: float = Field(
         0.0, ge=0, le=0.5, description="most of their slices left out at the feet (folders of scans)"
     )
-    straight_share: float = Field(
-        0.0, ge=0, le=1, description="share of grids drawn from volumes as they lie, the others from all variants alike"
-    )
     mirrored: bool = Field(False, description="mirror every second variant, left to right (folders of scans)")
     strides: tuple[PositiveInt, ...] = Field((1,), min_length=1, description="slice steps inside a grid")
     starts: Literal["random", "paper"] = Field(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ctgrid.base.draws import integer, normal, uniform
+from ctgrid.base.draws import integer, normal
 from ctgrid.data.grids import draw_plan
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
 from ctgrid.methods.training.pictures import grid_picture
@@ -66,8 +66,6 @@ class GridTask:
         """Draw a grid (c, S, S) with its slice indices (K²,), known cells (K²,), timestep and noise."""
         recipe = self.recipe
         number = integer(0, len(self.coarse), generator)
-        straight = recipe.straight_share > 0 and uniform(generator) < recipe.straight_share
-        number -= number % recipe.variants if straight else 0
         volume = self.coarse[number]
         plan = draw_plan(
             len(volume),
@@ -83,7 +81,6 @@ class GridTask:
         )
         if plan.window and number in self.thick:
             number = self.fine[integer(0, len(self.fine), generator)]
-            number -= number % recipe.variants if straight else 0
             volume = self.coarse[number]
         bone = {} if self.bone is None else {"bone": to_grid(self.bone[number][plan.shown], recipe.k)[0].float()}
         side = recipe.grid_size // self.codec.downsample

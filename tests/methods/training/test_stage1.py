@@ -38,18 +38,6 @@ def test_no_window_is_drawn_from_thick_slices(codec: Codec) -> None:
     assert seen == {True: {1.0}, False: {0.0, 1.0, 2.0}}
 
 
-@pytest.mark.parametrize("thick", [(), (0, 1, 2)])
-def test_volumes_as_they_lie_may_be_drawn_more_often(thick: tuple[int, ...], codec: Codec) -> None:
-    """The first of each volume's variants; also where a window is drawn from another volume than the thick one."""
-    recipe = GridRecipe(
-        network=ABSOLUTE, size=64, cell_encoding="cell", window_share=1.0, variants=3, straight_share=1.0
-    )
-    coarse = torch.stack([torch.full((30, 4, 2, 2), float(number)) for number in range(9)])
-    task = GridTask(recipe, coarse, codec, StageFacts(), thick=thick)
-    seen = {float(task.example(generator_for(i))["grid"].mean()) for i in range(60)}
-    assert seen == {0.0, 3.0, 6.0} - set(map(float, thick))
-
-
 @pytest.mark.parametrize("cell_encoding", ["cell", "grid"])
 def test_grids_are_slices_of_one_volume_in_order(cell_encoding: str, codec: Codec) -> None:
     """With the indices that absolute z is told."""
