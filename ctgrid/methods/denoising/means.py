@@ -1,9 +1,9 @@
-"""Give back what a network took from the means of whole regions.
+"""Give back what a network took from the means of tissues.
 
 The best guess of a voxel under much noise leans towards what is usual around it: fat comes out some HU too bright, lung
-too dark. But over a centimetre noise nearly averages out, above all that of CT, which has little of such low
-frequencies; there the scan itself knows better. So the local mean of what was removed is given back, as far as it is
-more than the noise would have it (Wiener's factor).
+too dark. But over centimetres noise nearly averages out, above all that of CT, which has little of such low
+frequencies; there the scan itself knows better. So the local mean of what was removed is given back, tissue by tissue
+(what fat gains, the muscle beside it loses), as far as it is more than the noise would have it (Wiener's factor).
 """
 
 from __future__ import annotations
@@ -12,11 +12,21 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-REACH_MM = 10.0
+TISSUES_HU = (-850.0, -100.0, 50.0, 300.0)
+"""Lung, fat, soft tissue, bone; a value between two is part of both."""
+
+TOLD_MM = 0.7
+"""Standard deviation of the Gaussian through which a cell's tissue is told: by a voxel's own value, the noise left in
+it would choose its tissue, and the mean of what was removed there would be that of one side of the noise."""
+
+REACH_MM = 20.0
 """Standard deviation of the Gaussian that makes means."""
 
-CELL_MM = 2.5
+CELL_MM = 2.0
 """Side of the cells that are averaged first, for speed."""
+
+BLOCKS = 4
+"""Blocks of those cells along that Gaussian's standard deviation, likewise."""
 
 LEAST_HU = -950.0
 """Below lies air, which is often cut off at the lowest value: its mean is no mean."""
@@ -32,7 +42,7 @@ def mean_removed(
     spacing_mm: tuple[float, float],
     floor_hu: float | None = None,
 ) -> np.ndarray:
-    """Return the local mean of what was removed from a slice, to be given back.
+    """Return the local mean of what was removed from each tissue of a slice, to be given back.
 
     White noise, whose half reach leaves four times the power of the whole, gives 0: then the mean is noise.
 
@@ -48,25 +58,47 @@ def mean_removed(
     """
     from scipy.ndimage import gaussian_filter
 
-    cells = [max(1, round(CELL_MM / mm)) for mm in spacing_mm]
-    sigma = [REACH_MM / (mm * n) for mm, n in zip(spacing_mm, cells, strict=True)]
-    removed, clean = (_in_cells(part, cells) for part in (removed_hu, clean_hu))
-    least = np.full(clean.shape, LEAST_HU)
+    least = np.full(clean_hu.shape, LEAST_HU, np.float32)
     if floor_hu is not None:
-        least = np.maximum(least, floor_hu + CLEAR_SIGMAS * _resized(np.atleast_2d(noise_hu), clean.shape))
-    weight = (clean > least).astype(np.float32)
-    if not weight.any():
-        return np.zeros(removed_hu.shape, np.float32)
+        least = np.maximum(least, floor_hu + CLEAR_SIGMAS * _resized(np.atleast_2d(noise_hu), clean_hu.shape))
+    shown = (clean_hu > least).astype(np.float32)
+    cells = [max(1, round(CELL_MM / mm)) for mm in spacing_mm]
+    cell_mm = [mm * n for mm, n in zip(spacing_mm, cells, strict=True)]
+    removed, clean, part = (_in_cells(image, cells) for image in (removed_hu * shown, clean_hu * shown, shown))
+    clean, inside = (gaussian_filter(image, [TOLD_MM / mm for mm in cell_mm]) for image in (clean, part))
+    told = clean / inside.clip(1e-6)
+    place = np.interp(told, TISSUES_HU, range(len(TISSUES_HU))).astype(np.float32)
+    back = np.zeros_like(removed)
+    for number in range(len(TISSUES_HU)):
+        share = (1 - np.abs(place - number)).clip(0)
+        back += share * _means(removed * share, part * share, cell_mm)
+    return _enlarged(back, cells, removed_hu.shape) * shown
 
-    def mean(reach: float) -> np.ndarray:
-        parts = (gaussian_filter(part, [reach * s for s in sigma]) for part in (removed * weight, weight))
-        above, below = parts
-        return np.asarray(above / (below + 0.05) * weight)
+
+def _means(removed: np.ndarray, share: np.ndarray, cell_mm: list[float]) -> np.ndarray:
+    """Return the local means of what was removed from one tissue, times Wiener's factor, (y, x) in cells.
+
+    Args:
+        removed: (y, x) in cells, times the share.
+        share: how much of each cell is of that tissue, from 0 to 1.
+        cell_mm: sides of the cells (y, x).
+    """
+    from scipy.ndimage import gaussian_filter
+
+    if not share.any():
+        return share
+    blocks = [max(1, round(REACH_MM / BLOCKS / mm)) for mm in cell_mm]
+    reach = [REACH_MM / (mm * n) for mm, n in zip(cell_mm, blocks, strict=True)]
+    above, below = _in_cells(removed, blocks), _in_cells(share, blocks)
+
+    def mean(times: float) -> np.ndarray:
+        parts = (gaussian_filter(part, [times * block for block in reach]) for part in (above, below))
+        return np.asarray(next(parts) / (next(parts) + 0.05))
 
     whole, half = mean(1.0), mean(0.5)
-    power = float(np.square(whole).sum())
-    share = max(0.0, 1 - float(np.square(half - whole).sum()) / power) if power > 0 else 0.0
-    return _enlarged(np.float32(share) * whole, cells, removed_hu.shape)
+    power, noise = (float((np.square(part) * below).sum()) for part in (whole, half - whole))
+    factor = max(0.0, 1 - noise / power) if power > 0 else 0.0
+    return _enlarged(np.float32(factor) * whole, blocks, removed.shape)
 
 
 def _in_cells(image: np.ndarray, cells: list[int]) -> np.ndarray:

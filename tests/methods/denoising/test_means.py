@@ -1,4 +1,4 @@
-"""Means given back: an offset of a region comes back, white noise does not, nor what is cut off."""
+"""Means given back: an offset of a tissue comes back, white noise does not, nor what is cut off."""
 
 from __future__ import annotations
 
@@ -34,9 +34,26 @@ def test_an_offset_under_the_noise_of_ct_is_given_back() -> None:
     assert np.abs(back[:6]).max() == 0
 
 
+def test_each_tissue_has_a_mean_of_its_own() -> None:
+    """Streaks of fat in muscle, 8 mm wide, came out 3 HU too bright, the muscle too dark: nearly half comes back."""
+    clean = chest()
+    fat = (clean > 0) & (np.arange(192) // 12 % 2 == 0)
+    clean[fat] = -100
+    removed = ramp_noise(192, 60) + np.where(clean > -500, np.where(fat, -3.0, 3.0), 0.0)
+    back = mean_removed(removed, clean, 60.0, SPACING)[40:-40, 40:-40]
+    assert back[fat[40:-40, 40:-40]].mean() < -1 and back[~fat[40:-40, 40:-40]].mean() > 1
+
+
+def test_noise_left_in_a_voxel_does_not_choose_its_tissue() -> None:
+    """Where a third of the noise is left, bright voxels are those with too little removed: their mean is none."""
+    noise = ramp_noise(192, 60)
+    clean = chest() + np.where(chest() > 0, noise / 3, 0.0).astype(np.float32)
+    assert np.abs(mean_removed(noise * 2 / 3, clean, 60.0, SPACING)).mean() < 1
+
+
 def test_means_of_white_noise_are_noise() -> None:
-    noise = 60 * np.random.default_rng(0).standard_normal((192, 192))
-    assert np.abs(mean_removed(noise, chest(), 60.0, SPACING)).max() < 0.5
+    noise = 60 * np.random.default_rng(0).standard_normal((512, 512))
+    assert np.abs(mean_removed(noise, chest(512), 60.0, SPACING)).max() < 0.5
 
 
 def test_what_is_cut_off_has_no_mean() -> None:
@@ -45,7 +62,7 @@ def test_what_is_cut_off_has_no_mean() -> None:
     removed = np.where(clean > 0, 4.0, 0.0)
     assert np.abs(mean_removed(removed, clean, 500.0, SPACING, -1024.0)).max() == 0
     halves = mean_removed(removed, clean, np.array([[100.0, 500.0]]), SPACING, -1024.0)
-    assert halves[96, 40] == pytest.approx(4, abs=0.3) and halves[96, 170] == 0
+    assert halves[96, 40] == pytest.approx(4, abs=0.5) and halves[96, 170] == 0
     assert np.abs(mean_removed(removed, np.full_like(clean, -1000), 10.0, SPACING)).max() == 0
 
 
