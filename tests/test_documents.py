@@ -25,10 +25,25 @@ def test_readme_opens_with_two_commands_that_the_makefile_has() -> None:
         assert re.search(rf"^{target}:", makefile, re.M), f"make {target} is documented and missing"
 
 
+CARD = ROOT / "ctgrid/stages/models/embedded/MODEL_CARD.md"
+
+
+def test_readme_shows_the_figures_of_the_model_that_ships() -> None:
+    """The ranges of README's table are those of the model card's rows of real scans and of what ships."""
+
+    def row(text: str, start: str) -> list[str]:
+        line = re.search(rf"^\| {re.escape(start)}.*\|$", text, re.M)
+        assert line is not None, start
+        return re.findall(r"[\d.]+ to [\d.]+", line[0])[:3]
+
+    readme, card = (ROOT / "README.md").read_text(encoding="utf-8"), CARD.read_text(encoding="utf-8")
+    assert row(readme, "real, least to greatest") == row(card, "real, least to greatest")
+    assert row(readme, "synthetic, least to greatest") == row(card, "synthetic, median (least to greatest)")
+
+
 def documents() -> list[Path]:
     """List the Markdown files that users read."""
-    card = ROOT / "ctgrid/stages/models/embedded/MODEL_CARD.md"
-    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), card]
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), CARD]
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda p: p.relative_to(ROOT).as_posix())
