@@ -20,7 +20,8 @@ TOLD_MM = 0.7
 it would choose its tissue, and the mean of what was removed there would be that of one side of the noise."""
 
 REACH_MM = 20.0
-"""Standard deviation of the Gaussian that makes means."""
+"""Standard deviation of the Gaussian that makes means. A tissue of less than a square of twice that has none: noise
+does not average out there, and at the rim of another tissue cells that are half air look like one."""
 
 CELL_MM = 2.0
 """Side of the cells that are averaged first, for speed."""
@@ -58,21 +59,20 @@ def mean_removed(
     """
     from scipy.ndimage import gaussian_filter
 
-    least = np.full(clean_hu.shape, LEAST_HU, np.float32)
-    if floor_hu is not None:
-        least = np.maximum(least, floor_hu + CLEAR_SIGMAS * _resized(np.atleast_2d(noise_hu), clean_hu.shape))
-    shown = (clean_hu > least).astype(np.float32)
     cells = [max(1, round(CELL_MM / mm)) for mm in spacing_mm]
     cell_mm = [mm * n for mm, n in zip(spacing_mm, cells, strict=True)]
-    removed, clean, part = (_in_cells(image, cells) for image in (removed_hu * shown, clean_hu * shown, shown))
-    clean, inside = (gaussian_filter(image, [TOLD_MM / mm for mm in cell_mm]) for image in (clean, part))
-    told = clean / inside.clip(1e-6)
-    place = np.interp(told, TISSUES_HU, range(len(TISSUES_HU))).astype(np.float32)
+    removed, clean = (_in_cells(image, cells) for image in (removed_hu, clean_hu))
+    least = np.full(clean.shape, LEAST_HU)
+    if floor_hu is not None:
+        least = np.maximum(least, floor_hu + CLEAR_SIGMAS * _resized(np.atleast_2d(noise_hu), clean.shape))
+    shown = (clean > least).astype(np.float32)
+    above, below = (gaussian_filter(image, [TOLD_MM / mm for mm in cell_mm]) for image in (clean * shown, shown))
+    place = np.interp(above / below.clip(1e-6), TISSUES_HU, range(len(TISSUES_HU))).astype(np.float32)
     back = np.zeros_like(removed)
     for number in range(len(TISSUES_HU)):
-        share = (1 - np.abs(place - number)).clip(0)
-        back += share * _means(removed * share, part * share, cell_mm)
-    return _enlarged(back, cells, removed_hu.shape) * shown
+        share = shown * (1 - np.abs(place - number)).clip(0)
+        back += share * _means(removed * share, share, cell_mm)
+    return _enlarged(back, cells, removed_hu.shape)
 
 
 def _means(removed: np.ndarray, share: np.ndarray, cell_mm: list[float]) -> np.ndarray:
@@ -85,8 +85,8 @@ def _means(removed: np.ndarray, share: np.ndarray, cell_mm: list[float]) -> np.n
     """
     from scipy.ndimage import gaussian_filter
 
-    if not share.any():
-        return share
+    if share.sum() * np.prod(cell_mm) < (2 * REACH_MM) ** 2:
+        return np.zeros_like(share)
     blocks = [max(1, round(REACH_MM / BLOCKS / mm)) for mm in cell_mm]
     reach = [REACH_MM / (mm * n) for mm, n in zip(cell_mm, blocks, strict=True)]
     above, below = _in_cells(removed, blocks), _in_cells(share, blocks)

@@ -52,8 +52,8 @@ def test_noise_left_in_a_voxel_does_not_choose_its_tissue() -> None:
 
 
 def test_means_of_white_noise_are_noise() -> None:
-    noise = 60 * np.random.default_rng(0).standard_normal((512, 512))
-    assert np.abs(mean_removed(noise, chest(512), 60.0, SPACING)).max() < 0.5
+    draws = (60 * np.random.default_rng(seed).standard_normal((512, 512)) for seed in range(3))
+    assert max(float(np.abs(mean_removed(noise, chest(512), 60.0, SPACING)).max()) for noise in draws) < 0.5
 
 
 def test_what_is_cut_off_has_no_mean() -> None:
@@ -67,7 +67,7 @@ def test_what_is_cut_off_has_no_mean() -> None:
 
 
 def test_any_size() -> None:
-    """Sizes that no number of cells fills, and a handful of pixels."""
-    for shape in ((7, 9), (1, 1), (33, 64)):
-        back = mean_removed(np.full(shape, 3.0, np.float32), np.zeros(shape, np.float32), 50.0, SPACING)
-        assert back.shape == shape and back == pytest.approx(3, abs=0.3)
+    """Sizes that no number of cells fills; in a handful of pixels noise does not average out, so they have no mean."""
+    for shape, least in (((7, 9), 0), ((1, 1), 0), ((93, 96), 2.7)):
+        back = mean_removed(np.full(shape, 3.0, np.float32), np.full(shape, 50, np.float32), 50.0, SPACING)
+        assert back.shape == shape and least <= back.min() <= back.max() <= 3 and (back.max() == 0) == (least == 0)
