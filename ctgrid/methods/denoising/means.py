@@ -20,8 +20,8 @@ TOLD_MM = 0.7
 it would choose its tissue, and the mean of what was removed there would be that of one side of the noise."""
 
 REACH_MM = 20.0
-"""Standard deviation of the Gaussian that makes means. A tissue of less than a square of twice that has none: noise
-does not average out there, and at the rim of another tissue cells that are half air look like one."""
+"""Standard deviation of the Gaussian that makes means. A tissue of less than a square of twice that goes by the mean of
+all: noise does not average out in it, and at the rim of another tissue cells that are half air look like one."""
 
 CELL_MM = 2.0
 """Side of the cells that are averaged first, for speed."""
@@ -69,27 +69,33 @@ def mean_removed(
     above, below = (gaussian_filter(image, [TOLD_MM / mm for mm in cell_mm]) for image in (clean * shown, shown))
     place = np.interp(above / below.clip(1e-6), TISSUES_HU, range(len(TISSUES_HU))).astype(np.float32)
     back = np.zeros_like(removed)
+    together = _means(removed, shown, cell_mm)
+    if together is None:
+        return np.zeros(removed_hu.shape, np.float32)
     for number in range(len(TISSUES_HU)):
         share = shown * (1 - np.abs(place - number)).clip(0)
-        back += share * _means(removed * share, share, cell_mm)
+        own = _means(removed, share, cell_mm)
+        back += share * (together if own is None else own)
     return _enlarged(back, cells, removed_hu.shape)
 
 
-def _means(removed: np.ndarray, share: np.ndarray, cell_mm: list[float]) -> np.ndarray:
+def _means(removed: np.ndarray, share: np.ndarray, cell_mm: list[float]) -> np.ndarray | None:
     """Return the local means of what was removed from one tissue, times Wiener's factor, (y, x) in cells.
 
+    None where there is too little of it.
+
     Args:
-        removed: (y, x) in cells, times the share.
+        removed: (y, x) in cells.
         share: how much of each cell is of that tissue, from 0 to 1.
         cell_mm: sides of the cells (y, x).
     """
     from scipy.ndimage import gaussian_filter
 
     if share.sum() * np.prod(cell_mm) < (2 * REACH_MM) ** 2:
-        return np.zeros_like(share)
+        return None
     blocks = [max(1, round(REACH_MM / BLOCKS / mm)) for mm in cell_mm]
     reach = [REACH_MM / (mm * n) for mm, n in zip(cell_mm, blocks, strict=True)]
-    above, below = _in_cells(removed, blocks), _in_cells(share, blocks)
+    above, below = _in_cells(removed * share, blocks), _in_cells(share, blocks)
 
     def mean(times: float) -> np.ndarray:
         parts = (gaussian_filter(part, [times * block for block in reach]) for part in (above, below))
