@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.scan.noise_patches import Patches, grain_of, joined, level_of, map_of, patches_of
+from ctgrid.scan.noise_patches import (
+    Patches,
+    anatomy_tells,
+    grain_of,
+    joined,
+    level_of,
+    map_of,
+    patches_of,
+    quiet,
+)
 from ctgrid.scan.volume import Volume
 
 SLICES = 15
@@ -33,7 +42,8 @@ def estimate_noise(volume: Volume) -> float:
 
     The median over slices of the response to a second difference in soft tissue, times the scan's grain: the ratio of
     the spread within even patches to that response (their most frequent one, in the manner of Christianson et al.
-    2015, AJR 205:W337); see :mod:`ctgrid.scan.noise_patches`.
+    2015, AJR 205:W337); see :mod:`ctgrid.scan.noise_patches`. Of a scan that was smoothed or denoised before only the
+    quietest patches tell, for in the others there is anatomy alone.
 
     Args:
         volume: the scan.
@@ -43,6 +53,8 @@ def estimate_noise(volume: Volume) -> float:
     """
     spacing = volume.spacing_mm[1], volume.spacing_mm[2]
     parts = _patches(volume.hu, slices_told_by(len(volume.hu)), spacing)
+    if anatomy_tells(parts):
+        parts = [quiet(part) for part in parts]
     together = joined(parts)
     grain = grain_of(together)
     if grain is None:
@@ -91,7 +103,10 @@ def survey_noise(volume: Volume) -> NoiseSurvey:
     dense = np.linspace(0, count - 1, gaps + 1).round().astype(int)
     looked_at = np.union1d(dense, slices_told_by(count))
     parts = _patches(volume.hu, looked_at, spacing)
-    grain = grain_of(joined([parts[place] for place in np.searchsorted(looked_at, slices_told_by(count))]))
+    telling = np.searchsorted(looked_at, slices_told_by(count))
+    if anatomy_tells([parts[place] for place in telling]):
+        parts = [quiet(part) for part in parts]
+    grain = grain_of(joined([parts[place] for place in telling]))
     if grain is None:
         return NoiseSurvey(np.full(count, np.nan), np.ones((count, 1, 1), np.float32))
     levels = [level_of(part, grain) for part in parts]

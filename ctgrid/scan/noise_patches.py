@@ -41,6 +41,10 @@ EVEN_HU = (-20.0, 120.0)
 MOST_GRAIN = 6.0
 """A larger ratio is anatomy in a scan without noise to speak of."""
 
+QUIETEST_SHARE, MOST_OVER_QUIETEST = 0.1, 2.5
+"""Noise of a slice is up to 1.8 times the spread that its quietest tenth of patches stays below; more is anatomy, in a
+scan smoothed until hardly any noise was left."""
+
 BANDWIDTH = 0.06
 """Of the density, over the logarithm, whose highest point is the grain."""
 
@@ -115,6 +119,35 @@ def joined(parts: list[Patches]) -> Patches:
     return Patches(of_all("mean"), of_all("spread"), of_all("fine"), np.concatenate([empty, *apart]), place)
 
 
+def anatomy_tells(parts: list[Patches]) -> bool:
+    """Tell whether anatomy would be taken for noise, which hardly any is left of in most slices.
+
+    Args:
+        parts: patches of the slices that tell a scan's grain.
+    """
+    grain = grain_of(joined(parts))
+    if grain is None:
+        return False
+    found = [(level_of(part, grain), _quietest(part)) for part in parts]
+    over = [level / max(least, ROUNDING_HU) for level, least in found if level is not None and least is not None]
+    return bool(over) and float(np.median(over)) > MOST_OVER_QUIETEST
+
+
+def quiet(patches: Patches) -> Patches:
+    """Return the patches of a slice that hold little but noise: no more uneven than some times the quietest tenth."""
+    quietest = _quietest(patches)
+    if quietest is None:
+        return patches
+    kept = patches.spread <= max(MOST_OVER_QUIETEST * quietest, 2 * ROUNDING_HU)
+    return Patches(**{name: values[kept] for name, values in vars(patches).items()})
+
+
+def _quietest(patches: Patches) -> float | None:
+    """Return the spread that the quietest tenth stays below, in HU; None where there are too few patches to tell."""
+    inner = _inner(patches)
+    return float(np.quantile(patches.spread[inner], QUIETEST_SHARE)) if inner.sum() >= LEAST_PATCHES else None
+
+
 def grain_of(patches: Patches) -> float | None:
     """Return the ratio of the noise to its finest part: 1 for white noise, more for a coarser grain.
 
@@ -124,7 +157,7 @@ def grain_of(patches: Patches) -> float | None:
     Returns:
         The ratio, 1 to :data:`MOST_GRAIN`; None where there are too few patches to tell.
     """
-    inner = (patches.mean > EVEN_HU[0]) & (patches.mean < EVEN_HU[1])
+    inner = _inner(patches)
     if inner.sum() < LEAST_PATCHES:
         return None
     if np.median(patches.fine[inner]) <= ROUNDING_HU:
@@ -179,6 +212,11 @@ def map_of(
         variance[at], weight[at] = fine**2, 1.0
     found = carried_over(variance, weight, (steps[0] * spacing_mm[0], steps[1] * spacing_mm[1]))
     return np.asarray(found / np.sqrt(np.average(np.square(found), weights=weight)), np.float32)
+
+
+def _inner(patches: Patches) -> np.ndarray:
+    """Return which patches the grain is measured in, (p,) bool."""
+    return np.asarray((patches.mean > EVEN_HU[0]) & (patches.mean < EVEN_HU[1]))
 
 
 def _even(patches: Patches, grain: float) -> np.ndarray:
