@@ -9,16 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ctgrid.scan.noise_patches import (
-    Patches,
-    anatomy_tells,
-    grain_of,
-    joined,
-    level_of,
-    map_of,
-    patches_of,
-    quiet,
-)
+from ctgrid.scan.noise_patches import Patches, joined, level_of, map_of, of_noise, patches_of
 from ctgrid.scan.volume import Volume
 
 SLICES = 15
@@ -52,15 +43,11 @@ def estimate_noise(volume: Volume) -> float:
         The estimate; 0 where neither a slice nor all of them together hold enough soft tissue.
     """
     spacing = volume.spacing_mm[1], volume.spacing_mm[2]
-    parts = _patches(volume.hu, slices_told_by(len(volume.hu)), spacing)
-    if anatomy_tells(parts):
-        parts = [quiet(part) for part in parts]
-    together = joined(parts)
-    grain = grain_of(together)
+    parts, grain = of_noise(_patches(volume.hu, slices_told_by(len(volume.hu)), spacing))
     if grain is None:
         return 0.0
     found = [level for level in (level_of(part, grain) for part in parts) if level is not None]
-    level = float(np.median(found)) if found else level_of(together, grain)  # small slices count together
+    level = float(np.median(found)) if found else level_of(joined(parts), grain)  # small slices count together
     return level or 0.0
 
 
@@ -102,11 +89,8 @@ def survey_noise(volume: Volume) -> NoiseSurvey:
     gaps = (SLICES - 1) * max(1, math.ceil((count - 1) * volume.spacing_mm[0] / (SLICES - 1) / APART_MM))
     dense = np.linspace(0, count - 1, gaps + 1).round().astype(int)
     looked_at = np.union1d(dense, slices_told_by(count))
-    parts = _patches(volume.hu, looked_at, spacing)
     telling = np.searchsorted(looked_at, slices_told_by(count))
-    if anatomy_tells([parts[place] for place in telling]):
-        parts = [quiet(part) for part in parts]
-    grain = grain_of(joined([parts[place] for place in telling]))
+    parts, grain = of_noise(_patches(volume.hu, looked_at, spacing), telling.tolist())
     if grain is None:
         return NoiseSurvey(np.full(count, np.nan), np.ones((count, 1, 1), np.float32))
     levels = [level_of(part, grain) for part in parts]

@@ -42,7 +42,7 @@ MOST_GRAIN = 6.0
 """A larger ratio is anatomy in a scan without noise to speak of."""
 
 QUIETEST_SHARE, MOST_OVER_QUIETEST = 0.1, 2.5
-"""Noise of a slice is up to 1.8 times the spread that its quietest tenth of patches stays below; more is anatomy, in a
+"""Noise of a slice is up to 1.9 times the spread that its quietest tenth of patches stays below; more is anatomy, in a
 scan smoothed until hardly any noise was left."""
 
 BANDWIDTH = 0.06
@@ -119,22 +119,33 @@ def joined(parts: list[Patches]) -> Patches:
     return Patches(of_all("mean"), of_all("spread"), of_all("fine"), np.concatenate([empty, *apart]), place)
 
 
-def anatomy_tells(parts: list[Patches]) -> bool:
-    """Tell whether anatomy would be taken for noise, which hardly any is left of in most slices.
+def of_noise(parts: list[Patches], telling: list[int] | None = None) -> tuple[list[Patches], float | None]:
+    """Return the patches of slices that tell of noise, and the scan's grain.
+
+    All of them, but where most slices hold hardly any noise: there anatomy would be taken for it, and only patches
+    count that are no more uneven than some times the quietest tenth of their slice.
 
     Args:
-        parts: patches of the slices that tell a scan's grain.
+        parts: patches of slices.
+        telling: which of those tell the grain; None: all.
     """
-    grain = grain_of(joined(parts))
-    if grain is None:
-        return False
+    told = range(len(parts)) if telling is None else telling
+    grain = grain_of(joined([parts[place] for place in told]))
+    if grain is None or not _anatomy_tells([parts[place] for place in told], grain):
+        return parts, grain
+    parts = [_quiet(part) for part in parts]
+    return parts, grain_of(joined([parts[place] for place in told]))
+
+
+def _anatomy_tells(parts: list[Patches], grain: float) -> bool:
+    """Return whether what would be taken for noise is far more than the quietest patches show, in most slices."""
     found = [(level_of(part, grain), _quietest(part)) for part in parts]
     over = [level / max(least, ROUNDING_HU) for level, least in found if level is not None and least is not None]
     return bool(over) and float(np.median(over)) > MOST_OVER_QUIETEST
 
 
-def quiet(patches: Patches) -> Patches:
-    """Return the patches of a slice that hold little but noise: no more uneven than some times the quietest tenth."""
+def _quiet(patches: Patches) -> Patches:
+    """Return the patches of a slice that are hardly more uneven than its quietest."""
     quietest = _quietest(patches)
     if quietest is None:
         return patches
