@@ -116,11 +116,9 @@ def coarse_of(pipeline: SynthesisPipeline, settings: Settings, seeds: list[int],
             plan,
             settings.slices,
             seeds=seeds,
-            steps=settings.steps,
-            fill_steps=settings.fill_steps,
-            sampler=settings.sampler,
-            spacing=settings.spacing,
+            filling=settings.filling,
             batch_size=settings.batch_size,
+            **settings.sampling,
         )
         seconds = time.perf_counter() - started
         images = torch.cat([decode_cells(pipeline.bundle, each, settings.batch_size) for each in cells])

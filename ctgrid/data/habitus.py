@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from ctgrid.base.draws import generator_for
+from ctgrid.data.lanczos import at_places
 from ctgrid.scan.protocols.resample import SCALE_HU
 
 STREAM = 3
@@ -46,9 +47,6 @@ SOFT_HU = 100.0
 
 NODE_MM = 100.0
 """Distance of nodes; further apart than in training, so that a table stays a table."""
-
-LOBES = 3
-"""Of the kernel that interpolates along z, on either side."""
 
 POINTS = 128
 """Points along a slice's side that are moved at most; those between lie evenly between them."""
@@ -80,22 +78,16 @@ class Habitus:
     bend: Tensor
     bone: float = 1.0
 
-    def breathed(self, sequence: Tensor) -> Tensor:
-        """Move slices (N, ...), or their latents, along z, those of the middle furthest; by Lanczos' kernel.
+    def breathed(self, sequence: Tensor, count: int | None = None) -> Tensor:
+        """Move slices (N, ...), or their latents, along z, those of the middle furthest.
 
-        Linear interpolation would cost nearly twice as much of the steps from slice to slice.
+        Args:
+            sequence: of the whole body.
+            count: slices to return, of the same extent; None as many as there are.
         """
-        count = len(sequence)
-        place = (torch.arange(count) + 0.5) / count
-        source = ((place - self.breath * torch.sin(math.pi * place)) * count - 0.5).clamp(0, count - 1)
-        taps = source.floor().long()[:, None] + torch.arange(1 - LOBES, LOBES + 1)
-        away = source[:, None] - taps
-        weights = torch.where(away.abs() < LOBES, torch.sinc(away) * torch.sinc(away / LOBES), 0.0)
-        weights = (weights / weights.sum(1, keepdim=True)).to(sequence)
-        made = torch.zeros_like(sequence)
-        for tap, weight in zip(taps.clamp(0, count - 1).T, weights.T, strict=True):
-            made += weight.reshape(-1, *[1] * (sequence.ndim - 1)) * sequence[tap]
-        return made
+        place = (torch.arange(count or len(sequence)) + 0.5) / (count or len(sequence))
+        source = (place - self.breath * torch.sin(math.pi * place)) * len(sequence) - 0.5
+        return at_places(sequence, source, len(sequence) / len(place))
 
     def across(self, z: Tensor, size: int) -> Tensor:
         """Return the points of the slices at ``z`` (n,) that pixels come from, as ``grid_sample`` takes them."""

@@ -17,6 +17,7 @@ from ctgrid.base.precision import autocast
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.settings import all_settings, gather, spelled_out
 from ctgrid.data.habitus import Habitus, deformed, draw_habitus
+from ctgrid.data.lanczos import resampled
 from ctgrid.methods.loading import PartsLoading
 from ctgrid.methods.pipeline import ModelPipeline, Stopwatch
 from ctgrid.methods.synthesis.settings import REFINE_LEVEL, Settings
@@ -141,7 +142,8 @@ class SynthesisPipeline(ModelPipeline):
             CtgridError: for settings that the model cannot follow.
         """
         settings = settings.resolved(self.bundle)
-        plan, slices, batch = settings.plan(self.bundle.facts1.k), settings.slices, settings.batch_size
+        slices, batch, count = settings.slices, settings.batch_size, settings.coarse_count(self.bundle)
+        plan = settings.plan(self.bundle.facts1.k, count)
         step_mm = slice_mm(self.bundle, settings)
         watch, work = Stopwatch(device=self.device), Work()
         for group in batches(len(seeds), batch):
@@ -150,7 +152,7 @@ class SynthesisPipeline(ModelPipeline):
                 cells, spent = sample_cells(
                     self.bundle,
                     plan,
-                    slices,
+                    count,
                     seeds=members,
                     filling=settings.filling,
                     batch_size=batch,
@@ -160,7 +162,9 @@ class SynthesisPipeline(ModelPipeline):
             work.dit_token_passes += spent
             bodies = self.bodies(members, settings)
             if bodies:
-                cells = torch.stack([body.breathed(of) for body, of in zip(bodies, cells, strict=True)])
+                cells = torch.stack([body.breathed(of, slices) for body, of in zip(bodies, cells, strict=True)])
+            elif count != slices:
+                cells = torch.stack([resampled(of, slices) for of in cells])
             coarse = coarse_slices(self.bundle, cells, batch)
             while True:
                 with autocast(self.device, self.dtype), watch("coarse"):

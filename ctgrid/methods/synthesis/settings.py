@@ -160,7 +160,7 @@ class Settings(Checked):
             CtgridError: where the model cannot follow the schedule.
         """
         absolute, schedule = bundle.stage1.absolute_z, self.schedule
-        gaps = bundle.filler(self.slices)[1]
+        gaps = bundle.filler(bundle.coarse_count(self.slices))[1]
         if schedule == "auto":
             rolling = self.interpolate or self.control_rows is not None or not absolute
             schedule = "autoregressive" if rolling else "hierarchical"
@@ -234,11 +234,16 @@ class Settings(Checked):
         """Likewise for a slice in stage 2."""
         return {"steps": self.refine_steps, "sampler": self.refine_sampler, "spacing": self.refine_spacing}
 
-    def plan(self, k: int) -> SamplingPlan:
+    def coarse_count(self, bundle: Bundle) -> int:
+        """Return how many coarse slices stage 1 makes, of resolved settings; the volume's come from them."""
+        return bundle.coarse_count(self.slices) if self.schedule == "hierarchical" else self.slices
+
+    def plan(self, k: int, slices: int | None = None) -> SamplingPlan:
         """Return the grids to sample, of resolved settings.
 
         Args:
             k: cells along a grid's side.
+            slices: to sample; None takes the volume's.
 
         Raises:
             CtgridError: for control rows outside 1 ... K-1, or no rows to interpolate.
@@ -248,7 +253,7 @@ class Settings(Checked):
         assert self.schedule != "auto", "settings are resolved before anything is made"
         return plan_grids(
             self.schedule,
-            self.slices,
+            slices or self.slices,
             k,
             control_rows=self.control_rows or usual_control_rows(k),
             interpolate=self.interpolate,

@@ -187,11 +187,24 @@ class Bundle:
         lie clearly closer or further apart than in its training, stage 1 fills the gaps.
 
         Args:
-            slices: of the volume.
+            slices: of the volume, or of the coarse sequence that it is interpolated from.
         """
-        if self.gaps is None or self.facts_gaps is None or abs(self.facts_gaps.slices / slices - 1) > GAPS_REACH:
+        if self.gaps is None or self.facts_gaps is None or not self._gaps_reach(slices):
             return self.stage1, self.facts1
         return self.gaps, self.facts_gaps
+
+    def coarse_count(self, slices: int) -> int:
+        """Return how many coarse slices are sampled for a volume of so many that has gaps between keyframes.
+
+        As many; but where that is out of the reach of a network for gaps, as many as it was trained with, between which
+        the volume's are interpolated: what it knows of a chest is worth more than slices of their own.
+        """
+        if self.facts_gaps is None or slices <= self.facts1.k**2 or self._gaps_reach(slices):
+            return slices
+        return self.facts_gaps.slices
+
+    def _gaps_reach(self, slices: int) -> bool:
+        return self.facts_gaps is not None and abs(self.facts_gaps.slices / slices - 1) <= GAPS_REACH
 
     def describe(self) -> dict[str, Any]:
         """Return name, origin, file hashes and facts, for run records."""

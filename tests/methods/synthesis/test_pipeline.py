@@ -240,6 +240,22 @@ def test_relative_positions_go_step_by_step(relative: SynthesisPipeline, rows: i
     assert made.volume.spacing_mm == pytest.approx((1.5, 0.75, 0.75))
 
 
+def test_what_knows_one_distance_of_slices_makes_those_and_others_are_interpolated(pipeline: SynthesisPipeline) -> None:
+    """Of three slices for each that a network for gaps made, the middle one is that one; stage 1 makes all its own."""
+    bundle = replace(pipeline.bundle, gaps=pipeline.bundle.stage1, facts_gaps=pipeline.bundle.facts1)
+    gapped = SynthesisPipeline(bundle, pipeline.device, pipeline.dtype)
+    usual, how = bundle.facts1.slices, {**QUICK, "refine_noise_mm": inf}
+    asked = ((gapped, usual), (gapped, 3 * usual), (pipeline, 3 * usual))
+    whole, thrice, plain = (p.generate(slices, **how) for p, slices in asked)
+    assert thrice.volume.shape[0] == 3 * usual
+    assert thrice.volume.spacing_mm[0] == pytest.approx(whole.volume.spacing_mm[0] / 3)
+    same, other = (v.volume.hu[1::3].astype(int) - whole.volume.hu for v in (thrice, plain))
+    assert abs(same).max() <= 1 < abs(other).mean()
+    assert thrice.dit_token_passes - whole.dit_token_passes == 2 * usual * 16, "stage 2 alone has more to do"
+    bodies = gapped.generate(3 * usual, habitus=1.0, **how).volume.hu
+    assert bodies.shape == thrice.volume.shape and not np.array_equal(bodies, thrice.volume.hu)
+
+
 def test_known_cells_stay_what_they_were(pipeline: SynthesisPipeline) -> None:
     """The keyframes of a volume are those of its first pass alone, to the bit."""
     plan = hierarchical(40)

@@ -21,7 +21,8 @@ def model(absolute: bool = True, **known: Any) -> Any:
     """Return what of a model its settings depend on."""
     facts = StageFacts(size=64, k=4, **known)
     stage = SimpleNamespace(absolute_z=absolute)
-    return SimpleNamespace(name="toy", stage1=stage, facts1=facts, facts2=facts, filler=lambda slices: (stage, facts))
+    parts = {"stage1": stage, "facts1": facts, "facts2": facts, "filler": lambda slices: (stage, facts)}
+    return SimpleNamespace(name="toy", **parts, coarse_count=lambda slices: slices)
 
 
 def test_gaps_are_filled_as_their_own_network_says() -> None:

@@ -34,6 +34,18 @@ def test_a_series_is_made_and_taken_up(tiny_model: Path, tmp_path: Path) -> None
         synthesize_volumes(out, asked, picture=False, refine_level=0.5)
 
 
+@pytest.mark.parametrize(
+    ("slices", "made"), [(17, {"coarse_slices": {"sampled": 201, "interpolated_to": 17}}), (16, {})]
+)
+def test_the_record_says_what_slices_were_interpolated_from(
+    slices: int, made: dict[str, object], tmp_path: Path
+) -> None:
+    """The embedded network for gaps knows 201 slices to a chest; sixteen have no gaps."""
+    record = synthesize_volumes(tmp_path / "few.nii.gz", picture=False, size=64, **QUICK | {"slices": slices})
+    assert record.decisions == made
+    assert record.outputs[0]["path"].endswith("few.nii.gz")
+
+
 def test_a_movie(tiny_model: Path, tmp_path: Path) -> None:
     """With as many frames as were asked for."""
     record = synthesize_movies(tmp_path / "a.gif", frames=2, model=str(tiny_model), steps=1, refine_steps=1)

@@ -201,6 +201,10 @@ def test_gaps_may_have_a_stage_1_of_their_own(with_gaps: Path, tiny_model: Path,
     assert plain.filler(usual) == (plain.stage1, plain.facts1) and "gaps" not in plain.describe()
     assert bundle.filler(usual) == (bundle.gaps, bundle.facts_gaps) and bundle.gaps is not bundle.stage1
     assert bundle.filler(2 * usual) == bundle.filler(usual // 2) == (bundle.stage1, bundle.facts1)
+    keyframes = bundle.facts1.k**2
+    assert [plain.coarse_count(n) for n in (1, usual, 2 * usual)] == [1, usual, 2 * usual]
+    assert [bundle.coarse_count(n) for n in (1, keyframes)] == [1, keyframes], "no gaps between keyframes"
+    assert [bundle.coarse_count(n) for n in (usual - 1, usual // 2, 2 * usual)] == [usual - 1, usual, usual]
     assert bundle.describe()["gaps"]["fill_steps"] == 3
     assert {name.partition("/")[0] for name in bundle.hashes} == {"codec", "stage1", "stage2", "gaps"}
     parts = {part: with_gaps / part for part in ("codec", "stage1", "stage2", "gaps")}
