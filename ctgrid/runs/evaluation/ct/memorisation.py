@@ -13,7 +13,9 @@ from ctgrid.base.documents import plain
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress, silent
 from ctgrid.base.remains import scratch
+from ctgrid.runs.evaluation.ct.chest_frame import FIELD_MM
 from ctgrid.runs.evaluation.ct.described import Scaling
+from ctgrid.runs.evaluation.ct.field import in_field
 from ctgrid.runs.evaluation.ct.memory_rule import LEAST_REFERENCES, Rule, overall
 from ctgrid.runs.evaluation.ct.neighbours import Neighbours
 from ctgrid.runs.evaluation.ct.pairs import MOST_PAIRS, Pair, draw_pairs
@@ -25,9 +27,12 @@ from ctgrid.runs.evaluation.lost import Lost
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.samples import Sample
 
-PROTOCOL = "memorisation@1"
+PROTOCOL = "memorisation@2"
 
 PICTURE = "memorisation.png"
+
+SHOWN_PX = 512
+"""Side of the slices in the picture."""
 
 MOST_REFERENCES = 16
 """Volumes that the rule is taken from, evenly chosen: enough for its quantiles."""
@@ -46,8 +51,9 @@ def memorisation(
 ) -> dict[str, Any]:
     """Look for training slices and training grids in generated volumes, and judge by what real test volumes show.
 
-    Slices are shrunk to 128 pixels or a little more first: copies are found at any noise and sharpness, and
-    moved in-plane by up to 6 % of a side, while one that was mirrored or scaled is found in feature space at best.
+    Slices of all volumes are cut out around the body first, in one field in mm, at 128 pixels: copies are found at any
+    noise and sharpness, in whatever field they were written, and moved in-plane by up to 6 % of a side, while one that
+    was mirrored or scaled is found in feature space at best.
     One volume is in memory at a time, beside the features of all.
 
     Args:
@@ -67,7 +73,7 @@ def memorisation(
         ``picture`` and ``warnings``.
 
     Raises:
-        CtgridError: without a training or a generated volume, or where the sizes of slices differ.
+        CtgridError: without a training or a generated volume.
     """
     lost = lost or Lost(strict=True)
     if not train or not fake:
@@ -118,6 +124,7 @@ def memorisation(
                 "n_reference": len(reference),
                 "n_fake": len(fake),
                 "slice_px": SIDE_PX,
+                "field_mm": FIELD_MM,
                 "near_share": float(np.mean([row["near_share"] for row in rows])),
                 "copied_share": float(np.mean([row["copied_share"] for row in rows])),
                 "samples": rows,
@@ -174,14 +181,19 @@ def worst_pairs(
         owner, there = int(one.volume[best]), int(one.slice[best])
         pairs.append(
             Pair(
-                generated=fake[i].load().hu[best],
-                training=train[owner].load().hu[there],
+                generated=_shown(fake[i], best),
+                training=_shown(train[owner], there),
                 generated_name=f"{fake[i].name}, slice {best}",
                 training_name=f"{train[owner].name}, slice {there}",
                 note=f"{rows[i]['verdict']}: SSIM {one.ssim[best]:.3f}",
             )
         )
     return pairs
+
+
+def _shown(sample: Sample, number: int) -> np.ndarray:
+    """Return one slice (SHOWN_PX, SHOWN_PX) in the common field."""
+    return in_field(sample.load(), SHOWN_PX, fine=1)[number]
 
 
 def quantiles(sets: dict[str, list[Neighbours]], key: str) -> dict[str, Any]:

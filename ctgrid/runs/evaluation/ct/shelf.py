@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctgrid.base.errors import CtgridError
 from ctgrid.base.progress import Progress
 from ctgrid.runs.evaluation.ct.described import Described, small_pictures
+from ctgrid.runs.evaluation.ct.field import in_field
 from ctgrid.runs.evaluation.ct.neighbours import Neighbours, find_neighbours
-from ctgrid.runs.evaluation.ct.shrunk import clipped, shrunk
 from ctgrid.runs.evaluation.ct.thumbnails import Features
 
 if TYPE_CHECKING:
@@ -48,18 +47,10 @@ class Shelf:
     features: Features
     steps: Steps
     count: int = 0
-    side: int | None = None
 
     def describe(self, sample: Sample) -> Described:
-        """Read one volume, keep its shrunk slices on disk and its features.
-
-        Raises:
-            CtgridError: where its slices have another size than those before.
-        """
-        small = np.rint(shrunk(clipped(sample.load().hu))).astype(np.int16)
-        if self.side is not None and small.shape[1] != self.side:
-            raise CtgridError(f"{sample.name}: slices of {small.shape[1]} pixels beside others of {self.side}")
-        self.side = small.shape[1]
+        """Read one volume, keep its slices in the common field, small, on disk, and its features."""
+        small = in_field(sample.load())
         self.count += 1
         path = self.folder / f"{self.count}.npy"
         np.save(path, small)
