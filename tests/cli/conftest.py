@@ -141,6 +141,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
         def resolve(self, settings: Any, max_memory: int | None = None) -> Any:
             return replace(settings, size=32)
 
+        def coarse_count(self, settings: Any) -> int:
+            return settings.slices
+
         def affine(self, settings: Any) -> np.ndarray:
             return AFFINE
 

@@ -112,6 +112,10 @@ class SynthesisPipeline(ModelPipeline):
 
         return fitting(self, settings, max_memory)
 
+    def coarse_count(self, settings: Settings) -> int:
+        """Return how many coarse slices are sampled by resolved settings; the volume's are interpolated from them."""
+        return settings.coarse_count(self.bundle)
+
     def affine(self, settings: Settings) -> np.ndarray:
         """Return the affine (4, 4) of the volumes that resolved settings ask for."""
         shape = (settings.slices, settings.pixels, settings.pixels)
@@ -142,7 +146,7 @@ class SynthesisPipeline(ModelPipeline):
             CtgridError: for settings that the model cannot follow.
         """
         settings = settings.resolved(self.bundle)
-        slices, batch, count = settings.slices, settings.batch_size, settings.coarse_count(self.bundle)
+        slices, batch, count = settings.slices, settings.batch_size, self.coarse_count(settings)
         plan = settings.plan(self.bundle.facts1.k, count)
         step_mm = slice_mm(self.bundle, settings)
         watch, work = Stopwatch(device=self.device), Work()

@@ -107,7 +107,7 @@ def _make(
     checkpoint = checkpoint_of(record.model)
     settings = pipeline.resolve(request.how, limit)
     record.settings.update(settings.as_dict())
-    sampled = settings.coarse_count(pipeline.bundle)
+    sampled = pipeline.coarse_count(settings)
     if sampled != settings.slices:
         record.decisions["coarse_slices"] = {"sampled": sampled, "interpolated_to": settings.slices}
     with record.timed("check"):
