@@ -62,7 +62,8 @@ def fitting(pipeline: ModelPipeline, settings: Settings, limit: int) -> Settings
     with torch.no_grad(), autocast(device, pipeline.dtype):
         need = max(peak_of(part, device) for part in (coarse_stage, decode, fine_stage))
     cell = stage1.in_channels * (stage1.latent_size // facts.k) ** 2 * 4
-    per_item = MARGIN * need + 2 * cell * settings.slices
+    sampled = settings.coarse_count(bundle)
+    per_item = MARGIN * need + cell * (sampled + max(sampled, settings.slices))
     if device.type == "cpu":
         per_item += QUEUED * settings.pixels**2 * 2
     base = resident(device) + (RESERVE if device.type == "cpu" else 0)

@@ -20,6 +20,8 @@ from ctgrid.runs.synthesis.settings import FRAMES, MovieRequest, SynthesisReques
 from ctgrid.runs.synthesis.targets import picture_path, plan_movies, plan_outputs
 
 if TYPE_CHECKING:
+    from ctgrid.methods.synthesis.pipeline import SynthesisPipeline
+    from ctgrid.methods.synthesis.settings import Settings
     from ctgrid.runs.synthesis.series import Made, VolumeSet
 
 
@@ -107,9 +109,7 @@ def _make(
     checkpoint = checkpoint_of(record.model)
     settings = pipeline.resolve(request.how, limit)
     record.settings.update(settings.as_dict())
-    sampled = pipeline.coarse_count(settings)
-    if sampled != settings.slices:
-        record.decisions["coarse_slices"] = {"sampled": sampled, "interpolated_to": settings.slices}
+    _note_sampled(record, pipeline, settings)
     with record.timed("check"):
         targets = volumes.remaining(settings, checkpoint)
     record.dit_token_passes = 0
@@ -126,6 +126,13 @@ def _make(
     record.results = {name: sum(part[name] for part in parts) for name in ("made", "already_there")}
     if ranks.count > 1:
         record.results["processes"] = [{"made": part["made"], "phases": part["phases"]} for part in parts]
+
+
+def _note_sampled(record: RunRecord, pipeline: SynthesisPipeline, settings: Settings) -> None:
+    """Record how many coarse slices the slices, or frames, are interpolated from, where they are."""
+    sampled = pipeline.coarse_count(settings)
+    if sampled != settings.slices:
+        record.decisions["coarse_slices"] = {"sampled": sampled, "interpolated_to": settings.slices}
 
 
 @spelled_out(MovieRequest, "changes")
@@ -176,6 +183,7 @@ def synthesize_movies(
             pipeline = VideoPipeline.load(**loading)
         record.model = pipeline.describe()
         resolved = pipeline.resolve(wanted, limit)
+        _note_sampled(record, pipeline, resolved)
         record.settings |= {name: value for name, value in resolved.as_dict().items() if name != "slices"}
         height = width = 0
         for i, path in enumerate(targets):

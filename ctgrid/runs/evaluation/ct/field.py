@@ -8,7 +8,7 @@ import numpy as np
 
 from ctgrid.runs.evaluation.ct.chest_frame import FIELD_MM
 from ctgrid.runs.evaluation.ct.shrunk import SIDE_PX, clipped, shrunk
-from ctgrid.scan.windows import FULL_WINDOW_HU
+from ctgrid.scan.protocols.resample import SCALE_HU
 
 if TYPE_CHECKING:
     from ctgrid.runs.evaluation.samples import Slices
@@ -34,5 +34,5 @@ def in_field(volume: Slices, side: int = SIDE_PX, fine: int = FINE) -> np.ndarra
     from ctgrid.data.volumes import VolumeSlices
 
     slices = VolumeSlices("", torch.from_numpy(clipped(volume.hu)), volume.spacing_mm)
-    hu = frame(slices, FIELD_MM, fine * side).numpy() * FULL_WINDOW_HU[1]
+    hu = frame(slices, FIELD_MM, fine * side).mul_(SCALE_HU).numpy()
     return np.rint(shrunk(hu, side)).astype(np.int16)

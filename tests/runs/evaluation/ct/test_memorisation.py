@@ -164,3 +164,4 @@ def test_a_test_volume_that_was_trained_on_is_left_out(
 def test_refusals(train: list[Sample], sample: Callable[..., Sample], tmp_path: Path) -> None:
     with pytest.raises(CtgridError, match="needs training and generated volumes, got 0 and 4"):
         memorisation([], [], train, thumbnails, tmp_path)
+    assert list(tmp_path.iterdir()) == []
