@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -49,14 +49,14 @@ class Sample:
         path: the file or folder it lies in.
         digest: SHA-256 of its content, wherever it lies and whatever it is called.
         load: reads it anew at every call; raises :class:`CtgridError` where it is damaged or no CT.
-        frame: what :attr:`load` brings it to.
+        frame: what :attr:`load` brings it to: a :data:`Frame`, or with the field of view that it is cut out in.
     """
 
     name: str
     path: Path
     digest: str
     load: Callable[[], Slices]
-    frame: Frame = "own"
+    frame: str = "own"
 
 
 def open_samples(
@@ -65,6 +65,7 @@ def open_samples(
     size: int | None = SIZE,
     slices: int | None = None,
     frame: Frame = "own",
+    field_mm: float | None = None,
     left_out: list[str] | None = None,
     lost: Lost | None = None,
     metadata: MetadataTable | None = None,
@@ -80,6 +81,7 @@ def open_samples(
         slices: number of slices, linear along z; None keeps a volume's own.
         frame: ``generatect`` brings scans to that protocol's 201 slices first, resized as they are, without padding;
             a store must have been made by it.
+        field_mm: cuts a square of so many mm out around the body, of ``size`` pixels a side (512 where that is None).
         left_out: gets a line for every scan that the frame's protocol leaves out, and every DICOM series that is no CT.
         lost: notes what cannot be read; None raises instead.
         metadata: the collection's table, for scans that hold stored values.
@@ -94,6 +96,18 @@ def open_samples(
     from ctgrid.data.store.store import Store, is_store
 
     path, lost = Path(path), lost or Lost(strict=True)
+    if field_mm is not None:
+        samples = open_samples(
+            path,
+            size=None,
+            slices=slices,
+            frame=frame,
+            left_out=left_out,
+            lost=lost,
+            metadata=metadata,
+            progress=progress,
+        )
+        return [_cut_out(sample, field_mm, size or SIZE) for sample in samples]
     if not path.exists():
         raise CtgridError(f"{path} does not exist; give a folder of volumes, a file or a prepared store")
     if is_store(path):
@@ -170,6 +184,18 @@ def _load_scan(
         size = max(reorient(volume.hu, volume.affine, DISPLAY)[0].shape[1:])
     made = canonical_pass(volume, size=size, k=1, slices=slices)
     return Slices(made.slices, made.record.spacing_mm)
+
+
+def _cut_out(sample: Sample, field_mm: float, size: int) -> Sample:
+    """Return the sample in a square of ``field_mm`` around the body."""
+    from ctgrid.runs.evaluation.ct.square import square
+
+    def load() -> Slices:
+        whole = sample.load()
+        pixel = field_mm / size
+        return Slices(square(whole.hu, whole.spacing_mm, field_mm, size), (whole.spacing_mm[0], pixel, pixel))
+
+    return replace(sample, load=load, frame=f"{sample.frame}, {field_mm:g} mm")
 
 
 def _stored(store: Any, size: int | None, slices: int | None, lost: Lost, progress: Progress) -> list[Sample]:

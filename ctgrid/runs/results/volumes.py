@@ -88,7 +88,9 @@ def _sets(content: Mapping[str, Any]) -> str:
     volumes = content.get("volumes")
     if not isinstance(volumes, Mapping):
         return ""
-    return f"{len(volumes.get('real') or [])} real and {len(volumes.get('fake') or [])} generated volumes."
+    field_mm = content.get("field_mm")
+    cut = "" if field_mm is None else f", all cut out around the body in a field of {field_mm:g} mm"
+    return f"{len(volumes.get('real') or [])} real and {len(volumes.get('fake') or [])} generated volumes{cut}."
 
 
 def protocol_of(content: Mapping[str, Any]) -> str:

@@ -49,6 +49,30 @@ def test_own_size_is_kept_and_padded_to_a_square(folder: Path, chest: Callable[.
     np.testing.assert_array_equal(hu, np.clip(chest((8, 40, 40), seed=1), -1000, 1000))
 
 
+def test_one_field_in_mm_is_cut_out_of_any(tmp_path: Path, chest: Callable[..., np.ndarray]) -> None:
+    """Around the body, wherever it lies in the slices, at any number of pixels; and what that is, is told."""
+    hu, affine = np.clip(chest((8, 40, 40), seed=1), -1000, 1000), np.diag([-5.0, -5.0, 3.0, 1.0])
+    wide = np.pad(hu, [(0, 0), (3, 21), (14, 10)], constant_values=-1000)
+    for name, values in (("narrow", hu), ("wide", wide)):
+        (tmp_path / name).mkdir()
+        Volume(values, affine).write(tmp_path / name / "scan.nii.gz")
+    for size, slices in ((36, None), (18, 4)):
+        narrow, other = (
+            open_samples(tmp_path / name, size=size, slices=slices, field_mm=180.0)[0] for name in ("narrow", "wide")
+        )
+        found = narrow.load()
+        np.testing.assert_array_equal(found.hu, other.load().hu)
+        assert found.hu.shape == (slices or 8, size, size) and found.hu.dtype == np.int16
+        assert found.spacing_mm == pytest.approx((24 / (slices or 8), 180 / size, 180 / size))
+        assert (narrow.frame, narrow.name) == ("own, 180 mm", "scan")
+    whole = open_samples(tmp_path / "narrow", size=40)[0]
+    assert whole.digest == narrow.digest and whole.frame == "own"
+    cut = open_samples(tmp_path / "narrow", size=36, field_mm=180.0)[0].load().hu
+    assert any(np.array_equal(cut, hu[:, y : y + 36, x : x + 36]) for y in range(5) for x in range(5)), (
+        "pixels of the scan's own size are not resampled"
+    )
+
+
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "RAI", "SPL"])
 def test_every_orientation_gives_the_same_slices(tmp_path: Path, chest: Callable[..., np.ndarray], codes: str) -> None:
     volume = Volume(chest((8, 40, 40)), np.diag([-5.0, -5.0, 3.0, 1.0]))

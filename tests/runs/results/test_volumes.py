@@ -48,6 +48,12 @@ def test_every_figure_stands_in_the_table() -> None:
     assert text.endswith("Verdict: no sign; reference: test-to-train.")
 
 
+def test_the_field_of_view_is_told() -> None:
+    """Where all volumes were cut out in one."""
+    text = description_markdown(describe({**RESULTS, "field_mm": 340.0}))
+    assert text.startswith("3 real and 2 generated volumes, all cut out around the body in a field of 340 mm.")
+
+
 def test_parts_that_were_not_measured_are_left_out() -> None:
     described = describe({**RESULTS, "measures": [], "ct": None, "memorisation": None})
     assert not described.tables and described.notes == ["3 real and 2 generated volumes."]

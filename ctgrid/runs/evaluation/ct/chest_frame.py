@@ -9,8 +9,9 @@ import numpy as np
 
 from ctgrid.metrics.regions import BODY_HU, LUNG_BELOW_HU
 from ctgrid.runs.evaluation.ct.masks import eroded, filled, largest, opened
+from ctgrid.runs.evaluation.ct.square import cut, resized
 from ctgrid.scan.protocols.body import body_centre
-from ctgrid.scan.protocols.resample import SCALE_HU, denormalise, linear_taps, normalise, resize_plane
+from ctgrid.scan.protocols.resample import linear_taps
 
 FIELD_MM = 340.0
 """Side of the frame."""
@@ -83,26 +84,10 @@ def chest_frame(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> Chest
         spacing_mm: (z, y, x).
     """
     lower, upper, weight = (taps[MIDDLE] for taps in linear_taps(len(hu), HEIGHTS))
-    cut = _cut(hu[lower[0] : upper[-1] + 1], body_centre(hu, spacing_mm), spacing_mm)
-    planes = denormalise(np.concatenate([resize_plane(normalise(part), SIDE_PX, SIDE_PX) for part in _parts(cut)]))
+    centre = body_centre(hu, spacing_mm)
+    planes = resized(cut(hu[lower[0] : upper[-1] + 1], centre, spacing_mm, FIELD_MM), SIDE_PX)
     share = weight[:, None, None].astype(np.float32)
     framed = planes[lower - lower[0]] * (1 - share) + planes[upper - lower[0]] * share
     body = filled(largest(opened(framed > BODY_HU)))
     extent = len(hu) * spacing_mm[0]
     return ChestFrame(framed, body, (framed < LUNG_BELOW_HU) & body, extent / HEIGHTS, extent, spacing_mm[0])
-
-
-def _parts(planes: np.ndarray, size: int = 16) -> list[np.ndarray]:
-    return [planes[i : i + size] for i in range(0, len(planes), size)]
-
-
-def _cut(hu: np.ndarray, centre: tuple[float, float], spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Cut a square of :data:`FIELD_MM` around (row, column) out of slices, to whole pixels, air beyond them."""
-    spans = []
-    for middle, spacing, size in zip(centre, spacing_mm[1:], hu.shape[1:], strict=True):
-        side = max(1, round(FIELD_MM / spacing))
-        first = round(middle + 0.5 - side / 2)
-        spans.append((first, first + side, size))
-    inside = tuple(slice(max(first, 0), min(stop, size)) for first, stop, size in spans)
-    beyond = [(max(-first, 0), max(stop - size, 0)) for first, stop, size in spans]
-    return np.pad(hu[:, inside[0], inside[1]], [(0, 0), *beyond], constant_values=-int(SCALE_HU))

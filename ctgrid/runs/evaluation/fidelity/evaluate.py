@@ -44,6 +44,7 @@ class FidelityPlan:
         batch_size: frames at once; None takes each detector's own.
         cache: folder where features are kept; None keeps none.
         real_frame: what scans of ``real`` and ``train`` are brought to; None takes the protocol's.
+        field_mm: side of a square around the body that all volumes are cut out in first; None leaves their own fields.
         metadata: tables of the collection, for real volumes that hold stored values.
     """
 
@@ -60,6 +61,7 @@ class FidelityPlan:
     batch_size: int | None = None
     cache: Path | None = None
     real_frame: Frame | None = None
+    field_mm: float | None = None
     metadata: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
@@ -170,7 +172,7 @@ def evaluate_volumes(
     with phase("list"):
         table = MetadataTable.read_all(plan.metadata)
         sizes: dict[str, Any] = {"size": protocol.resolution, "slices": protocol.resample_slices, "metadata": table}
-        sizes |= {"left_out": left_out, "lost": (lost := Lost())}
+        sizes |= {"field_mm": plan.field_mm, "left_out": left_out, "lost": (lost := Lost())}
         opened = [
             _opened(real, "real", progress, frame=plan.frame, **sizes),
             _opened(fake, "fake", progress, **sizes),
@@ -181,6 +183,7 @@ def evaluate_volumes(
         "frames": list(plan.lengths),
         "seed": plan.seed,
         "real_frame": plan.frame,
+        "field_mm": plan.field_mm,
         "volumes": {},
         "left_out": left_out,
         "failed": lost.lines,

@@ -98,7 +98,7 @@ def compare_video(
     plan = asked.plan()
     record = _of_sets("evaluate video", folder, (real, fake), plan, asked.overwrite, argv)
     settings = _settings_of(plan, real, fake, None) | {"layout": plan.layout, "part": plan.part}
-    record.settings = {k: v for k, v in settings.items() if k not in ("train", "real_frame", "metadata")}
+    record.settings = {k: v for k, v in settings.items() if k not in ("train", "real_frame", "field_mm", "metadata")}
     with recorded(record, owns=[folder]):
         return _save_sets(record, folder, evaluate_video(real, fake, plan, progress, record.timed), "clips")
 
@@ -145,6 +145,7 @@ def _settings_of(plan: FidelityPlan, real: Path, fake: Path, train: Path | None)
         "protocol": {"id": plan.loaded.protocol.id, "sha256": plan.loaded.sha256},
         "frames": plan.lengths,
         "real_frame": plan.frame,
+        "field_mm": plan.field_mm,
         "measures": plan.measures or "all",
         "detectors": plan.detectors,
         "pins": dict(plan.pins),

@@ -169,6 +169,16 @@ class FidelityRequest(DistanceRequest):
             "them; the protocol's where left out."
         ),
     ] = None
+    field_mm: Annotated[
+        float | None,
+        Setting(
+            "Cut all volumes out around the body in a square of so many mm first, so that distances tell anatomy and "
+            "not fields of view (ctgrid's own volumes have 340).",
+            least=50,
+            most=1000,
+            metavar="MM",
+        ),
+    ] = None
     measures: Annotated[
         tuple[str, ...] | None,
         Setting(
@@ -188,7 +198,7 @@ class FidelityRequest(DistanceRequest):
         """
         from ctgrid.runs.evaluation.fidelity.evaluate import FidelityPlan
 
-        return FidelityPlan(**self.common(), real_frame=self.real_frame, metadata=self.metadata)
+        return FidelityPlan(**self.common(), real_frame=self.real_frame, field_mm=self.field_mm, metadata=self.metadata)
 
 
 @dataclass(frozen=True)

@@ -183,3 +183,24 @@ def test_real_scans_are_brought_to_the_frame_of_generated_ones(
     keyed = evaluate_volumes(real, fake, FidelityPlan(protocol(real_frame="generatect"), **common), tmp_path)
     assert keyed["real_frame"] == keyed["protocol"]["settings"]["real_frame"] == "generatect"
     assert values(keyed) == values(framed)
+
+
+def test_fields_of_view_count_no_more_in_one_field(
+    volumes: Maker, protocol: Callable[..., LoadedProtocol], tmp_path: Path
+) -> None:
+    """The same chests in a wider field are far away, and not at all once both are cut out around the body."""
+    narrow, wide = volumes(range(3)), tmp_path / "wide"
+    wide.mkdir()
+    for path in narrow.glob("*.nii.gz"):
+        scan = Volume.read(path)
+        hu = np.pad(scan.hu, [(0, 0), (12, 12), (12, 12)], constant_values=-1000)
+        affine = scan.affine.copy()
+        affine[:3, 3] -= affine[:3, :3] @ np.array([12.0, 12.0, 0.0])
+        Volume(hu, affine).write(wide / path.name)
+    pixel = float(np.abs(scan.affine[0, 0]))
+    common: dict[str, Any] = {"frames": (4,), "measures": (NAME,), "cache": tmp_path / "cache"}
+    name = (f"FD ({NAME}, slices)", None)
+    own = evaluate_volumes(narrow, wide, FidelityPlan(protocol(), **common), tmp_path)
+    assert own["field_mm"] is None and values(own)[name] > 0.1
+    one = evaluate_volumes(narrow, wide, FidelityPlan(protocol(), field_mm=28 * pixel, **common), tmp_path)
+    assert one["field_mm"] == 28 * pixel and values(one)[name] == pytest.approx(0, abs=1e-6)

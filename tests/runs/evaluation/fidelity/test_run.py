@@ -46,7 +46,7 @@ def test_results_table_and_record_lie_in_the_folder(measured: list[Any], tmp_pat
     assert [(each["set"], each["path"]) for each in told["inputs"]] == [("real", "real.mp4"), ("fake", "fake.mp4")]
     assert told["results"] == {"left_out": ["c.mp4: cut off"], "failed": ["c.mp4: cut off"]}
     assert told["settings"]["cache"] is None and told["settings"]["layout"] == "folder"
-    assert not {"train", "real_frame", "metadata"} & set(told["settings"]), "movies have none"
+    assert not {"train", "real_frame", "field_mm", "metadata"} & set(told["settings"]), "movies have none"
     with pytest.raises(CtgridError, match=r"results\.json.*--overwrite"):
         compare_video(tmp_path / "real", tmp_path / "fake", out)
     assert len(measured) == 1

@@ -31,6 +31,7 @@ def test_a_request_becomes_a_plan(tmp_path: Path) -> None:
     plan = FidelityRequest(real_frame="generatect", frames=(16,), pin=(pin,), cached=False, seed=3).plan()
     assert plan.loaded.protocol.id == "stylegan-v@1" and (plan.frame, plan.lengths) == ("generatect", (16,))
     assert plan.cache is None and plan.seed == 3 and set(plan.pins.values()) == {"a" * 64}
+    assert plan.field_mm is None and FidelityRequest(field_mm=340.0).plan().field_mm == 340
     assert FidelityRequest().plan().cache is not None
     video = VideoRequest(layout="sky", part="train", measures=("flicker",)).plan()
     assert (video.layout, video.part, video.measures) == ("sky", "train", ("flicker",))
