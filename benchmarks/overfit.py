@@ -28,7 +28,8 @@ from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.scan.grid import downsample, to_grid
 from ctgrid.scan.protocols.canonical import to_canonical
 from ctgrid.stages.diffusion.sampling import sample
-from ctgrid.stages.models.bundle import StageFacts, load_bundle
+from ctgrid.stages.models.bundle import load_bundle
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.weights.load import load_dit
 
 SIZE, GRIDS, SAMPLES = 128, 32, 16

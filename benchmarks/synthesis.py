@@ -32,7 +32,8 @@ from ctgrid.metrics import frechet_distance, psnr, seam_ratio, slice_steps
 from ctgrid.runs.synthesis.series import Series, Target
 from ctgrid.stages.cells import decode_cells, refine, sample_cells, tokens
 from ctgrid.stages.codecs.codecs import Codec
-from ctgrid.stages.models.bundle import Bundle, StageFacts
+from ctgrid.stages.models.bundle import Bundle
+from ctgrid.stages.models.facts import StageFacts
 
 HU = 1000.0
 

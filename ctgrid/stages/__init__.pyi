@@ -5,8 +5,8 @@ from .diffusion.loss import training_loss as training_loss
 from .diffusion.sampling import sample as sample
 from .diffusion.schedule import Schedule as Schedule
 from .models.bundle import Bundle as Bundle
-from .models.bundle import StageFacts as StageFacts
 from .models.bundle import load_bundle as load_bundle
+from .models.facts import StageFacts as StageFacts
 from .networks.dit import DiT as DiT
 from .networks.dit import build_dit as build_dit
 from .networks.positions import identify_table as identify_table

@@ -18,7 +18,8 @@ from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.diffusion.known import Known, cells_mask
 from ctgrid.stages.diffusion.sampling import sample
 from ctgrid.stages.diffusion.schedule import LINEAR, Spacing
-from ctgrid.stages.models.bundle import Bundle, StageFacts
+from ctgrid.stages.models.bundle import Bundle
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.stacked import on_grids
 from ctgrid.stages.schedules import HELPER, PlannedGrid, SamplingPlan

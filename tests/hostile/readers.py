@@ -160,7 +160,7 @@ def _weights(name: str) -> Callable[[Path], Path]:
 def _stage(part: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         from ctgrid.methods.training.diffusion import save_stage
-        from ctgrid.stages.models.bundle import StageFacts
+        from ctgrid.stages.models.facts import StageFacts
         from ctgrid.stages.networks.dit import DiT
 
         save_stage(_dit(DiT), folder / "stage1", StageFacts(size=64, k=4))
@@ -170,7 +170,7 @@ def _stage(part: str) -> Callable[[Path], Path]:
 
 
 def _read_stage(path: Path) -> None:
-    from ctgrid.stages.models.bundle import StageFacts
+    from ctgrid.stages.models.facts import StageFacts
     from ctgrid.stages.weights.load import load_dit
 
     StageFacts.read(path.parent)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ctgrid.methods.synthesis.settings import Settings
 from ctgrid.scan.geometry import centred_affine
-from ctgrid.stages.models.bundle import Bundle, StageFacts
+from ctgrid.stages.models.bundle import Bundle
+from ctgrid.stages.models.facts import StageFacts
 
 SLICE_MM = 1.5
 """Distance of a training volume's slices where a model does not know their extent."""

@@ -34,6 +34,10 @@ DRAWING_KEYS = {
     "timestep_shift",
     "window_shift",
     "window_spacing_mm",
+    "drawn_share",
+    "drawn_by",
+    "drawn_levels",
+    "drawn_sets",
 }
 """Keys that say which grids are drawn from cached volumes."""
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ctgrid.methods.training.recipes import DiffusionRecipe
 from ctgrid.stages.diffusion.loss import training_loss
 from ctgrid.stages.diffusion.schedule import LINEAR
-from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
+from ctgrid.stages.models.facts import STAGE_FILE, StageFacts
 
 
 def diffusion_loss(

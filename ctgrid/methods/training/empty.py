@@ -27,7 +27,8 @@ from ctgrid.methods.training.task import Task
 from ctgrid.scan.windows import AIR_HU
 from ctgrid.stages.codecs.clip_codec import FRAMES
 from ctgrid.stages.codecs.codecs import Codec, load_codec
-from ctgrid.stages.models.bundle import StageFacts, part_folder
+from ctgrid.stages.models.bundle import part_folder
+from ctgrid.stages.models.facts import StageFacts
 
 
 def empty_task(config: TrainConfig) -> Task:

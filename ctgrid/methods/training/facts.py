@@ -13,7 +13,7 @@ from ctgrid.data.volumes import SliceSource
 from ctgrid.methods.training.data import TrainingData
 from ctgrid.methods.training.recipes import DiffusionRecipe
 from ctgrid.scan.protocols.oriented import check_orientation
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 if TYPE_CHECKING:
     pass

@@ -7,32 +7,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from ctgrid.base.devices import choose_device
 from ctgrid.base.errors import CtgridError, CtgridWarning
 from ctgrid.base.progress import Progress, silent
 from ctgrid.data.framing import Poses
 from ctgrid.data.stored import CoarseVolumes
 from ctgrid.data.volumes import SliceSource, VolumeSlices
+from ctgrid.methods.training.cache import identity
 from ctgrid.methods.training.data import TrainingData
+from ctgrid.methods.training.drawn_keyframes import DRAWN_VERSION, DrawnKeyframes, draw_keyframes
+from ctgrid.methods.training.facts import facts
 from ctgrid.methods.training.recipes import DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.stage2_store import StoredRefineTask
+from ctgrid.methods.training.stored_latents import CellLatents, latents_read, stored_latents
 from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.latents.ahead import cached, coarse_volumes, encode, refine_pairs
-
-if TYPE_CHECKING:
-    pass
-from ctgrid.methods.training.cache import identity
-from ctgrid.methods.training.facts import facts
-from ctgrid.methods.training.stored_latents import CellLatents, latents_read, stored_latents
+from ctgrid.stages.models.bundle import DETAIL, GAPS, digest_of_model, load_bundle
 
 BONE_HU = 150
 """Brighter than this is bone, or contrast medium, in the weights of a loss."""
@@ -90,7 +90,15 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         stride=1.0 if recipe.network.get("absolute_z") else float(median(recipe.strides)),
     )
     if data.store is not None:
-        for key in ("deformation_mm", "width_share", "feet_share", "mirrored", "window_spacing_mm", "bone_weight"):
+        for key in (
+            "deformation_mm",
+            "width_share",
+            "feet_share",
+            "mirrored",
+            "window_spacing_mm",
+            "bone_weight",
+            "drawn_share",
+        ):
             if getattr(recipe, key):
                 raise CtgridError(
                     f"stage1.{key} is for a folder of scans, not for a store, whose slices are cut already"
@@ -129,7 +137,36 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
     tensors = inputs.kept(recipe, codec, make)
     thick = thick_scans(data.volumes, recipe.window_spacing_mm)
     poses = [number * recipe.variants + pose for number in thick for pose in range(recipe.variants)]
-    return GridTask(recipe, tensors["coarse"], codec, known, poses, tensors.get("bone"))
+    drawn = _drawn(recipe, tensors["coarse"], inputs, codec).without(poses) if recipe.drawn_share else None
+    return GridTask(recipe, tensors["coarse"], codec, known, poses, tensors.get("bone"), drawn)
+
+
+def _drawn(recipe: GridRecipe, coarse: Tensor, inputs: Inputs, codec: Codec) -> DrawnKeyframes:
+    """Draw keyframes by the recipe's model, or read them from beside the latents."""
+    name = recipe.drawn_by or ""
+
+    def make() -> dict[str, Tensor]:
+        bundle = load_bundle(name, choose_device())
+        made = draw_keyframes(
+            coarse,
+            bundle,
+            sets=recipe.drawn_sets,
+            levels=recipe.drawn_levels,
+            seed=inputs.seed,
+            progress=inputs.progress,
+        )
+        return {"cells": made.cells, "volume": made.volume}
+
+    content = {
+        "keyframes": DRAWN_VERSION,
+        "latents": identity(recipe, inputs.data, codec, inputs.seed, inputs.compute),
+        "model": digest_of_model(name, without=[DETAIL, GAPS]),
+        "sets": recipe.drawn_sets,
+        "levels": recipe.drawn_levels,
+    }
+    cache = inputs.cache
+    tensors = cached(cache if cache.is_dir() else cache.with_name("keyframes.safetensors"), content, make)
+    return DrawnKeyframes(tensors["cells"], tensors["volume"], recipe.slices)
 
 
 def bone_share(coarse: Tensor, downsample: int) -> Tensor:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from ctgrid.scan.grid import Tiled
 from ctgrid.stages.diffusion.samplers import find_sampler
-from ctgrid.stages.diffusion.spacing import Spacing
+from ctgrid.stages.diffusion.spacing import STEPS, Spacing
 
 YAML_WORDS = {True: {"yes", "on", "true", "y"}, False: {"no", "off", "false", "n"}}
 """What YAML reads as true and false."""
@@ -138,6 +138,16 @@ class GridRecipe(DiffusionRecipe):
         0.0, ge=0, le=1, description="windows whose slices are taken in reverse order, at the same z"
     )
     mending_share: float = Field(0.0, ge=0, le=1, description="windows whose both ends are known, but for the middle")
+    drawn_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="grids that fill a gap between keyframes as drawn_by makes them; the others by the shares above "
+        "(folders of scans)",
+    )
+    drawn_by: str | None = Field(None, description="the model whose stage 1 makes them of noisy keyframes")
+    drawn_levels: tuple[int, int] = Field((450, 820), description="timesteps that those are diffused to")
+    drawn_sets: PositiveInt = Field(12, description="such keyframes made of each volume")
     timestep_shift: float = Field(
         1.0,
         gt=0,
@@ -167,7 +177,7 @@ class GridRecipe(DiffusionRecipe):
     @property
     def knows_cells(self) -> bool:
         """Whether some grids are drawn with known cells, which stay clean at their own timestep."""
-        return self.window_share > 0 or self.unknown_share < 1
+        return self.window_share > 0 or self.unknown_share < 1 or self.drawn_share > 0
 
     @model_validator(mode="after")
     def _shares_fit(self) -> GridRecipe:
@@ -175,6 +185,21 @@ class GridRecipe(DiffusionRecipe):
             raise ValueError(
                 f"keyframe_share {self.keyframe_share} and window_share {self.window_share} exceed 1 together"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _drawn_fits(self) -> GridRecipe:
+        low, high = self.drawn_levels
+        if not 0 < low <= high < STEPS:
+            raise ValueError(
+                f"drawn_levels must be a lowest and a highest timestep of 1 ... {STEPS - 1}, got {low}, {high}"
+            )
+        if not self.drawn_share:
+            return self
+        if self.drawn_by is None or self.video is not None:
+            raise ValueError("drawn_share is for CT and needs a model that makes keyframes: name it in drawn_by")
+        if self.cell_encoding != "cell" or not self.network.get("absolute_z"):
+            raise ValueError("drawn_share needs cell_encoding cell and network.absolute_z")
         return self
 
     @model_validator(mode="after")

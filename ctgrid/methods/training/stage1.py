@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ctgrid.base.draws import integer, normal
-from ctgrid.data.grids import draw_plan
+from ctgrid.base.draws import integer, normal, uniform
+from ctgrid.data.grids import GridPlan, draw_plan
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
+from ctgrid.methods.training.drawn_keyframes import DrawnKeyframes
 from ctgrid.methods.training.pictures import grid_picture
 from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.diffusion.known import cell_timesteps, cells_mask
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.stacked import network_sizes, on_grids
 
@@ -37,6 +38,7 @@ class GridTask:
         facts: StageFacts,
         thick: Collection[int] = (),
         bone: Tensor | None = None,
+        drawn: DrawnKeyframes | None = None,
     ) -> None:
         """Take the recipe and what it draws from.
 
@@ -49,8 +51,9 @@ class GridTask:
             thick: numbers of volumes, not all, that no window is drawn from: what lies between their slices was
                 interpolated.
             bone: (volumes, slices, 1, s, s), where cells hold bone, from 0 to 1; see ``bone_weight`` of the recipe.
+            drawn: keyframes for the recipe's ``drawn_share`` of grids.
         """
-        self.bone = bone
+        self.bone, self.drawn = bone, drawn
         self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
         self.thick = frozenset(thick)
         self.fine = [number for number in range(len(coarse)) if number not in self.thick]
@@ -65,6 +68,8 @@ class GridTask:
     def example(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw a grid (c, S, S) with its slice indices (K²,), known cells (K²,), timestep and noise."""
         recipe = self.recipe
+        if self.drawn is not None and uniform(generator) < recipe.drawn_share:
+            return self._example(*self.drawn.window(self.coarse, generator), generator)
         number = integer(0, len(self.coarse), generator)
         volume = self.coarse[number]
         plan = draw_plan(
@@ -82,10 +87,15 @@ class GridTask:
         if plan.window and number in self.thick:
             number = self.fine[integer(0, len(self.fine), generator)]
             volume = self.coarse[number]
+        return self._example(volume[plan.shown], plan, number, generator)
+
+    def _example(self, cells: Tensor, plan: GridPlan, number: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Put the cells of a plan together, with timestep and noise."""
+        recipe = self.recipe
         bone = {} if self.bone is None else {"bone": to_grid(self.bone[number][plan.shown], recipe.k)[0].float()}
         side = recipe.grid_size // self.codec.downsample
         return {
-            "grid": to_grid(volume[plan.shown], recipe.k)[0].float(),
+            "grid": to_grid(cells, recipe.k)[0].float(),
             "z_index": plan.index.float(),
             "known": plan.known,
             "timestep": draw_timestep(generator, recipe.window_shift if plan.window else recipe.timestep_shift),

@@ -13,7 +13,7 @@ from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, sav
 from ctgrid.methods.training.pictures import refine_picture
 from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.stages.codecs.codecs import Codec
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 
 

@@ -11,7 +11,7 @@ from ctgrid.methods.training.diffusion import draw_timestep
 from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.stages.codecs.codecs import Codec
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 
 class DrawnRefineTask(RefineTask):

@@ -14,7 +14,7 @@ from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.methods.training.stage2_drawn import DrawnRefineTask
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.latents.stored import StoredLatents
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 
 class StoredRefineTask(DrawnRefineTask):

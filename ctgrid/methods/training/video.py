@@ -23,7 +23,7 @@ from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2_drawn import DrawnRefineTask
 from ctgrid.methods.training.volumes import TrainingData
 from ctgrid.stages.codecs.codecs import Codec, load_codec
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 Recipe = CodecRecipe | DiffusionRecipe
 

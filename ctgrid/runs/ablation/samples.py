@@ -18,7 +18,8 @@ from ctgrid.runs.ablation.spec import Sampling
 from ctgrid.stages.cells import batches, decode_cells, encode_cells, refine, sample_cells
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.latents.ahead import coarse_volumes
-from ctgrid.stages.models.bundle import Bundle, StageFacts, load_stage
+from ctgrid.stages.models.bundle import Bundle, load_stage
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.schedules import HELPER, SamplingPlan
 from ctgrid.stages.weights.own import moved
 

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from ctgrid.runs.attention.picture import TILE_PX, heat_tile, token_number
 from ctgrid.stages.cells import z_of
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.attention_maps import raster
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.positions import part_widths, to_cells, with_absolute_z

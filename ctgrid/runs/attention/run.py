@@ -72,7 +72,8 @@ def _attention(asked: AttentionSettings, record: RunRecord, progress: Progress) 
 def _positions(asked: AttentionSettings, record: RunRecord, progress: Progress) -> tuple[Any, list[dict[str, Any]]]:
     """Return the picture of position codes and its rows; stage 1 is all that is loaded."""
     from ctgrid.runs.attention.positions import position_codes, positions_picture
-    from ctgrid.stages.models.bundle import StageFacts, load_stage, model_folder, part_folder
+    from ctgrid.stages.models.bundle import load_stage, model_folder, part_folder
+    from ctgrid.stages.models.facts import StageFacts
 
     with record.timed("load"):
         folder = part_folder(asked.stage1, "stage1") if asked.stage1 else model_folder(asked.model) / "stage1"

@@ -93,7 +93,8 @@ class Comparison:
         """
         size, k = self.size, self.k
         if size is None or k is None or self.through_codec or set(self.methods) & set(NETWORKS):
-            from ctgrid.stages.models.bundle import StageFacts, model_folder
+            from ctgrid.stages.models.bundle import model_folder
+            from ctgrid.stages.models.facts import StageFacts
 
             facts = StageFacts.read(model_folder(self.loading.model) / "stage2")
             size, k = size or facts.size, k or facts.factor

@@ -13,7 +13,7 @@ from ctgrid.base.documents import as_json
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import atomic_folder, check_apart
 from ctgrid.scan.protocols.generatect import CT_RATE_ORIENTATION
-from ctgrid.stages.models.bundle import STAGE_FILE, StageFacts
+from ctgrid.stages.models.facts import STAGE_FILE, StageFacts
 from ctgrid.stages.networks.own import CONFIG_FILE, STEM
 from ctgrid.stages.networks.positions import Positions
 from ctgrid.stages.weights.adapt import Stage, for_stage, with_table

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.families import look_up
 from ctgrid.scan.protocols.generatect import CT_RATE_ORIENTATION
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.weights.published import VAE_DOWNSAMPLE
 
 FRAMES_OF_VIDEO = 256

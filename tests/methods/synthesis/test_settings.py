@@ -12,7 +12,7 @@ import pytest
 from ctgrid.base.errors import CtgridError
 from ctgrid.methods.synthesis.settings import REFINE_NOISE_MM, Settings
 from ctgrid.stages.diffusion.samplers import SAMPLERS
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.orders import usual_control_rows
 from ctgrid.stages.schedules import plan_grids
 

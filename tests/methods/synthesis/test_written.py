@@ -21,7 +21,7 @@ from ctgrid.runs.evaluation.samples import open_samples
 from ctgrid.scan.geometry import axis_codes, centred_affine
 from ctgrid.scan.protocols.generatect import CT_RATE_ORIENTATION
 from ctgrid.scan.volume import Volume
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 SIDE, SLICES, PIXEL_MM, SLICE_MM = 32, 201, 10.0, 1.5
 QUICK: dict[str, Any] = {"steps": 1, "refine_steps": 1, "size": 64}

@@ -12,7 +12,8 @@ from ctgrid.base.draws import generator_for, normal
 from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, save_stage
 from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.stages.diffusion.schedule import LINEAR
-from ctgrid.stages.models.bundle import StageFacts, load_stage
+from ctgrid.stages.models.bundle import load_stage
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 
 from .examples import ABSOLUTE, Answers

@@ -13,7 +13,7 @@ from ctgrid.methods.training.recipes import GridRecipe
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.scan.grid import to_grid
 from ctgrid.stages.codecs.codecs import Codec
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 from .examples import ABSOLUTE, Answers, batch_of
 

@@ -9,7 +9,7 @@ from ctgrid.base.draws import generator_for, normal
 from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.stages.codecs.codecs import Codec
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 from .examples import ABSOLUTE, Answers, batch_of
 

@@ -17,7 +17,7 @@ from ctgrid.runs.ablation import bench
 from ctgrid.runs.ablation.run import run_ablation
 from ctgrid.runs.ablation.summary import reference_row, report, summary_of
 from ctgrid.runs.results.ablation import MEASURES
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 
 pytestmark = pytest.mark.usefixtures("quick_features")
 

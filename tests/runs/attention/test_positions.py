@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from ctgrid.runs.attention.picture import TILE_PX
 from ctgrid.runs.attention.positions import position_codes
 from ctgrid.runs.attention.run import show_attention
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 from ctgrid_cli import app
 

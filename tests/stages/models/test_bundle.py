@@ -12,7 +12,8 @@ import torch
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
-from ctgrid.stages.models.bundle import GAPS, StageFacts, load_bundle, model_folder, pack
+from ctgrid.stages.models.bundle import GAPS, load_bundle, model_folder, pack
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.weights.load import load_dit
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import all_settings
 from ctgrid.runs.models.settings import ConversionSettings
-from ctgrid.stages.models.bundle import StageFacts
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.networks.positions import position_table
 from ctgrid.stages.weights.convert import convert

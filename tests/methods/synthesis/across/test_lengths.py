@@ -14,7 +14,8 @@ from ctgrid.methods.synthesis.settings import ScheduleName, Settings
 from ctgrid.stages.cells import sample_cells
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.codecs.unshuffle_codec import UnshuffleCodec
-from ctgrid.stages.models.bundle import Bundle, StageFacts
+from ctgrid.stages.models.bundle import Bundle
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 
 LENGTHS = [16, 128, 201, 256, 1024]
