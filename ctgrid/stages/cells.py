@@ -63,6 +63,7 @@ def sample_cells(
     steps: int,
     sampler: str = "dpm++",
     spacing: Spacing | None = None,
+    stop: int = 0,
     filling: Mapping[str, Any] | None = None,
     batch_size: int = 8,
     progress: Progress = silent,
@@ -78,6 +79,7 @@ def sample_cells(
         steps: network calls per grid.
         sampler: see :func:`ctgrid.stages.diffusion.sample`.
         spacing: likewise.
+        stop: likewise.
         filling: steps, sampler and spacing of the passes after the first, which fill gaps, by the model's own network
             for them; None takes those of the first, and stage 1.
         batch_size: grids at once.
@@ -94,7 +96,7 @@ def sample_cells(
     made_slices = max(slices, *(int(window.target.max()) + 1 for windows in plan for window in windows))
     cells = torch.zeros(len(seeds), made_slices, channels, side, side)
     device = next(model.parameters()).device
-    first: Mapping[str, Any] = {"steps": steps, "sampler": sampler, "spacing": spacing}
+    first: Mapping[str, Any] = {"steps": steps, "sampler": sampler, "spacing": spacing, "stop": stop}
     ways: list[Mapping[str, Any]] = [first] + [filling or first] * (len(plan) - 1)
     total = sum(
         way["steps"] * -(-len(windows) * len(seeds) // batch_size) for way, windows in zip(ways, plan, strict=True)

@@ -10,6 +10,7 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.base.settings import Checked, Setting
 from ctgrid.base.usual import WHAT, BatchSize
 from ctgrid.stages.diffusion.samplers import SAMPLERS, find_sampler
+from ctgrid.stages.diffusion.spacing import STEPS as TIMESTEPS
 from ctgrid.stages.diffusion.spacing import Spacing
 from ctgrid.stages.orders import Between, usual_control_rows
 
@@ -57,6 +58,8 @@ class Settings(Checked):
         between: how much of a grid ``interpolate`` fills in, see :func:`ctgrid.stages.schedules.autoregressive`;
             None is ``half``.
         steps: network calls per grid in stage 1; None is what the model asks for, or 20.
+        stop: timestep of the last of them, whose estimate of the clean grid is taken; None is what the model asks for,
+            or 0.
         refine_steps: network calls per slice in stage 2.
         fill_steps: network calls per grid that fills a gap between keyframes (``hierarchical``); None is what the
             model asks for, or one.
@@ -82,6 +85,12 @@ class Settings(Checked):
     slices: Annotated[int, Setting("Axial slices of a volume.", least=1, panel=WHAT)] = 201
     steps: Annotated[
         int | None, Setting("Sampler steps of stage 1 (coarse); the model's own unless given.", least=1)
+    ] = None
+    stop: Annotated[
+        int | None,
+        Setting(
+            "Timestep of the last of them, whose estimate is taken; the model's own, or 0.", least=0, most=TIMESTEPS - 1
+        ),
     ] = None
     refine_steps: Annotated[int, Setting("Sampler steps of stage 2 (full size).", least=1)] = REFINE_STEPS
     fill_steps: Annotated[int | None, Setting("hierarchical: steps that fill a gap; the model's, or 1.", least=1)] = (
@@ -196,6 +205,7 @@ class Settings(Checked):
             if fill_sampler is None
             else _spacing(self.fill_spacing or self.spacing or gaps.fill_spacing or FILL_SPACING, fill_sampler),
             steps=self.steps or bundle.facts1.steps or STEPS,
+            stop=(bundle.facts1.stop or 0) if self.stop is None else self.stop,
             sampler=sampler,
             spacing=_spacing(self.spacing, sampler),
             refine_sampler=refine_sampler,
@@ -219,8 +229,8 @@ class Settings(Checked):
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """How stage 1 samples a grid, of resolved settings: steps, sampler and spacing."""
-        return {"steps": self.steps, "sampler": self.sampler, "spacing": self.spacing}
+        """How stage 1 samples a grid, of resolved settings: steps, sampler, spacing and stop."""
+        return {"steps": self.steps, "sampler": self.sampler, "spacing": self.spacing, "stop": self.stop}
 
     @property
     def filling(self) -> dict[str, Any] | None:
@@ -268,8 +278,9 @@ class Settings(Checked):
     def identity(self) -> dict[str, Any]:
         """Return what the voxels depend on: everything but how many are computed at once, and what is not used."""
         unused = {"batch_size"} if self.between else {"batch_size", "between"}
-        if not self.habitus:  # sets of before there was a choice go on
-            unused.add("habitus")
+        unused |= {
+            name for name in ("habitus", "stop") if not getattr(self, name)
+        }  # sets of before there was a choice go on
         return {name: value for name, value in self.as_dict().items() if name not in unused}
 
 

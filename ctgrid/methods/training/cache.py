@@ -17,6 +17,7 @@ MODEL_KEYS = {
     "layout",
     "sampler",
     "sampling_steps",
+    "sampling_stop",
     "fill_steps",
     "fill_spacing",
     "habitus",

@@ -129,9 +129,15 @@ def draw_keyframes(
             f"stage1.drawn_by {bundle.name} samples no keyframes for gaps of this recipe: it needs tiled cells with "
             f"absolute z, and latents of the recipe's {tuple(coarse.shape[2:])}, not {shape}"
         )
+    if levels[0] <= (facts.stop or 0):
+        raise CtgridError(
+            f"stage1.drawn_levels begin at {levels[0]}, but {bundle.name} samples down to timestep {facts.stop} alone: "
+            "begin above"
+        )
     real = to_grid(coarse[:, index].flatten(0, 1).float(), facts.k)
     variance = float(real.var())
     device = bundle.codec.device
+    stop = facts.stop or 0
     z_index = z_of(index, slices, facts.slices).to(device)
     wanted = torch.arange(volumes).repeat(sets)
     drawn, nearest = [], []
@@ -143,12 +149,13 @@ def draw_keyframes(
         latent = sample(
             model,
             LINEAR.q_sample(real[chosen], torch.full((len(chosen),), timestep), noise).to(device),
-            steps=LINEAR.calls(facts.steps or USUAL_STEPS, timestep),
+            steps=max(1, round((facts.steps or USUAL_STEPS) * (timestep - stop) / (len(LINEAR) - 1 - stop))),
             sampler=facts.sampler or "ddpm",
             generator=generator,
             z_index=z_index.expand(len(chosen), -1),
             prediction=facts.prediction,
             start=timestep,
+            stop=stop,
         ).cpu()
         apart = torch.cdist(latent.flatten(1), real.flatten(1)).square() / real[0].numel() / variance
         least, which = apart.min(1)

@@ -84,6 +84,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         layout=recipe.layout,
         sampler=recipe.sampler,
         steps=recipe.sampling_steps,
+        stop=recipe.sampling_stop,
         fill_steps=recipe.fill_steps,
         fill_spacing=recipe.fill_spacing,
         habitus=recipe.habitus,

@@ -168,6 +168,9 @@ class GridRecipe(DiffusionRecipe):
         None, description="what synthesis takes for this stage, unless told otherwise"
     )
     sampling_steps: PositiveInt | None = Field(None, description="its network calls per grid, likewise")
+    sampling_stop: PositiveInt | None = Field(
+        None, lt=STEPS, description="the timestep of the last of them, whose estimate is taken, likewise"
+    )
     fill_steps: PositiveInt | None = Field(None, description="its network calls per grid that fills a gap, likewise")
     fill_spacing: Spacing | None = Field(None, description="where those calls lie, likewise")
     habitus: float | None = Field(

@@ -51,6 +51,7 @@ def sample(
     schedule: Schedule | None = None,
     spacing: Spacing | None = None,
     start: float | None = None,
+    stop: int = 0,
     clip: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -74,6 +75,8 @@ def sample(
             (``linspace``) for ``ddpm`` (the paper's) and ``ddim``, ``snr`` for ``dpm++``, which overshoots otherwise.
         start: level of ``noise`` if not the last: a timestep, or a share of the schedule in (0, 1]. The steps
             are spread below it. ``schedule.timestep(start)`` is the level to diffuse to.
+        stop: timestep of the last call, whose estimate of x0 is the result. Above 0 for a network that is of less use
+            at little noise, where what it leaves of the noise stays in the result.
         clip: bound on the magnitude of every estimate of x0; None for no bound.
         progress: called after every step with the steps done and their total.
 
@@ -85,7 +88,7 @@ def sample(
     """
     check_prediction(prediction)
     chosen = find_sampler(sampler)
-    levels = (schedule or LINEAR).respace(steps, spacing or chosen.spacing, start)
+    levels = (schedule or LINEAR).respace(steps, spacing or chosen.spacing, start, stop)
     solver = chosen.build(levels, prediction)
     batch, channels = noise.shape[:2]
     extra: dict[str, Any] = {"condition": condition, "z_index": z_index}

@@ -105,8 +105,8 @@ class Schedule:
         """Return the network calls below a step, where a way through the whole schedule has ``steps``; one at least."""
         return max(1, round(steps * timestep / len(self)))
 
-    def respace(self, steps: int, spacing: Spacing = "even", start: float | None = None) -> Schedule:
-        """Keep ``steps`` levels up to ``start``, which is always one of them, with the β that link them.
+    def respace(self, steps: int, spacing: Spacing = "even", start: float | None = None, stop: int = 0) -> Schedule:
+        """Keep ``steps`` levels from ``stop`` up to ``start``, which is always one of them, with the β that link them.
 
         Args:
             steps: number of levels to keep.
@@ -115,11 +115,16 @@ class Schedule:
                 signal-to-noise ratio, or ``karras``, even in σ^(1/7) with σ² = (1 - ᾱ) / ᾱ (Karras et al. 2022,
                 Eq. 5); the last two take the nearest trained levels.
             start: highest level, see :meth:`timestep`.
+            stop: lowest level: the network's estimate of x0 there is where sampling ends.
 
         Raises:
-            CtgridError: if the levels up to ``start`` are fewer than ``steps``, or the spacing is unknown.
+            CtgridError: if the levels between are fewer than ``steps``, or the spacing is unknown.
         """
         last = self.timestep(start)
+        if stop:
+            if not 0 < stop <= last:
+                raise CtgridError(f"stop must be a timestep in 0...{last} (the start), got {stop}")
+            return self.at(torch.arange(stop, last + 1)).respace(steps, spacing)
         if not 1 <= steps <= last + 1:
             raise CtgridError(f"steps must lie in 1...{last + 1} (the levels up to the start), got {steps}")
         share = [(i + 1) / steps for i in range(steps)]

@@ -13,7 +13,7 @@ from ctgrid.scan.grid import Tiled
 from ctgrid.scan.protocols.oriented import check_orientation
 from ctgrid.stages.diffusion.samplers import find_sampler
 from ctgrid.stages.diffusion.schedule import Prediction
-from ctgrid.stages.diffusion.spacing import Spacing, find_spacing
+from ctgrid.stages.diffusion.spacing import STEPS, Spacing, find_spacing
 from ctgrid.stages.networks.stacked import Layout
 
 STAGE_FILE = "stage.json"
@@ -43,6 +43,7 @@ class StageFacts(Tiled):
             absolute z; the middle one where several were drawn.
         sampler: that stage 1 is best sampled with, where nobody asks for another; None leaves it to the settings.
         steps: network calls per grid, likewise.
+        stop: timestep of the last of them, likewise, see :func:`ctgrid.stages.diffusion.sample`.
         fill_steps: network calls per grid that fills a gap between keyframes, likewise.
         fill_spacing: where those steps lie, likewise.
         habitus: how far synthetic bodies vary in size and shape beside what stage 1 makes, see
@@ -66,6 +67,7 @@ class StageFacts(Tiled):
     stride: float = 1.0
     sampler: str | None = None
     steps: int | None = None
+    stop: int | None = None
     fill_steps: int | None = None
     fill_spacing: Spacing | None = None
     habitus: float | None = None
@@ -94,10 +96,12 @@ class StageFacts(Tiled):
                 find_sampler(facts.sampler)
             if facts.fill_spacing is not None:
                 find_spacing(facts.fill_spacing)
-            for name in ("steps", "fill_steps", "scale"):
+            for name in ("steps", "fill_steps", "scale", "stop"):
                 calls = getattr(facts, name)
                 if calls is not None and (type(calls) is not int or calls < 1):
                     raise CtgridError(f"{path}: {name} must be a whole number above 0, got {calls!r}")
+            if facts.stop is not None and facts.stop >= STEPS:
+                raise CtgridError(f"{path}: stop must be a timestep below {STEPS}, got {facts.stop}")
             if facts.habitus is not None and not (type(facts.habitus) in (int, float) and 0 <= facts.habitus <= 1):
                 raise CtgridError(f"{path}: habitus must be a number from 0 to 1, got {facts.habitus!r}")
             return facts

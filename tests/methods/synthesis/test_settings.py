@@ -54,6 +54,18 @@ def test_volumes_as_stage_1_makes_them_are_those_of_before_bodies_varied() -> No
     assert varied.identity()["habitus"] == 1.0
 
 
+def test_sampling_ends_where_the_model_asks_for_it_or_the_user() -> None:
+    """At no noise else; sets that were begun before there was a choice go on."""
+    assert Settings().resolved(model()).sampling["stop"] == 0 and "stop" not in Settings().resolved(model()).identity()
+    early = Settings().resolved(model(stop=271))
+    assert early.sampling["stop"] == early.identity()["stop"] == 271
+    assert Settings(stop=0).resolved(model(stop=271)).sampling["stop"] == 0
+    assert Settings(stop=90).resolved(model()).sampling["stop"] == 90
+    for stop in (-1, 1000):
+        with pytest.raises(CtgridError, match="stop must"):
+            Settings(stop=stop)
+
+
 @pytest.mark.parametrize("asked", [{"interpolate": True}, {"control_rows": 2}])
 def test_settings_of_algorithm_1_choose_its_schedule(asked: dict[str, Any]) -> None:
     """Also in a model that could do without."""

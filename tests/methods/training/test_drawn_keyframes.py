@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,16 @@ def test_what_is_near_no_volume_is_left_out(coarse: torch.Tensor, bundle: Bundle
         CtgridError, match=r"makes no keyframes near a training volume from timesteps 900 to 990: lower"
     ):
         draw_keyframes(coarse, bundle, sets=1, levels=(900, 990), seed=3)
+
+
+def test_they_end_where_the_model_s_sampling_does(coarse: torch.Tensor, bundle: Bundle) -> None:
+    """In as few calls as lie between, so that they are as synthesis makes them."""
+    early = replace(bundle, facts1=replace(bundle.facts1, stop=20, steps=980))
+    drawn = draw_keyframes(coarse, early, sets=1, levels=(30, 30), seed=3)
+    late = draw_keyframes(coarse, bundle, sets=1, levels=(30, 30), seed=3)
+    assert drawn.cells.shape == late.cells.shape and not torch.equal(drawn.cells, late.cells)
+    with pytest.raises(CtgridError, match=r"drawn_levels begin at 20, but .* samples down to timestep 20 alone"):
+        draw_keyframes(coarse, early, sets=1, levels=(20, 30), seed=3)
 
 
 def test_models_that_make_no_such_keyframes_are_refused(

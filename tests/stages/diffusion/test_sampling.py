@@ -302,6 +302,22 @@ def test_clip_bounds_the_estimates(sampler: str, prediction: Prediction) -> None
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_early_end_is_the_last_estimate(sampler: str) -> None:
+    """No call lies below the stop, and what the network takes for clean there is the result."""
+    asked: list[tuple[int, Tensor]] = []
+    perfect = gaussian_denoiser("x0")
+
+    def model(latent: Tensor, timestep: Tensor) -> Tensor:
+        asked.append((int(timestep[0]), perfect(latent, timestep)))
+        return asked[-1][1]
+
+    options: dict[str, Any] = {"prediction": "x0", "spacing": "even", "start": 900, "stop": 300}
+    found = sample(model, noise(2, 1, 8, 8), 6, sampler, seeded(1), **options)
+    assert [t for t, _ in asked] == [900, 780, 660, 540, 420, 300]
+    torch.testing.assert_close(found, asked[-1][1])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2])
 def test_very_few_steps_work(sampler: str, steps: int) -> None:
     """One step lands on the estimate from pure noise, which is the mean; two are finite."""

@@ -87,6 +87,24 @@ def test_spacings_are_what_they_say() -> None:
     assert torch.equal(FULL.respace(10, "linspace").timesteps, FULL.respace(10, "even").timesteps)
 
 
+@pytest.mark.parametrize("spacing", ["even", "linspace", "trailing", "snr", "karras"])
+def test_levels_may_end_above_the_first(spacing: Spacing) -> None:
+    """All between the two, at the full schedule's levels; the last call's estimate is then the result."""
+    schedule = FULL.respace(20, spacing, 800, 250)
+    assert len(schedule) == 20 and schedule.timesteps[-1] == 800 and schedule.timesteps[0] >= 250
+    assert torch.equal(schedule.alphas_cumprod, FULL.alphas_cumprod[schedule.timesteps])
+    assert schedule.posterior_log_variance(torch.tensor([1]), torch.zeros(1)) < 0
+    x0, xt = torch.tensor([0.3]), torch.tensor([-2.0])
+    torch.testing.assert_close(schedule.posterior_mean(x0, xt, torch.tensor([0])), x0)
+    assert FULL.respace(44, "even", None, 271).timesteps[[0, -1]].tolist() == [271, 999]
+    assert torch.equal(FULL.respace(10, spacing, 500, 0).timesteps, FULL.respace(10, spacing, 500).timesteps)
+    for stop in (-1, 801):
+        with pytest.raises(CtgridError, match=rf"stop must be a timestep in 0\.\.\.800 \(the start\), got {stop}"):
+            FULL.respace(1, spacing, 800, stop)
+    with pytest.raises(CtgridError, match=r"steps must lie in 1\.\.\.51"):
+        FULL.respace(52, spacing, 300, 250)
+
+
 def test_karras_levels_are_even_in_the_seventh_root_of_sigma() -> None:
     """From the least noise there is to the most, to within half a timestep (Karras et al. 2022, Eq. 5)."""
     levels = FULL.respace(8, "karras").alphas_cumprod

@@ -47,11 +47,11 @@ def test_facts_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
         StageFacts.read(tmp_path)
 
 
-@pytest.mark.parametrize("wrong", ['{"steps": "many"}', '{"fill_steps": 0}', '{"steps": true}'])
+@pytest.mark.parametrize("wrong", ['{"steps": "many"}', '{"fill_steps": 0}', '{"steps": true}', '{"stop": -1}'])
 def test_numbers_of_steps_that_are_none_are_refused(wrong: str, tmp_path: Path) -> None:
     """Before any network runs."""
     (tmp_path / "stage.json").write_text(wrong)
-    with pytest.raises(CtgridError, match=r"steps must be a whole number above 0"):
+    with pytest.raises(CtgridError, match=r"(steps|stop) must be a whole number above 0"):
         StageFacts.read(tmp_path)
 
 
@@ -210,6 +210,14 @@ def test_gaps_may_have_a_stage_1_of_their_own(with_gaps: Path, tiny_model: Path,
     assert {name.partition("/")[0] for name in bundle.hashes} == {"codec", "stage1", "stage2", "gaps"}
     parts = {part: with_gaps / part for part in ("codec", "stage1", "stage2", "gaps")}
     assert load_bundle(pack(**parts, out=tmp_path / "packed")).hashes == bundle.hashes
+
+
+def test_sampling_ends_at_a_timestep_that_there_is(model: Path) -> None:
+    change(model / "stage1" / "stage.json", stop=271)
+    assert load_bundle(model).facts1.stop == 271
+    change(model / "stage1" / "stage.json", stop=1000)
+    with pytest.raises(CtgridError, match="stop must be a timestep below 1000, got 1000"):
+        load_bundle(model)
 
 
 def test_gaps_that_do_not_fit_are_refused(with_gaps: Path) -> None:

@@ -17,13 +17,12 @@ FINE = 2
 """Samples to a pixel's side, of which the mean is taken."""
 
 
-def in_field(volume: Slices, side: int = SIDE_PX, fine: int = FINE) -> np.ndarray:
+def in_field(volume: Slices, side: int = SIDE_PX) -> np.ndarray:
     """Return slices in a square of :data:`FIELD_MM` around the body, framed as training frames scans.
 
     Args:
         volume: (n, S, S) with pixels of one spacing.
         side: pixels along the square.
-        fine: see :data:`FINE`.
 
     Returns:
         (n, side, side) int16 in HU, air where the square reaches beyond the slices.
@@ -34,5 +33,5 @@ def in_field(volume: Slices, side: int = SIDE_PX, fine: int = FINE) -> np.ndarra
     from ctgrid.data.volumes import VolumeSlices
 
     slices = VolumeSlices("", torch.from_numpy(clipped(volume.hu)), volume.spacing_mm)
-    hu = frame(slices, FIELD_MM, fine * side).mul_(SCALE_HU).numpy()
+    hu = frame(slices, FIELD_MM, FINE * side).mul_(SCALE_HU).numpy()
     return np.rint(shrunk(hu, side)).astype(np.int16)

@@ -15,12 +15,12 @@ from ctgrid.base.progress import Progress, silent
 from ctgrid.base.remains import scratch
 from ctgrid.runs.evaluation.ct.chest_frame import FIELD_MM
 from ctgrid.runs.evaluation.ct.described import Scaling
-from ctgrid.runs.evaluation.ct.field import in_field
 from ctgrid.runs.evaluation.ct.memory_rule import LEAST_REFERENCES, Rule, overall
 from ctgrid.runs.evaluation.ct.neighbours import Neighbours
 from ctgrid.runs.evaluation.ct.pairs import MOST_PAIRS, Pair, draw_pairs
 from ctgrid.runs.evaluation.ct.shelf import Shelf, Steps
 from ctgrid.runs.evaluation.ct.shrunk import SIDE_PX
+from ctgrid.runs.evaluation.ct.square import square
 from ctgrid.runs.evaluation.ct.thumbnails import Features
 from ctgrid.runs.evaluation.lost import Lost
 
@@ -193,7 +193,8 @@ def worst_pairs(
 
 def _shown(sample: Sample, number: int) -> np.ndarray:
     """Return one slice (SHOWN_PX, SHOWN_PX) in the common field."""
-    return in_field(sample.load(), SHOWN_PX, fine=1)[number]
+    volume = sample.load()
+    return square(volume.hu, volume.spacing_mm, FIELD_MM, SHOWN_PX, slice(number, number + 1))[0]
 
 
 def quantiles(sets: dict[str, list[Neighbours]], key: str) -> dict[str, Any]:

@@ -11,7 +11,13 @@ AT_ONCE = 16
 """Slices resized at once."""
 
 
-def square(hu: np.ndarray, spacing_mm: tuple[float, float, float], field_mm: float, side: int) -> np.ndarray:
+def square(
+    hu: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    field_mm: float,
+    side: int,
+    wanted: slice = slice(None),
+) -> np.ndarray:
     """Cut slices out around the body, to whole pixels, and resize them (antialiased bicubic).
 
     Args:
@@ -19,11 +25,13 @@ def square(hu: np.ndarray, spacing_mm: tuple[float, float, float], field_mm: flo
         spacing_mm: (z, y, x).
         field_mm: side of the square; air is put where it reaches beyond the slices.
         side: pixels along it.
+        wanted: of the slices; the body is looked for in all of them.
 
     Returns:
         (n, side, side) int16.
     """
-    return np.rint(resized(cut(hu, body_centre(hu, spacing_mm), spacing_mm, field_mm), side)).astype(np.int16)
+    planes = cut(hu[wanted], body_centre(hu, spacing_mm), spacing_mm, field_mm)
+    return np.rint(resized(planes, side)).astype(np.int16)
 
 
 def cut(
