@@ -23,7 +23,10 @@ SIDE = 300
 
 WINDOW_HU = (-1000.0, 400.0)
 REMOVED_HU = (-300.0, 300.0)
-BONE_WINDOW_HU = (-160.0, 400.0)
+BONE_WINDOW_HU = (-150.0, 650.0)
+SLAB_MM = 5.0
+"""Thickness of a sagittal picture."""
+
 BONE_HU = 150
 
 
@@ -89,12 +92,13 @@ def draw_spines(paths: list[Path]) -> Image.Image:
     tiles = []
     for number, path in enumerate(paths):
         volume = Volume.read(path).reoriented("LPS")
-        z, y, _ = volume.spacing_mm
+        z, y, x = volume.spacing_mm
         count, rows, columns = volume.shape
         behind = volume.hu[count // 4 : 3 * count // 4, rows // 2 :, columns // 3 : 2 * columns // 3]
         bone = (behind > BONE_HU).sum(axis=(0, 1))
         column = columns // 3 + int(np.convolve(bone, np.ones(15), "same").argmax())
-        plane = volume.hu[::-1, :, column - 1 : column + 2].mean(axis=2)
+        reach = round(SLAB_MM / x / 2)
+        plane = volume.hu[::-1, :, column - reach : column + reach + 1].mean(axis=2)
         name = "real" if number == len(paths) - 1 else f"seed {number}"
         tiles.append(tile(plane, (z, y), BONE_WINDOW_HU, name))
     return below([beside(tiles[first : first + 5]) for first in range(0, len(tiles), 5)])

@@ -21,7 +21,8 @@ from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.cells import z_of
 from ctgrid.stages.diffusion.sampling import sample
 from ctgrid.stages.diffusion.schedule import LINEAR
-from ctgrid.stages.models.bundle import Bundle
+from ctgrid.stages.models.bundle import Bundle, model_folder
+from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.schedules import PlannedGrid, hierarchical
 
 DRAWN_VERSION = 1
@@ -96,6 +97,26 @@ def gaps_of(slices: int, cells: int) -> tuple[PlannedGrid, list[PlannedGrid]]:
     return passes[0][0], passes[1]
 
 
+def check_drawing(model: str, slices: int, levels: tuple[int, int]) -> None:
+    """Make sure, before anything is encoded, that a model draws keyframes of gaps from such timesteps.
+
+    Args:
+        model: its name.
+        slices: of the volumes.
+        levels: see :func:`draw_keyframes`.
+
+    Raises:
+        CtgridError: where there is no such model, or it does not.
+    """
+    facts = StageFacts.read(model_folder(model) / "stage1")
+    gaps_of(slices, facts.k**2)
+    if levels[0] <= (facts.stop or 0):
+        raise CtgridError(
+            f"stage1.drawn_levels begin at {levels[0]}, but {model} samples down to timestep {facts.stop} alone: begin "
+            "above"
+        )
+
+
 def draw_keyframes(
     coarse: Tensor,
     bundle: Bundle,
@@ -116,7 +137,7 @@ def draw_keyframes(
         progress: called after every batch.
 
     Raises:
-        CtgridError: for a model that samples no such keyframes, or none near a training volume.
+        CtgridError: for a model that samples no such keyframes, see also :func:`check_drawing`, or none near a volume.
     """
     volumes, slices = coarse.shape[:2]
     model, facts = bundle.stage1, bundle.facts1
@@ -128,11 +149,6 @@ def draw_keyframes(
         raise CtgridError(
             f"stage1.drawn_by {bundle.name} samples no keyframes for gaps of this recipe: it needs tiled cells with "
             f"absolute z, and latents of the recipe's {tuple(coarse.shape[2:])}, not {shape}"
-        )
-    if levels[0] <= (facts.stop or 0):
-        raise CtgridError(
-            f"stage1.drawn_levels begin at {levels[0]}, but {bundle.name} samples down to timestep {facts.stop} alone: "
-            "begin above"
         )
     real = to_grid(coarse[:, index].flatten(0, 1).float(), facts.k)
     variance = float(real.var())

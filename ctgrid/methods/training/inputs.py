@@ -22,7 +22,7 @@ from ctgrid.data.stored import CoarseVolumes
 from ctgrid.data.volumes import SliceSource, VolumeSlices
 from ctgrid.methods.training.cache import identity
 from ctgrid.methods.training.data import TrainingData
-from ctgrid.methods.training.drawn_keyframes import DRAWN_VERSION, DrawnKeyframes, draw_keyframes
+from ctgrid.methods.training.drawn_keyframes import DRAWN_VERSION, DrawnKeyframes, check_drawing, draw_keyframes
 from ctgrid.methods.training.facts import facts
 from ctgrid.methods.training.recipes import DiffusionRecipe, GridRecipe, RefineRecipe
 from ctgrid.methods.training.stage1 import GridTask
@@ -111,6 +111,9 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
                 return GridTask(recipe, CellLatents(latents), codec, known)
         posed = CoarseVolumes(volumes, recipe.variants, inputs.seed, Poses(recipe.zoom_share))
         return GridTask(recipe, posed, codec, known)
+
+    if recipe.drawn_share:
+        check_drawing(recipe.drawn_by or "", recipe.slices, recipe.drawn_levels)
 
     def make() -> dict[str, Tensor]:
         scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]

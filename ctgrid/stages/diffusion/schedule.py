@@ -124,6 +124,8 @@ class Schedule:
         if stop:
             if not 0 < stop <= last:
                 raise CtgridError(f"stop must be a timestep in 0...{last} (the start), got {stop}")
+            if steps > last - stop + 1:
+                raise CtgridError(f"from stop {stop} up to the start there are {last - stop + 1} steps, got {steps}")
             return self.at(torch.arange(stop, last + 1)).respace(steps, spacing)
         if not 1 <= steps <= last + 1:
             raise CtgridError(f"steps must lie in 1...{last + 1} (the levels up to the start), got {steps}")

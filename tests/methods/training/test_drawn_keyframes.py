@@ -62,8 +62,22 @@ def test_they_end_where_the_model_s_sampling_does(coarse: torch.Tensor, bundle: 
     drawn = draw_keyframes(coarse, early, sets=1, levels=(30, 30), seed=3)
     late = draw_keyframes(coarse, bundle, sets=1, levels=(30, 30), seed=3)
     assert drawn.cells.shape == late.cells.shape and not torch.equal(drawn.cells, late.cells)
-    with pytest.raises(CtgridError, match=r"drawn_levels begin at 20, but .* samples down to timestep 20 alone"):
-        draw_keyframes(coarse, early, sets=1, levels=(20, 30), seed=3)
+
+
+def test_a_model_is_looked_at_before_anything_is_encoded(
+    scans: Path, tiny_model: Path, make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One that is not there, that samples down to above the levels, or has no gaps between so few slices."""
+    early = str(make_model(stop=20))
+    for changes, words in (
+        ({"drawn_by": str(tmp_path / "nowhere")}, "no such model folder"),
+        ({"drawn_by": early, "drawn_levels": (20, 30)}, "drawn_levels begin at 20, but .* down to timestep 20 alone"),
+        ({"drawn_by": early, "slices": 16}, r"set stage1\.slices to 17"),
+    ):
+        recipe = grid_recipe(tiny_model, network=ABSOLUTE, drawn_share=0.5, **changes)
+        with pytest.raises(CtgridError, match=words):
+            grid_task(recipe, Inputs(open_data(Selection(scans), recipe), tmp_path / "latents.safetensors", 5))
+    assert not list(tmp_path.glob("*.safetensors"))
 
 
 def test_models_that_make_no_such_keyframes_are_refused(

@@ -13,7 +13,6 @@ import torch
 from ctgrid.base.errors import CtgridError
 from ctgrid.base.files import sha256_of
 from ctgrid.stages.models.bundle import GAPS, load_bundle, model_folder, pack
-from ctgrid.stages.models.facts import StageFacts
 from ctgrid.stages.networks.dit import DiT
 from ctgrid.stages.weights.load import load_dit
 
@@ -27,46 +26,6 @@ def model(tiny_model: Path, tmp_path: Path) -> Path:
 def change(path: Path, **values: object) -> None:
     """Change values of a JSON file."""
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
-
-
-def test_facts_are_read_and_written() -> None:
-    """What is written is what is read; without a file they are the paper's."""
-    facts = StageFacts("v", 64, 2, 33, "cell", "clean", 250.0, 301.5)
-    assert StageFacts(**facts.as_dict()) == facts
-    assert json.loads(json.dumps(facts.as_dict()))["fov_mm"] == 250.0
-    paper = StageFacts.read(Path("no such folder"))
-    assert (paper.protocol, paper.orientation) == ("canonical", "LPS")
-    assert (paper.prediction, paper.size, paper.k, paper.conditioning) == ("epsilon", 512, 4, "replace")
-
-
-@pytest.mark.parametrize("text", ["{", "[1, 2]", "3"])
-def test_facts_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
-    """By the file's name."""
-    (tmp_path / "stage.json").write_text(text)
-    with pytest.raises(CtgridError, match=r"stage\.json is not the facts"):
-        StageFacts.read(tmp_path)
-
-
-@pytest.mark.parametrize("wrong", ['{"steps": "many"}', '{"fill_steps": 0}', '{"steps": true}', '{"stop": -1}'])
-def test_numbers_of_steps_that_are_none_are_refused(wrong: str, tmp_path: Path) -> None:
-    """Before any network runs."""
-    (tmp_path / "stage.json").write_text(wrong)
-    with pytest.raises(CtgridError, match=r"(steps|stop) must be a whole number above 0"):
-        StageFacts.read(tmp_path)
-
-
-@pytest.mark.parametrize("wrong", ["2", "-0.1", "true", '"much"'])
-def test_a_habitus_that_is_none_is_refused(wrong: str, tmp_path: Path) -> None:
-    (tmp_path / "stage.json").write_text(f'{{"habitus": {wrong}}}')
-    with pytest.raises(CtgridError, match=r"stage\.json: habitus must be a number from 0 to 1"):
-        StageFacts.read(tmp_path)
-
-
-def test_slices_that_are_not_axial_are_refused(tmp_path: Path) -> None:
-    """By the file's name and what it says."""
-    (tmp_path / "stage.json").write_text('{"orientation": "SPL"}')
-    with pytest.raises(CtgridError, match=r"stage\.json: slices of orientation 'SPL' are not axial"):
-        StageFacts.read(tmp_path)
 
 
 def test_stages_of_two_orientations_do_not_fit(model: Path) -> None:
@@ -210,14 +169,6 @@ def test_gaps_may_have_a_stage_1_of_their_own(with_gaps: Path, tiny_model: Path,
     assert {name.partition("/")[0] for name in bundle.hashes} == {"codec", "stage1", "stage2", "gaps"}
     parts = {part: with_gaps / part for part in ("codec", "stage1", "stage2", "gaps")}
     assert load_bundle(pack(**parts, out=tmp_path / "packed")).hashes == bundle.hashes
-
-
-def test_sampling_ends_at_a_timestep_that_there_is(model: Path) -> None:
-    change(model / "stage1" / "stage.json", stop=271)
-    assert load_bundle(model).facts1.stop == 271
-    change(model / "stage1" / "stage.json", stop=1000)
-    with pytest.raises(CtgridError, match="stop must be a timestep below 1000, got 1000"):
-        load_bundle(model)
 
 
 def test_gaps_that_do_not_fit_are_refused(with_gaps: Path) -> None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ctgrid.runs.evaluation.fidelity.video import VideoPlan
 
 
+LEAST_FIELD_MM, MOST_FIELD_MM = 50, 1000
+"""Sides of a square that a body may be cut out in: from part of a lung to more than any scanner's bore."""
+
+
 def read_frames(text: str) -> tuple[int, ...]:
     """Read whole numbers with commas between.
 
@@ -174,8 +178,8 @@ class FidelityRequest(DistanceRequest):
         Setting(
             "Cut all volumes out around the body in a square of so many mm first, so that distances tell anatomy and "
             "not fields of view (ctgrid's own volumes have 340).",
-            least=50,
-            most=1000,
+            least=LEAST_FIELD_MM,
+            most=MOST_FIELD_MM,
             metavar="MM",
         ),
     ] = None
