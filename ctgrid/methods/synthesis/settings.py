@@ -278,9 +278,8 @@ class Settings(Checked):
     def identity(self) -> dict[str, Any]:
         """Return what the voxels depend on: everything but how many are computed at once, and what is not used."""
         unused = {"batch_size"} if self.between else {"batch_size", "between"}
-        unused |= {
-            name for name in ("habitus", "stop") if not getattr(self, name)
-        }  # sets of before there was a choice go on
+        # sets of before there was a choice go on
+        unused |= {name for name in ("habitus", "stop") if not getattr(self, name)}
         return {name: value for name, value in self.as_dict().items() if name not in unused}
 
 

@@ -53,8 +53,16 @@ class DrawnKeyframes:
     slices: int
 
     def without(self, volumes: Sequence[int]) -> DrawnKeyframes:
-        """Leave out the sets that are nearest to some volumes."""
+        """Leave out the sets that are nearest to some volumes.
+
+        Raises:
+            CtgridError: where none is left.
+        """
         stays = ~torch.isin(self.volume, torch.tensor(volumes, dtype=torch.int64))
+        if not stays.any():
+            raise CtgridError(
+                "all keyframes drawn are of scans in thick slices: raise stage1.window_spacing_mm or drawn_sets"
+            )
         return DrawnKeyframes(self.cells[stays], self.volume[stays], self.slices)
 
     def window(self, coarse: Any, generator: torch.Generator) -> tuple[Tensor, GridPlan, int]:
@@ -97,11 +105,12 @@ def gaps_of(slices: int, cells: int) -> tuple[PlannedGrid, list[PlannedGrid]]:
     return passes[0][0], passes[1]
 
 
-def check_drawing(model: str, slices: int, levels: tuple[int, int]) -> None:
+def check_drawing(model: str, k: int, slices: int, levels: tuple[int, int]) -> None:
     """Make sure, before anything is encoded, that a model draws keyframes of gaps from such timesteps.
 
     Args:
         model: its name.
+        k: cells along a grid's side.
         slices: of the volumes.
         levels: see :func:`draw_keyframes`.
 
@@ -109,7 +118,9 @@ def check_drawing(model: str, slices: int, levels: tuple[int, int]) -> None:
         CtgridError: where there is no such model, or it does not.
     """
     facts = StageFacts.read(model_folder(model) / "stage1")
-    gaps_of(slices, facts.k**2)
+    gaps_of(slices, k**2)
+    if facts.k != k:
+        raise CtgridError(f"stage1.drawn_by {model} makes grids of {facts.k} x {facts.k}, the recipe's have {k} x {k}")
     if levels[0] <= (facts.stop or 0):
         raise CtgridError(
             f"stage1.drawn_levels begin at {levels[0]}, but {model} samples down to timestep {facts.stop} alone: begin "

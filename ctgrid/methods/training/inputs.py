@@ -113,7 +113,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         return GridTask(recipe, posed, codec, known)
 
     if recipe.drawn_share:
-        check_drawing(recipe.drawn_by or "", recipe.slices, recipe.drawn_levels)
+        check_drawing(recipe.drawn_by or "", recipe.k, recipe.slices, recipe.drawn_levels)
 
     def make() -> dict[str, Tensor]:
         scans: list[VolumeSlices] = data.volumes  # type: ignore[assignment]

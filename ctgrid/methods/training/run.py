@@ -196,7 +196,15 @@ def validation_task(recipe: TrainConfig, selection: Selection, cache: Path, prog
     held_out = selection.held_out(recipe.recipe) if recipe.validation.every else None
     if held_out is None:
         return None
-    return make_task(recipe, open_data(held_out, recipe.recipe, progress), cache, progress)
+    return make_task(for_held_out(recipe), open_data(held_out, recipe.recipe, progress), cache, progress)
+
+
+def for_held_out(recipe: TrainConfig) -> TrainConfig:
+    """Return a recipe without keyframes drawn by a model, which makes those of volumes that it was trained on alone."""
+    part = recipe.recipe
+    if not isinstance(part, GridRecipe) or not part.drawn_share:
+        return recipe
+    return recipe.model_copy(update={recipe.kind: part.model_copy(update={"drawn_share": 0.0})})
 
 
 def shared_tasks(recipe: TrainConfig, opened: Opened, progress: Progress) -> tuple[Task, Task | None]:
@@ -205,7 +213,7 @@ def shared_tasks(recipe: TrainConfig, opened: Opened, progress: Progress) -> tup
     task = make_task(ahead, opened.volumes, opened.cache, progress)
     if opened.held_out is None or not recipe.validation.every:
         return task, None
-    return task, make_task(ahead, opened.held_out, opened.cache, progress)
+    return task, make_task(for_held_out(ahead), opened.held_out, opened.cache, progress)
 
 
 def codec_identity(recipe: TrainConfig) -> str | None:

@@ -12,9 +12,11 @@ import torch
 from ctgrid.base.draws import generator_for, normal
 from ctgrid.base.errors import CtgridError
 from ctgrid.data.store import Store
+from ctgrid.methods.training.config import load_config
 from ctgrid.methods.training.data import Selection, open_data
 from ctgrid.methods.training.drawn_keyframes import NEAR, DrawnKeyframes, draw_keyframes, gaps_of
 from ctgrid.methods.training.inputs import Inputs, grid_task
+from ctgrid.methods.training.run import for_held_out
 from ctgrid.scan.grid import from_grid
 from ctgrid.stages.models.bundle import Bundle, load_bundle
 from ctgrid.stages.schedules import hierarchical
@@ -73,6 +75,7 @@ def test_a_model_is_looked_at_before_anything_is_encoded(
         ({"drawn_by": str(tmp_path / "nowhere")}, "no such model folder"),
         ({"drawn_by": early, "drawn_levels": (20, 30)}, "drawn_levels begin at 20, but .* down to timestep 20 alone"),
         ({"drawn_by": early, "slices": 16}, r"set stage1\.slices to 17"),
+        ({"drawn_by": early, "k": 2, "size": 32, "slices": 8}, "makes grids of 4 x 4, the recipe's have 2 x 2"),
     ):
         recipe = grid_recipe(tiny_model, network=ABSOLUTE, drawn_share=0.5, **changes)
         with pytest.raises(CtgridError, match=words):
@@ -110,6 +113,8 @@ def test_gaps_lie_between_them_as_in_synthesis(coarse: torch.Tensor) -> None:
         assert any(torch.equal(cells[known], drawn.cells[s, places].float()) for s in of)
         seen.add(tuple(index))
     assert seen == set(planned)
+    with pytest.raises(CtgridError, match="all keyframes drawn are of scans in thick slices"):
+        drawn.without([0, 1, 2])
     assert drawn.without([2]).volume.tolist() == [0, 1] and torch.equal(drawn.without([2]).cells, drawn.cells[[1, 3]])
 
 
@@ -150,6 +155,15 @@ def test_a_run_with_them_resumes_exactly(
     start("stage1", scans, "parts", max_steps=3, changes=changed)
     parts = start("stage1", scans, "parts", resume=True, changes=changed)
     assert log_of(parts) == log_of(whole)
+
+
+def test_held_out_volumes_have_none(tiny_model: Path) -> None:
+    """Their model was trained on others; the recipe says the same of everything else."""
+    part = grid_recipe(tiny_model, network=ABSOLUTE, drawn_share=0.5, drawn_by=str(tiny_model))
+    recipe = load_config("embedded-gaps-drawn").model_copy(update={"stage1": part})
+    assert for_held_out(recipe).recipe == part.model_copy(update={"drawn_share": 0.0})
+    plain = load_config("embedded-gaps")
+    assert for_held_out(plain) is plain
 
 
 def test_a_store_has_none(store: Store, tiny_model: Path) -> None:
