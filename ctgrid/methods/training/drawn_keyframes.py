@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -79,13 +80,14 @@ class DrawnKeyframes:
         chosen = integer(0, len(self.volume), generator)
         gap = fillings[integer(0, len(fillings), generator)]
         number = int(self.volume[chosen])
-        index, known = torch.from_numpy(gap.position).long(), torch.from_numpy(gap.known)
+        index, known = torch.from_numpy(gap.position).long(), torch.from_numpy(gap.known).clone()
         cells = coarse[number][index].clone()
         place = torch.searchsorted(torch.from_numpy(opening.position).long(), index[known])
         cells[known] = self.cells[chosen, place].to(cells)
         return cells, GridPlan(index, known, window=True), number
 
 
+@cache
 def gaps_of(slices: int, cells: int) -> tuple[PlannedGrid, list[PlannedGrid]]:
     """Return the grid of keyframes of a volume and those that fill its gaps.
 
