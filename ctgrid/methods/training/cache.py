@@ -14,6 +14,7 @@ MODEL_KEYS = {
     "prediction",
     "min_snr_gamma",
     "codec",
+    "channel_weights",
     "layout",
     "sampler",
     "sampling_steps",

@@ -32,6 +32,7 @@ from ctgrid.methods.training.stored_latents import CellLatents, latents_read, st
 from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.latents.ahead import cached, coarse_volumes, encode, refine_pairs
+from ctgrid.stages.latents.sensitivity import channel_weights
 from ctgrid.stages.models.bundle import DETAIL, GAPS, digest_of_model, load_bundle
 
 BONE_HU = 150
@@ -99,8 +100,9 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
             "window_spacing_mm",
             "bone_weight",
             "drawn_share",
+            "channel_weights",
         ):
-            if getattr(recipe, key):
+            if getattr(recipe, key) not in (0, None, "even"):
                 raise CtgridError(
                     f"stage1.{key} is for a folder of scans, not for a store, whose slices are cut already"
                 )
@@ -142,7 +144,8 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
     thick = thick_scans(data.volumes, recipe.window_spacing_mm)
     poses = [number * recipe.variants + pose for number in thick for pose in range(recipe.variants)]
     drawn = _drawn(recipe, tensors["coarse"], inputs, codec).without(poses) if recipe.drawn_share else None
-    return GridTask(recipe, tensors["coarse"], codec, known, poses, tensors.get("bone"), drawn)
+    channels = channel_weights(codec, tensors["coarse"].flatten(0, 1)) if recipe.channel_weights == "decoded" else None
+    return GridTask(recipe, tensors["coarse"], codec, known, poses, tensors.get("bone"), drawn, channels)
 
 
 def _drawn(recipe: GridRecipe, coarse: Tensor, inputs: Inputs, codec: Codec) -> DrawnKeyframes:

@@ -107,6 +107,12 @@ class DiffusionRecipe(Tiled, Frozen):
             raise ValueError(f"size {self.size} is no multiple of {name} {self.factor}; cells have whole pixels")
         return self
 
+    @model_validator(mode="after")
+    def _convolutions_fit(self) -> DiffusionRecipe:
+        if self.network.get("convolutions") and self.prediction != "x0":
+            raise ValueError("network.convolutions correct an estimate of the clean latent: set prediction to x0")
+        return self
+
 
 class GridRecipe(DiffusionRecipe):
     """Stage 1: grids of coarse slices."""
@@ -161,6 +167,11 @@ class GridRecipe(DiffusionRecipe):
     bone_weight: float = Field(
         0.0, ge=0, description="how much the loss counts where bone is, beside 1 everywhere (folders of scans)"
     )
+    channel_weights: Literal["even", "decoded"] = Field(
+        "even",
+        description="what the channels of latents weigh in the loss: the same, or as much as the codec's decoder makes "
+        "of them (folders of scans)",
+    )
     window_spacing_mm: float | None = Field(
         None, gt=0, description="draw windows only from scans whose slices lie no further apart (folders of scans)"
     )
@@ -209,6 +220,12 @@ class GridRecipe(DiffusionRecipe):
     def _bone_is_there(self) -> GridRecipe:
         if self.bone_weight and self.video is not None:
             raise ValueError("bone_weight is for CT, movies show no bone: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _channels_are_there(self) -> GridRecipe:
+        if self.channel_weights != "even" and (self.video is not None or self.cell_encoding != "cell"):
+            raise ValueError("channel_weights decoded is for CT whose slices are encoded alone: set cell_encoding cell")
         return self
 
     @model_validator(mode="after")

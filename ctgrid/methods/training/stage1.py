@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import reduce
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ class GridTask:
         thick: Collection[int] = (),
         bone: Tensor | None = None,
         drawn: DrawnKeyframes | None = None,
+        channels: Tensor | None = None,
     ) -> None:
         """Take the recipe and what it draws from.
 
@@ -52,8 +55,9 @@ class GridTask:
                 interpolated.
             bone: (volumes, slices, 1, s, s), where cells hold bone, from 0 to 1; see ``bone_weight`` of the recipe.
             drawn: keyframes for the recipe's ``drawn_share`` of grids.
+            channels: (c,), what the channels of latents weigh in the loss; None all the same.
         """
-        self.bone, self.drawn = bone, drawn
+        self.bone, self.drawn, self.channels = bone, drawn, channels
         self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
         self.thick = frozenset(thick)
         self.fine = [number for number in range(len(coarse)) if number not in self.thick]
@@ -109,15 +113,18 @@ class GridTask:
         network = on_grids(network, self.recipe.layout, self.recipe.k)
         network_config = self.recipe.network
         inputs = {"z_index": batch["z_index"]} if network_config.get("absolute_z") else {}
-        if not self.recipe.knows_cells:
-            return diffusion_loss(network, self.recipe, latent, batch["noise"], batch["timestep"], **inputs)
-        cells = cell_timesteps(batch["timestep"], batch["known"])
-        levels, known = (cells_mask(c, self.recipe.k, latent.shape[-1]) for c in (cells, batch["known"]))
-        weight = (~known).float()
+        levels, timestep, weights = None, batch["timestep"], []
+        if self.recipe.knows_cells:
+            timestep = cell_timesteps(timestep, batch["known"])
+            levels, known = (cells_mask(c, self.recipe.k, latent.shape[-1]) for c in (timestep, batch["known"]))
+            weights.append((~known).float())
         if "bone" in batch:
-            weight = weight * (1 + self.recipe.bone_weight * batch["bone"])
+            weights.append(1 + self.recipe.bone_weight * batch["bone"])
+        if self.channels is not None:
+            weights.append(self.channels.to(latent.device)[:, None, None])
+        weight = reduce(mul, weights) if weights else None
         return diffusion_loss(
-            network, self.recipe, latent, batch["noise"], cells, levels=levels, weight=weight, **inputs
+            network, self.recipe, latent, batch["noise"], timestep, levels=levels, weight=weight, **inputs
         )
 
     def encoded(self, grids: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ctgrid.base.errors import CtgridError
+from ctgrid.stages.networks.cell_convolutions import CellConvolutions
 from ctgrid.stages.networks.layers import NORM_EPS, Block, FinalLayer, PatchEmbedding, TimestepEmbedding
 from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
 from ctgrid.stages.networks.positions import Positions, position_table, to_cells, with_absolute_z
@@ -48,12 +49,15 @@ class DiT(OwnNetwork):
         frequency_shift: see :func:`ctgrid.stages.networks.layers.timestep_code`; 1 only in networks from diffusers.
         norm_eps: of the normalisation before the perceptrons; 1e-5 only in networks from diffusers.
         own_embedders: every block embeds the timestep by weights of its own, as diffusers trains them.
+        convolutions: residual blocks of :class:`ctgrid.stages.networks.cell_convolutions.CellConvolutions` behind the
+            others, for ``prediction: x0`` without ``learned_variance``.
+        conv_width: their channels.
         skip: add shares of the noisy latent and of the condition to the output, learned by channel and timestep; for
             ``prediction: x0``, where what blocks of little width cannot pass through need not pass. It takes a
             condition of C channels and single slices.
 
     Raises:
-        CtgridError: if the sizes do not divide, or ``skip`` has nothing to add.
+        CtgridError: if the sizes do not divide, ``skip`` has nothing to add, or ``convolutions`` would see variances.
     """
 
     pos_embed: Tensor
@@ -80,6 +84,8 @@ class DiT(OwnNetwork):
         norm_eps: float = NORM_EPS,
         own_embedders: bool = False,
         skip: bool = False,
+        convolutions: int = 0,
+        conv_width: int = 64,
     ) -> None:
         super().__init__()
         if latent_size % (patch_size * cells_per_side):
@@ -96,6 +102,8 @@ class DiT(OwnNetwork):
                 f"skip needs a condition of {in_channels} channels and 1 cell per side, got {condition_channels} and "
                 f"{cells_per_side}"
             )
+        if convolutions and learned_variance:
+            raise CtgridError("convolutions correct an estimate alone: set learned_variance to false")
         self.latent_size = latent_size
         self.in_channels = in_channels
         self.condition_channels = condition_channels
@@ -115,6 +123,9 @@ class DiT(OwnNetwork):
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, norm_eps, own) for own in embedders)
         self.final_layer = FinalLayer(width, patch_size, self.out_channels)
         self.shares = nn.Linear(width, 2 * in_channels) if skip else None
+        self.convolved = (
+            CellConvolutions(in_channels, cells_per_side, conv_width, convolutions) if convolutions else None
+        )
         if not self.final_layer.linear.weight.is_meta:  # shapes alone: weights are read next, or never come
             self.initialise()
 
@@ -129,7 +140,7 @@ class DiT(OwnNetwork):
             generator: source of the draws; None uses torch's own.
         """
         for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
                 nn.init.xavier_uniform_(module.weight.data.flatten(1), generator=generator)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -145,6 +156,8 @@ class DiT(OwnNetwork):
             nn.init.zeros_(self.shares.weight)
             nn.init.zeros_(self.shares.bias[: self.in_channels])
             nn.init.ones_(self.shares.bias[self.in_channels :])
+        if self.convolved is not None:
+            self.convolved.initialise()
 
     def forward(
         self, latent: Tensor, timestep: Tensor, condition: Tensor | None = None, z_index: Tensor | None = None
@@ -187,6 +200,8 @@ class DiT(OwnNetwork):
             of_latent, of_condition = weights.chunk(2, dim=1)
             first = out[:, : self.in_channels] + of_latent * latent + of_condition * condition
             out = torch.cat([first, out[:, self.in_channels :]], dim=1)
+        if self.convolved is not None:
+            out = self.convolved(out, latent, t, z_index)
         return out.to(latent.dtype)
 
     def _check(self, latent: Tensor, timestep: Tensor, condition: Tensor | None, z_index: Tensor | None) -> None:

@@ -17,7 +17,8 @@ from ctgrid.methods.training.data import Selection, open_data
 from ctgrid.methods.training.inputs import Inputs, grid_task, refine_task, thick_scans
 from ctgrid.methods.training.recipes import RefineRecipe
 from ctgrid.scan.grid import from_grid
-from ctgrid.stages.codecs.codecs import Codec
+from ctgrid.stages.codecs.codecs import Codec, load_codec
+from ctgrid.stages.latents.sensitivity import channel_weights
 
 from .stores import SIZES, grid_recipe, opened
 
@@ -64,12 +65,28 @@ def test_thick_scans_are_told_apart() -> None:
         assert thick_scans([scans[1], scans[3]], 3.5) == []
 
 
-@pytest.mark.parametrize("key", ["deformation_mm", "window_spacing_mm", "bone_weight"])
-def test_what_needs_whole_scans_is_refused_of_a_store(store: Store, tiny_model: Path, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("deformation_mm", 4.0), ("window_spacing_mm", 4.0), ("bone_weight", 4.0), ("channel_weights", "decoded")],
+)
+def test_what_needs_whole_scans_is_refused_of_a_store(store: Store, tiny_model: Path, key: str, value: object) -> None:
     """Its slices are deformed no more, and the distance that they were taken at is not theirs."""
-    recipe = grid_recipe(tiny_model, **{key: 4.0})
+    recipe = grid_recipe(tiny_model, **{key: value})
     with pytest.raises(CtgridError, match=rf"{key} is for a folder of scans"):
         grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
+
+
+def test_channels_are_weighed_by_the_codec(scans: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """From latents that are there already, whatever errors weigh; without being asked, all weigh the same."""
+    tasks = []
+    for weights in ("even", "decoded"):
+        recipe = grid_recipe(tiny_model, cell_encoding="cell", channel_weights=weights)
+        tasks.append(grid_task(recipe, Inputs(open_data(Selection(scans), recipe), tmp_path / "latents", 0)))
+    even, decoded = tasks
+    assert torch.equal(even.coarse, decoded.coarse) and len(list(tmp_path.glob("latents*"))) == 1
+    assert even.channels is None and decoded.channels is not None
+    cells = decoded.coarse.flatten(0, 1)
+    assert torch.equal(decoded.channels, channel_weights(load_codec(str(tiny_model / "codec")), cells))
 
 
 @pytest.mark.parametrize("cell_encoding", ["cell", "grid"])

@@ -108,6 +108,22 @@ def test_bone_counts_more(codec: Codec) -> None:
     assert float(task.loss(Answers(batch["noise"] + (1 - error)), batch)["loss"]) == pytest.approx(3 / 7)
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_channels_weigh_what_they_are_told_to(codec: Codec, knows: bool) -> None:
+    """An error in a channel counts by its weight, whether some cells are known or none."""
+    shares = {"window_share": 1.0} if knows else {"unknown_share": 1.0}
+    recipe = GridRecipe(network=ABSOLUTE, size=64, cell_encoding="cell", prediction="epsilon", **shares)
+    coarse = normal((1, 30, 4, 2, 2), generator_for(1))
+    task = GridTask(recipe, coarse, codec, StageFacts(), channels=torch.tensor([0.5, 2.5, 1.0, 0.0]))
+    batch = batch_of(task, 3)
+    losses = []
+    for channel in range(4):
+        error = torch.zeros_like(batch["noise"])
+        error[:, channel] = 1.0
+        losses.append(float(task.loss(Answers(batch["noise"] + error), batch)["loss"]))
+    assert losses == pytest.approx([0.125, 0.625, 0.25, 0.0])
+
+
 def test_where_bone_is_follows_the_slices() -> None:
     """A quarter of a latent pixel is enough; shares of less count as much less."""
     coarse = torch.full((1, 2, 8, 16), -1.0)

@@ -145,6 +145,26 @@ def test_a_skip_adds_latent_and_condition_in_learned_shares(tmp_path: Path) -> N
         assert torch.equal(load_own(DiT, tmp_path, "model")(x, t, condition), model(x, t, condition))
 
 
+def test_convolutions_come_on_top_of_the_blocks(tmp_path: Path) -> None:
+    """A fresh network is as without them; awake, they correct what it says, and are saved with it."""
+    options = {**TINY, "learned_variance": False, "absolute_z": True}
+    x, t, z = noise(2, 2, 16, 16), torch.full((2, 16), 900), torch.arange(16.0).expand(2, -1)
+    model = awake(**options, convolutions=2, conv_width=8)
+    plain = DiT(**options).eval()
+    plain.load_state_dict({key: value for key, value in model.state_dict().items() if not key.startswith("convolved.")})
+    with torch.no_grad():
+        assert model.convolved is not None
+        corrected = model.convolved(plain(x, t, z_index=z), x, t, z)
+        assert torch.equal(model(x, t, z_index=z), corrected)
+        assert (corrected - plain(x, t, z_index=z)).abs().max() > 1e-3
+        model.save_pretrained(tmp_path)
+        assert torch.equal(load_own(DiT, tmp_path, "model")(x, t, z_index=z), corrected)
+        model.initialise(torch.Generator().manual_seed(3))
+        torch.nn.init.normal_(model.final_layer.linear.weight)
+        plain.load_state_dict({key: value for key, value in model.state_dict().items() if key in plain.state_dict()})
+        assert torch.equal(model(x, t, z_index=z), plain(x, t, z_index=z))
+
+
 @pytest.mark.precision
 def test_bfloat16_autocast_stays_close() -> None:
     """Autocast on the CPU works and differs by rounding only; the output keeps the latent's dtype."""
@@ -227,6 +247,8 @@ X, T = noise(2, 2, 16, 16), torch.zeros(2)
         (lambda: DiT(**{**TINY, "latent_size": 20}), "latent_size 20 must be a multiple"),
         (lambda: DiT(**{**TINY, "heads": 5}), "width 48 must be a multiple of heads 5"),
         (lambda: DiT(**{**TINY, "positions": "2d", "absolute_z": True}), "absolute_z needs positions='grid'"),
+        (lambda: DiT(**TINY, convolutions=2), "set learned_variance to false"),
+        (lambda: DiT(**TINY, learned_variance=False, convolutions=2, conv_width=12), "a multiple of 8, got 12"),
         (lambda: DiT(**TINY, skip=True), "skip needs a condition of 2 channels and 1 cell per side, got 0 and 4"),
     ],
 )
