@@ -87,16 +87,16 @@ class CellConvolutions(nn.Module):
         of_cells = {"r": self.k, "q": self.k}
         cells, given = (rearrange(x, "b c (r h) (q w) -> b c (r q) h w", **of_cells) for x in (estimate, latent))
         batch, _, count, height, width = cells.shape
-        level = timestep.expand(batch, count).to(cells)
-        known = (level < 0).to(cells)
+        level = timestep.expand(batch, count).float()  # in bfloat16 neighbouring slices would have one place
+        known = level < 0
         z = torch.arange(count, device=cells.device).expand(batch, -1) if z_index is None else z_index
-        by_cell = torch.stack([z.to(cells) / Z_UNIT - 1, level / LEVEL_UNIT, known], dim=1)
+        by_cell = torch.stack([z.float() / Z_UNIT - 1, level / LEVEL_UNIT, known.float()], dim=1).to(cells)
         across = torch.linspace(-1, 1, height, device=cells.device, dtype=cells.dtype)
         places = [
             repeat(by_cell, "b c n -> b c n h w", h=height, w=width),
             repeat(across, "h -> b 1 n h w", b=batch, n=count, w=width),
             repeat(across, "w -> b 1 n h w", b=batch, n=count, h=height),
         ]
-        seen = torch.where(known[:, None, :, None, None] > 0, given.to(cells), cells)
+        seen = torch.where(known[:, None, :, None, None], given.to(cells), cells)
         out = cells + self.tail(silu(self.blocks(self.head(torch.cat([seen, *places], dim=1)))))
         return rearrange(out, "b c (r q) h w -> b c (r h) (q w)", **of_cells)

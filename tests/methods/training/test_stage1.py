@@ -91,11 +91,11 @@ def test_whole_grids_are_encoded_while_training(codec: Codec) -> None:
     assert torch.allclose(network.asked["noisy"], expected, atol=1e-4)
 
 
-def test_bone_counts_more(codec: Codec) -> None:
-    """An error where bone is weighs as the recipe says, of 1 elsewhere."""
-    recipe = GridRecipe(
-        network=ABSOLUTE, size=64, cell_encoding="cell", window_share=1.0, bone_weight=3.0, prediction="epsilon"
-    )
+@pytest.mark.parametrize("window_share", [1.0, 0.0])
+def test_bone_counts_more(codec: Codec, window_share: float) -> None:
+    """An error where bone is weighs as the recipe says, of 1 elsewhere, whether some cells are known or none."""
+    shares = {"network": ABSOLUTE, "size": 64, "cell_encoding": "cell", "window_share": window_share}
+    recipe = GridRecipe(**shares, bone_weight=3.0, prediction="epsilon")
     coarse = normal((1, 30, 4, 2, 2), generator_for(1))
     bone = torch.zeros(1, 30, 1, 2, 2)
     bone[..., 0, 0] = 1.0
