@@ -35,7 +35,7 @@ def diffusion_loss(
         noise: (B, C, H, W).
         timestep: (B,) or (B, cells), what the network is told.
         levels: (B, 1, H, W) the same levels by latent pixel; None where ``timestep`` is (B,).
-        weight: (B, 1, H, W), where the loss counts; None everywhere.
+        weight: (B, 1 or C, H, W), where the loss counts; None everywhere.
         inputs: ``condition`` or ``z_index``.
     """
     level = timestep if levels is None else levels

@@ -102,7 +102,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
             "drawn_share",
             "channel_weights",
         ):
-            if getattr(recipe, key) not in (0, None, "even"):
+            if getattr(recipe, key) != GridRecipe.model_fields[key].default:
                 raise CtgridError(
                     f"stage1.{key} is for a folder of scans, not for a store, whose slices are cut already"
                 )

@@ -40,7 +40,7 @@ def discretised_nll(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def _mean_per_sample(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Average (B, C, H, W) over everything but the batch, with a weight (B, 1, H, W) if given."""
+    """Average (B, C, H, W) over everything but the batch, with a weight (B, 1 or C, H, W) if given."""
     if weight is None:
         return values.flatten(1).mean(dim=1)
     weight = weight.to(values.dtype).expand_as(values)
@@ -72,7 +72,7 @@ def training_loss(
         prediction: what the first C channels predict: ``epsilon``, ``v``, or ``x0``, whose error is measured
             as that of the v it implies, so that all noise levels count as they do for ``v``. A network narrower
             than a patch's noise cannot pass ε or v through, but can predict x0 (arXiv 2511.13720).
-        weight: (B, 1, H, W), for example the cells that were unknown; normalised by its sum per sample.
+        weight: (B, 1 or C, H, W), for example the cells that were unknown; normalised by its sum per sample.
         min_snr_gamma: cap of the signal-to-noise ratio in min-SNR weighting (arXiv 2303.09556); None weights
             all levels alike.
 
