@@ -15,6 +15,8 @@ MODEL_KEYS = {
     "min_snr_gamma",
     "codec",
     "channel_weights",
+    "taught_by",
+    "taught_from",
     "layout",
     "sampler",
     "sampling_steps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def diffusion_loss(
     *,
     levels: Tensor | None = None,
     weight: Tensor | None = None,
+    target: Callable[[Tensor], Tensor] | None = None,
     **inputs: Tensor,
 ) -> dict[str, Tensor]:
     """Noise latents, run the network and return the batch means of the loss terms.
@@ -36,6 +38,7 @@ def diffusion_loss(
         timestep: (B,) or (B, cells), what the network is told.
         levels: (B, 1, H, W) the same levels by latent pixel; None where ``timestep`` is (B,).
         weight: (B, 1 or C, H, W), where the loss counts; None everywhere.
+        target: of the noisy latents, what an estimate of x0 is compared with in place of ``latent``.
         inputs: ``condition`` or ``z_index``.
     """
     level = timestep if levels is None else levels
@@ -43,7 +46,7 @@ def diffusion_loss(
     output = network(noisy, timestep, **inputs)
     terms = training_loss(
         output,
-        latent,
+        latent if target is None else target(noisy),
         level,
         noise,
         LINEAR,

@@ -29,6 +29,7 @@ from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.stage2 import RefineTask
 from ctgrid.methods.training.stage2_store import StoredRefineTask
 from ctgrid.methods.training.stored_latents import CellLatents, latents_read, stored_latents
+from ctgrid.methods.training.teacher import teacher_of
 from ctgrid.scan.windows import FULL_WINDOW_HU
 from ctgrid.stages.codecs.codecs import Codec, load_codec
 from ctgrid.stages.latents.ahead import cached, coarse_volumes, encode, refine_pairs
@@ -77,6 +78,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
 
         return video_grid_task(recipe, inputs.data)
     codec, data = fitting_codec(recipe), inputs.data
+    teacher = teacher_of(recipe, codec)
     known = facts(
         recipe,
         data,
@@ -110,9 +112,9 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
         if latents_read(recipe):
             latents = stored_latents(volumes, codec, "coarse", inputs.progress)
             if latents is not None:
-                return GridTask(recipe, CellLatents(latents), codec, known)
+                return GridTask(recipe, CellLatents(latents), codec, known, teacher=teacher)
         posed = CoarseVolumes(volumes, recipe.variants, inputs.seed, Poses(recipe.zoom_share))
-        return GridTask(recipe, posed, codec, known)
+        return GridTask(recipe, posed, codec, known, teacher=teacher)
 
     if recipe.drawn_share:
         check_drawing(recipe.drawn_by or "", recipe.k, recipe.slices, recipe.drawn_levels)
@@ -145,7 +147,7 @@ def grid_task(recipe: GridRecipe, inputs: Inputs) -> GridTask:
     poses = [number * recipe.variants + pose for number in thick for pose in range(recipe.variants)]
     drawn = _drawn(recipe, tensors["coarse"], inputs, codec).without(poses) if recipe.drawn_share else None
     channels = channel_weights(codec, tensors["coarse"].flatten(0, 1)) if recipe.channel_weights == "decoded" else None
-    return GridTask(recipe, tensors["coarse"], codec, known, poses, tensors.get("bone"), drawn, channels)
+    return GridTask(recipe, tensors["coarse"], codec, known, poses, tensors.get("bone"), drawn, channels, teacher)
 
 
 def _drawn(recipe: GridRecipe, coarse: Tensor, inputs: Inputs, codec: Codec) -> DrawnKeyframes:

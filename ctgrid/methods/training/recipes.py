@@ -154,6 +154,12 @@ class GridRecipe(DiffusionRecipe):
     drawn_by: str | None = Field(None, description="the model whose stage 1 makes them of noisy keyframes")
     drawn_levels: tuple[int, int] = Field((450, 820), description="timesteps that those are diffused to")
     drawn_sets: PositiveInt = Field(12, description="such keyframes made of each volume")
+    taught_by: str | None = Field(
+        None,
+        description="a model whose stage 1's estimates, not the clean latents, are what grids without known cells are "
+        "trained to from taught_from up: seeds stay the people that they are there",
+    )
+    taught_from: int = Field(600, ge=0, lt=STEPS, description="the lowest timestep of those")
     timestep_shift: float = Field(
         1.0,
         gt=0,
@@ -214,6 +220,14 @@ class GridRecipe(DiffusionRecipe):
             raise ValueError("drawn_share is for CT and needs a model that makes keyframes: name it in drawn_by")
         if self.cell_encoding != "cell" or not self.network.get("absolute_z"):
             raise ValueError("drawn_share needs cell_encoding cell and network.absolute_z")
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_fits(self) -> GridRecipe:
+        if self.taught_by is not None and self.video is not None:
+            raise ValueError("taught_by is for CT: leave it out")
+        if self.taught_by is not None and (self.prediction, self.layout) != ("x0", "grid"):
+            raise ValueError("taught_by compares clean latents of tiled cells: set prediction to x0, layout to grid")
         return self
 
     @model_validator(mode="after")

@@ -200,11 +200,15 @@ def validation_task(recipe: TrainConfig, selection: Selection, cache: Path, prog
 
 
 def for_held_out(recipe: TrainConfig) -> TrainConfig:
-    """Return a recipe without keyframes drawn by a model, which makes those of volumes that it was trained on alone."""
+    """Return a recipe without what a model makes of volumes: keyframes that it drew, targets that it estimates.
+
+    It was trained on others, and what a validation measures are the volumes themselves.
+    """
     part = recipe.recipe
-    if not isinstance(part, GridRecipe) or not part.drawn_share:
+    if not isinstance(part, GridRecipe) or not (part.drawn_share or part.taught_by):
         return recipe
-    return recipe.model_copy(update={recipe.kind: part.model_copy(update={"drawn_share": 0.0})})
+    alone = part.model_copy(update={"drawn_share": 0.0, "taught_by": None})
+    return recipe.model_copy(update={recipe.kind: alone})
 
 
 def shared_tasks(recipe: TrainConfig, opened: Opened, progress: Progress) -> tuple[Task, Task | None]:

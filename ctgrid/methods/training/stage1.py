@@ -17,6 +17,7 @@ from ctgrid.methods.training.diffusion import diffusion_loss, draw_timestep, sav
 from ctgrid.methods.training.drawn_keyframes import DrawnKeyframes
 from ctgrid.methods.training.pictures import grid_picture
 from ctgrid.methods.training.recipes import GridRecipe
+from ctgrid.methods.training.teacher import Teacher
 from ctgrid.scan.grid import from_grid, to_grid
 from ctgrid.stages.codecs.codecs import Codec
 from ctgrid.stages.diffusion.known import cell_timesteps, cells_mask
@@ -42,6 +43,7 @@ class GridTask:
         bone: Tensor | None = None,
         drawn: DrawnKeyframes | None = None,
         channels: Tensor | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         """Take the recipe and what it draws from.
 
@@ -56,8 +58,9 @@ class GridTask:
             bone: (volumes, slices, 1, s, s), where cells hold bone, from 0 to 1; see ``bone_weight`` of the recipe.
             drawn: keyframes for the recipe's ``drawn_share`` of grids.
             channels: (c,), what the channels of latents weigh in the loss; None all the same.
+            teacher: whose estimates are targets where ``taught_by`` of the recipe says so.
         """
-        self.bone, self.drawn, self.channels = bone, drawn, channels
+        self.bone, self.drawn, self.channels, self.teacher = bone, drawn, channels, teacher
         self.recipe, self.coarse, self.codec, self.facts = recipe, coarse, codec, facts
         self.thick = frozenset(thick)
         self.fine = [number for number in range(len(coarse)) if number not in self.thick]
@@ -123,8 +126,22 @@ class GridTask:
         if self.channels is not None:
             weights.append(self.channels.to(latent.device)[:, None, None])
         weight = reduce(mul, weights) if weights else None
+
+        def taught(noisy: Tensor) -> Tensor:
+            if self.teacher is None:
+                return latent
+            return self.teacher.target(latent, noisy, batch["timestep"], batch["known"], inputs)
+
         return diffusion_loss(
-            network, self.recipe, latent, batch["noise"], timestep, levels=levels, weight=weight, **inputs
+            network,
+            self.recipe,
+            latent,
+            batch["noise"],
+            timestep,
+            levels=levels,
+            weight=weight,
+            target=taught,
+            **inputs,
         )
 
     def encoded(self, grids: Tensor) -> Tensor:

@@ -164,6 +164,8 @@ def test_held_out_volumes_have_none(tiny_model: Path) -> None:
     assert for_held_out(recipe).recipe == part.model_copy(update={"drawn_share": 0.0})
     plain = load_config("embedded-gaps")
     assert for_held_out(plain) is plain
+    taught = plain.model_copy(update={"stage1": plain.recipe.model_copy(update={"taught_by": "embedded"})})
+    assert for_held_out(taught) == plain
 
 
 def test_a_store_has_none(store: Store, tiny_model: Path) -> None:
