@@ -54,7 +54,7 @@ def _jpeg(stream: bytes) -> Picture | None:
             continue
         if marker in _FRAMES:
             bits, rows, columns, components = stream[at + 4], *_words(stream, at + 5, 2), stream[at + 9]
-            return Picture(rows, columns, components, bits)
+            return Picture(rows, columns, components, bits) if bits else None
         at += 2 + _words(stream, at + 2, 1)[0]
     return None
 
