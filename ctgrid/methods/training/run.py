@@ -92,8 +92,8 @@ def train(
         progress: called with (phase, done, total).
 
     Returns:
-        The summary of ``fit`` with ``config`` (the whole recipe), ``volumes``, and ``start``
-        where training started from weights.
+        The summary of ``fit`` with ``config`` (the whole recipe), ``volumes``, ``start`` where training started from
+        weights, and ``models`` where other models drew or taught.
 
     Raises:
         CtgridError: for a wrong recipe, missing data, or a run folder that holds another run.
@@ -138,6 +138,7 @@ def train(
             held_out = validation_task(recipe, selection, out / "latents-valid.safetensors", progress)
         else:
             task, held_out = shared_tasks(recipe, opened, progress)
+        models = models_asked(recipe)
     except BaseException:
         if new:
             shutil.rmtree(out, ignore_errors=True)
@@ -157,7 +158,20 @@ def train(
     )
     if recipe.recipe.start is not None:
         summary["start"] = recorded_start(out)
+    if models:
+        summary["models"] = models
     return {**summary, "config": recipe.model_dump(mode="json"), "volumes": volumes.names, "data": volumes.facts}
+
+
+def models_asked(recipe: TrainConfig) -> dict[str, str]:
+    """Return hashes of models that draw keyframes or teach, by the recipe's keys: names may be others tomorrow."""
+    part = recipe.recipe
+    if not isinstance(part, GridRecipe):
+        return {}
+    from ctgrid.stages.models.parts import digest_of_model
+
+    names = {"drawn_by": part.drawn_by if part.drawn_share else None, "taught_by": part.taught_by}
+    return {key: digest_of_model(name) for key, name in names.items() if name is not None}
 
 
 def make_task(recipe: TrainConfig, data: TrainingData, cache: Path, progress: Progress) -> Task:

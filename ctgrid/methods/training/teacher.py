@@ -67,7 +67,10 @@ def teacher_of(recipe: GridRecipe, codec: Codec) -> Teacher | None:
     """
     if recipe.taught_by is None:
         return None
-    folder = model_folder(recipe.taught_by)
+    try:
+        folder = model_folder(recipe.taught_by)
+    except CtgridError as error:
+        raise CtgridError(f"stage1.taught_by: {error}") from error
     facts = StageFacts.read(folder / "stage1")
     for name in SHARED:
         theirs, ours = getattr(facts, name), getattr(recipe, name)

@@ -14,11 +14,13 @@ from ctgrid.base.errors import CtgridError
 from ctgrid.data.store import Store
 from ctgrid.methods.training.inputs import Inputs, grid_task
 from ctgrid.methods.training.recipes import GridRecipe
+from ctgrid.methods.training.run import train
 from ctgrid.methods.training.stage1 import GridTask
 from ctgrid.methods.training.teacher import Teacher, teacher_of
 from ctgrid.stages.codecs.codecs import load_codec
 from ctgrid.stages.models.bundle import load_stage
 from ctgrid.stages.models.facts import StageFacts
+from ctgrid.stages.models.parts import digest_of_model
 
 from .examples import Answers, batch_of
 from .stores import NETWORK, grid_recipe, opened
@@ -87,6 +89,17 @@ def test_a_run_is_taught_and_resumes_exactly(
     assert log_of(start("stage1", scans, "alone", changes=alone)) != log_of(whole)
 
 
+def test_a_run_s_record_says_which_model_taught(
+    scans: Path, model: Path, recipe: Callable[..., Path], tmp_path: Path, few_examples: None
+) -> None:
+    """By a hash, as a name may be another model tomorrow; none where keyframes could be drawn and are not."""
+    changes = {"codec": str(model / "codec"), "slices": 24, "cell_encoding": "cell", "prediction": "x0"}
+    changes |= {"network": NETWORK | {"absolute_z": True}, "taught_by": str(model), "drawn_by": str(model)}
+    overrides = {f"stage1.{key}": value for key, value in changes.items()}
+    summary = train("stage1", recipe("stage1"), scans, tmp_path / "run", overrides=overrides, max_steps=1)
+    assert summary["models"] == {"taught_by": digest_of_model(model)}
+
+
 def test_a_store_s_grids_can_be_taught(store: Store, model: Path) -> None:
     recipe = recipe_for(model, taught_from=700)
     task = grid_task(recipe, Inputs(opened(store, recipe), Path("unused"), 5))
@@ -118,5 +131,5 @@ def test_a_model_of_other_latents_cannot_teach(model: Path) -> None:
 
 
 def test_a_model_that_is_not_there_cannot_teach(model: Path) -> None:
-    with pytest.raises(CtgridError, match="no such model folder"):
+    with pytest.raises(CtgridError, match=r"stage1\.taught_by: .*: no such model folder"):
         teacher_of(recipe_for(model, taught_by=str(model / "nowhere")), load_codec(str(model / "codec")))
