@@ -228,6 +228,8 @@ class GridRecipe(DiffusionRecipe):
             raise ValueError("taught_by is for CT: leave it out")
         if self.taught_by is not None and (self.prediction, self.layout) != ("x0", "grid"):
             raise ValueError("taught_by compares clean latents of tiled cells: set prediction to x0, layout to grid")
+        if self.taught_by is not None and self.network.get("learned_variance", True):
+            raise ValueError("taught_by gives no noise to learn a variance from: set network.learned_variance to false")
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import mul
 from pathlib import Path
 from typing import Any
@@ -126,12 +126,9 @@ class GridTask:
         if self.channels is not None:
             weights.append(self.channels.to(latent.device)[:, None, None])
         weight = reduce(mul, weights) if weights else None
-
-        def taught(noisy: Tensor) -> Tensor:
-            if self.teacher is None:
-                return latent
-            return self.teacher.target(latent, noisy, batch["timestep"], batch["known"], inputs)
-
+        taught = None
+        if self.teacher is not None:
+            taught = partial(self.teacher.target, latent, batch["timestep"], batch["known"], inputs)
         return diffusion_loss(
             network,
             self.recipe,

@@ -35,16 +35,16 @@ class Teacher:
     above: int
 
     def target(
-        self, latent: Tensor, noisy: Tensor, timestep: Tensor, known: Tensor, inputs: Mapping[str, Tensor]
+        self, latent: Tensor, timestep: Tensor, known: Tensor, inputs: Mapping[str, Tensor], noisy: Tensor
     ) -> Tensor:
         """Return what the loss compares an estimate with, (B, C, H, W).
 
         Args:
             latent: x0, (B, C, H, W), the target of all other grids.
-            noisy: what the network that is trained sees, (B, C, H, W).
             timestep: (B,).
             known: (B, K²), the cells that are given clean.
             inputs: (B, ...), by the network's names.
+            noisy: what the network that is trained sees, (B, C, H, W).
         """
         rows = (timestep >= self.above) & ~known.any(dim=1)
         if not rows.any():
@@ -83,4 +83,4 @@ def teacher_of(recipe: GridRecipe, codec: Codec) -> Teacher | None:
         )
     if load_codec(folder / "codec").identity != codec.identity:
         raise CtgridError(f"stage1.taught_by {recipe.taught_by} has another codec than {recipe.codec}: name its own")
-    return Teacher(network.eval(), recipe.taught_from)
+    return Teacher(network, recipe.taught_from)

@@ -32,6 +32,7 @@ from ctgrid.methods.training.recipes import CodecRecipe, DetailRecipe, GridRecip
         (GridRecipe, {"taught_by": "embedded", "prediction": "v"}, "set prediction to x0, layout to grid"),
         (GridRecipe, {"taught_by": "embedded", "prediction": "x0", "layout": "channels"}, "layout to grid"),
         (GridRecipe, {"taught_by": "embedded", "prediction": "x0", "video": {"layout": "sky"}}, "is for CT"),
+        (GridRecipe, {"taught_by": "embedded", "prediction": "x0"}, "set network.learned_variance to false"),
         (GridRecipe, {"taught_from": 1000}, "less than 1000"),
         (GridRecipe, {"sampler": "euler"}, "euler"),
         (GridRecipe, {"strides": []}, "at least 1"),

@@ -48,12 +48,12 @@ def test_targets_are_estimates_at_high_noise_where_nothing_is_known(model: Path)
     known = torch.zeros(4, 16, dtype=torch.bool)
     known[3, 5] = True
     inputs = {"z_index": torch.arange(16.0).repeat(4, 1)}
-    target = Teacher(network, FROM).target(latent, noisy, timestep, known, inputs)
+    target = Teacher(network, FROM).target(latent, timestep, known, inputs, noisy)
     estimate = network(noisy, timestep, **inputs)
     assert torch.equal(target[[0, 3]], latent[[0, 3]])
     assert torch.allclose(target[1:3], estimate[1:3], atol=1e-5) and not torch.allclose(target[1:3], latent[1:3])
     first = latent[:1]
-    assert Teacher(network, FROM).target(first, noisy[:1], timestep[:1], known[:1], inputs) is first
+    assert Teacher(network, FROM).target(first, timestep[:1], known[:1], inputs, noisy[:1]) is first
 
 
 def test_a_task_s_loss_is_none_where_the_network_says_what_its_teacher_does(model: Path) -> None:
