@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
 
-from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
+from ctgrid.stages.networks.own import Count, OwnNetwork, Size, keeps_arguments
 
 STEM = 4
 """Side of the pixel-unshuffle stem; the one strided convolution behind it makes the total reduction 8."""
@@ -53,20 +53,20 @@ class UnshuffleCodec(OwnNetwork):
     @keeps_arguments
     def __init__(
         self,
-        latent_channels: int = 8,
-        encoder_width: int = 128,
-        encoder_blocks: int = 3,
-        decoder_width: int = 160,
-        decoder_blocks: int = 4,
-        fine_width: int = 64,
-        fine_blocks: int = 1,
+        latent_channels: Size = 8,
+        encoder_width: Size = 128,
+        encoder_blocks: Count = 3,
+        decoder_width: Size = 160,
+        decoder_blocks: Count = 4,
+        fine_width: Size = 64,
+        fine_blocks: Count = 1,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
-        image_channels: int = 1,
-        decoder_fine_width: int | None = None,
-        coarse_width: int | None = None,
-        coarse_blocks: int = 3,
-        coarse_factor: int = 4,
+        image_channels: Size = 1,
+        decoder_fine_width: Size | None = None,
+        coarse_width: Size | None = None,
+        coarse_blocks: Count = 3,
+        coarse_factor: Size = 4,
     ) -> None:
         """Make the network; see ``configs/embedded-codec.yaml`` for the shipped sizes."""
         super().__init__()

@@ -53,13 +53,11 @@ class CellConvolutions(nn.Module):
         depth: residual blocks.
 
     Raises:
-        CtgridError: for a depth below 1, or a width that does not share out among :data:`GROUPS`.
+        CtgridError: for a width that does not share out among :data:`GROUPS`.
     """
 
     def __init__(self, channels: int, cells_per_side: int, width: int, depth: int) -> None:
         super().__init__()
-        if depth < 1:
-            raise CtgridError(f"convolutions must be 0 for none, or more, got {depth}")
         if width < 1 or width % GROUPS:
             raise CtgridError(f"conv_width must be a multiple of {GROUPS}, got {width}")
         self.k = cells_per_side

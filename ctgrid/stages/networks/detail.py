@@ -14,7 +14,7 @@ from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.codecs.unshuffle_codec import ResidualBlock
-from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
+from ctgrid.stages.networks.own import Count, OwnNetwork, Size, keeps_arguments
 
 FOLD = 2
 STRIDE = 2 * FOLD
@@ -73,12 +73,12 @@ class DetailNet(NoisePrediction, OwnNetwork):
     @keeps_arguments
     def __init__(
         self,
-        neighbours: int = 1,
-        width: int = 48,
-        inner_width: int = 72,
-        blocks: int = 2,
-        inner_blocks: int = 2,
-        last_blocks: int = 1,
+        neighbours: Count = 1,
+        width: Size = 48,
+        inner_width: Size = 72,
+        blocks: Count = 2,
+        inner_blocks: Count = 2,
+        last_blocks: Count = 1,
     ) -> None:
         super().__init__()
         self.neighbours = neighbours

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, pixel_unshuffle, relu
 
 from ctgrid.stages.networks.detail import FOLD, REFERENCE_HU, UNIT_HU, NoisePrediction
-from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
+from ctgrid.stages.networks.own import Count, OwnNetwork, keeps_arguments
 
 SURROUNDINGS = 8
 """Folded pixels along a side of what a pixel is compared with."""
@@ -54,7 +54,7 @@ class DetailUNet(NoisePrediction, OwnNetwork):
     @keeps_arguments
     def __init__(
         self,
-        neighbours: int = 1,
+        neighbours: Count = 1,
         widths: tuple[int, ...] = (32, 64, 128),
         down: tuple[int, ...] = (1, 1, 2),
         up: tuple[int, ...] = (1, 1),

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from ctgrid.base.errors import CtgridError
 from ctgrid.stages.networks.cell_convolutions import CellConvolutions
 from ctgrid.stages.networks.layers import NORM_EPS, Block, FinalLayer, PatchEmbedding, TimestepEmbedding
-from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
+from ctgrid.stages.networks.own import Count, OwnNetwork, Size, keeps_arguments
 from ctgrid.stages.networks.positions import Positions, position_table, to_cells, with_absolute_z
 
 SIZES: dict[str, tuple[int, int, int]] = {  # name: width, depth, heads
@@ -57,7 +57,8 @@ class DiT(OwnNetwork):
             condition of C channels and single slices.
 
     Raises:
-        CtgridError: if the sizes do not divide, ``skip`` has nothing to add, or ``convolutions`` would see variances.
+        CtgridError: if an argument is not of its kind, the sizes do not divide, ``skip`` has nothing to add, or
+            ``convolutions`` would see variances.
     """
 
     pos_embed: Tensor
@@ -67,25 +68,25 @@ class DiT(OwnNetwork):
     @keeps_arguments
     def __init__(
         self,
-        latent_size: int = 64,
-        in_channels: int = 4,
-        condition_channels: int = 0,
-        patch_size: int = 2,
-        width: int = 1152,
-        depth: int = 28,
-        heads: int = 16,
+        latent_size: Size = 64,
+        in_channels: Size = 4,
+        condition_channels: Count = 0,
+        patch_size: Size = 2,
+        width: Size = 1152,
+        depth: Size = 28,
+        heads: Size = 16,
         mlp_ratio: float = 4.0,
-        cells_per_side: int = 4,
+        cells_per_side: Size = 4,
         positions: Positions = "grid",
         absolute_z: bool = False,
         learned_variance: bool = True,
         z_scale: float = 1.0,
-        frequency_shift: int = 0,
+        frequency_shift: Count = 0,
         norm_eps: float = NORM_EPS,
         own_embedders: bool = False,
         skip: bool = False,
-        convolutions: int = 0,
-        conv_width: int = 64,
+        convolutions: Count = 0,
+        conv_width: Count = 64,
     ) -> None:
         super().__init__()
         if latent_size % (patch_size * cells_per_side):
@@ -95,6 +96,8 @@ class DiT(OwnNetwork):
             )
         if width % heads:
             raise CtgridError(f"width {width} must be a multiple of heads {heads}")
+        if round(width * mlp_ratio) < 1:
+            raise CtgridError(f"mlp_ratio {mlp_ratio} of width {width} leaves the perceptrons no width")
         if absolute_z and positions != "grid":
             raise CtgridError(f"absolute_z needs positions='grid', got {positions!r}")
         if skip and (condition_channels != in_channels or cells_per_side != 1):

@@ -11,14 +11,22 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Annotated, Any, Concatenate, ParamSpec, Self, get_args, get_type_hints
 
 from safetensors.torch import save_file
 from torch import nn
 
+from ctgrid.base.errors import CtgridError
+
 CONFIG_FILE = "config.json"
 STEM = "diffusion_pytorch_model"
 """Of the names of files with weights."""
+
+Count = Annotated[int, 0]
+"""An argument that says how many there are, none as well."""
+
+Size = Annotated[int, 1]
+"""An argument that says how many or how wide, at least 1."""
 
 Built = ParamSpec("Built")
 
@@ -37,17 +45,37 @@ class Config(dict[str, Any]):
 
 
 def keeps_arguments(init: Callable[Concatenate[Any, Built], None]) -> Callable[Concatenate[Any, Built], None]:
-    """Make a network's ``__init__`` note its arguments, defaults too, as ``config``."""
-    signature = inspect.signature(init)
+    """Make a network's ``__init__`` note its arguments, defaults too, as ``config``.
+
+    It raises :class:`ctgrid.base.errors.CtgridError` for an argument that is not of its kind: true or false, a
+    number, a :data:`Count` or a :data:`Size`.
+    """
+    signature, kinds = inspect.signature(init), get_type_hints(init, include_extras=True)
 
     @wraps(init)
     def noting(self: Any, *args: Built.args, **kwargs: Built.kwargs) -> None:
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
+        for name, value in bound.arguments.items():
+            _check(name, kinds.get(name), value)
         self.__dict__["config"] = Config(list(bound.arguments.items())[1:])
         init(self, *args, **kwargs)
 
     return noting
+
+
+def _check(name: str, kind: Any, value: Any) -> None:
+    """Refuse an argument that is not of its kind; only switches and single numbers are looked at."""
+    options = get_args(kind)
+    if value is None and type(None) in options:
+        return
+    for part in (kind, *options):
+        if part is bool and not isinstance(value, bool):
+            raise CtgridError(f"{name} is true or false, got {value!r}")
+        if part is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise CtgridError(f"{name} is a number, got {value!r}")
+        if part in (Count, Size) and (type(value) is not int or value < part.__metadata__[0]):
+            raise CtgridError(f"{name} is a whole number from {part.__metadata__[0]} on, got {value!r}")
 
 
 class OwnNetwork(nn.Module):

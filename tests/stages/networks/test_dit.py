@@ -250,7 +250,10 @@ X, T = noise(2, 2, 16, 16), torch.zeros(2)
         (lambda: DiT(**TINY, convolutions=2), "set learned_variance to false"),
         (lambda: DiT(**TINY, learned_variance=False, convolutions=2, conv_width=12), "a multiple of 8, got 12"),
         (lambda: DiT(**TINY, learned_variance=False, convolutions=2, conv_width=0), "a multiple of 8, got 0"),
-        (lambda: DiT(**TINY, learned_variance=False, convolutions=-1), "0 for none, or more, got -1"),
+        (
+            lambda: DiT(**TINY, learned_variance=False, convolutions=-1),
+            "convolutions is a whole number from 0 on, got -1",
+        ),
         (lambda: DiT(**TINY, skip=True), "skip needs a condition of 2 channels and 1 cell per side, got 0 and 4"),
     ],
 )

@@ -11,7 +11,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from ctgrid.stages.networks.own import OwnNetwork, keeps_arguments
+from ctgrid.base.errors import CtgridError
+from ctgrid.stages.networks.own import Count, OwnNetwork, Size, keeps_arguments
 
 
 class Small(OwnNetwork):
@@ -31,6 +32,39 @@ def test_arguments_are_noted_with_their_defaults() -> None:
         _ = network.config.height
     with pytest.raises(TypeError, match="breadth"):
         Small(2, breadth=3)  # type: ignore[call-arg]
+
+
+class Choosy(OwnNetwork):
+    """Arguments of every kind."""
+
+    @keeps_arguments
+    def __init__(
+        self, width: Size, blocks: Count = 0, inner: Size | None = None, ratio: float = 1.0, skip: bool = False
+    ) -> None:
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"width": 2.5}, "width is a whole number from 1 on, got 2.5"),
+        ({"width": 0}, "width is a whole number from 1 on, got 0"),
+        ({"width": None}, "width is a whole number from 1 on, got None"),
+        ({"blocks": -1}, "blocks is a whole number from 0 on, got -1"),
+        ({"blocks": True}, "blocks is a whole number from 0 on, got True"),
+        ({"inner": "8"}, "inner is a whole number from 1 on, got '8'"),
+        ({"ratio": "much"}, "ratio is a number, got 'much'"),
+        ({"skip": "no"}, "skip is true or false, got 'no'"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(wrong: dict[str, object], words: str) -> None:
+    given = {"width": 4} | wrong
+    with pytest.raises(CtgridError, match=f"^{words}$"):
+        Choosy(**given)  # type: ignore[arg-type]
+
+
+def test_arguments_of_their_kinds_pass() -> None:
+    assert Choosy(1, 0, None, 2, True).config == {"width": 1, "blocks": 0, "inner": None, "ratio": 2, "skip": True}
 
 
 def test_a_folder_holds_arguments_and_weights(tmp_path: Path) -> None:
