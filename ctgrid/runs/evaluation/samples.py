@@ -50,6 +50,7 @@ class Sample:
         digest: SHA-256 of its content, wherever it lies and whatever it is called.
         load: reads it anew at every call; raises :class:`CtgridError` where it is damaged or no CT.
         frame: what :attr:`load` brings it to: a :data:`Frame`, or with the field of view that it is cut out in.
+        field_mm: longer side of its slices, where a header tells without reading them; None elsewhere.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Sample:
     digest: str
     load: Callable[[], Slices]
     frame: str = "own"
+    field_mm: float | None = None
 
 
 def open_samples(
@@ -165,7 +167,7 @@ def _scans(
             continue
         digest = _digest({key: known[key] for key in ("sha256", "series", "sidecar", "metadata") if key in known})
         load = partial(_load_scan if frame == "own" else _load_framed, case.path, case.series, size, slices, own)
-        samples.append(Sample(case.name, case.path, digest, load, frame))
+        samples.append(Sample(case.name, case.path, digest, load, frame, _field_of(case.path)))
     return samples
 
 
@@ -195,7 +197,7 @@ def _cut_out(sample: Sample, field_mm: float, size: int) -> Sample:
         pixel = field_mm / size
         return Slices(square(whole.hu, whole.spacing_mm, field_mm, size), (whole.spacing_mm[0], pixel, pixel))
 
-    return replace(sample, load=load, frame=f"{sample.frame}, {field_mm:g} mm")
+    return replace(sample, load=load, frame=f"{sample.frame}, {field_mm:g} mm", field_mm=field_mm)
 
 
 def _stored(store: Any, size: int | None, slices: int | None, lost: Lost, progress: Progress) -> list[Sample]:
@@ -212,20 +214,37 @@ def _stored(store: Any, size: int | None, slices: int | None, lost: Lost, progre
         except (CtgridError, OSError) as error:
             lost.note(store.path / name, error)
             continue
-        samples.append(Sample(name, volume.path, digest, partial(_load_stored, volume.path, size, slices)))
+        field_mm = max(count * spacing for count, spacing in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True))
+        load = partial(_load_stored, volume.path, size, slices)
+        samples.append(Sample(name, volume.path, digest, load, field_mm=field_mm))
     return samples
+
+
+def _field_of(path: Path) -> float | None:
+    """Return the field of view of a NIfTI file by its header; what is wrong with one is said where it is read."""
+    from ctgrid.scan.formats.nifti.read import field_in
+
+    try:
+        return field_in(path) if _header_tells(path) else None
+    except (CtgridError, OSError):
+        return None
+
+
+def _header_tells(path: Path) -> bool:
+    """Tell whether a file says what it holds in front of its voxels."""
+    from ctgrid.base.files import full_suffix
+    from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES
+
+    return path.is_file() and full_suffix(path) in NIFTI_SUFFIXES
 
 
 def _outside(path: Path, series: str | None) -> str | None:
     """Say why protocol ``generatect`` leaves a scan out; None where it does not. NIfTI is asked by its header."""
-    from ctgrid.base.files import full_suffix
-    from ctgrid.scan.formats.kinds import NIFTI_SUFFIXES
     from ctgrid.scan.formats.nifti.read import slices_in
     from ctgrid.scan.formats.open import read_stored
     from ctgrid.scan.protocols.generatect import why_outside
 
-    header_tells = path.is_file() and full_suffix(path) in NIFTI_SUFFIXES
-    return why_outside(path, slices_in(path) if header_tells else len(read_stored(path, series).values))
+    return why_outside(path, slices_in(path) if _header_tells(path) else len(read_stored(path, series).values))
 
 
 def _load_framed(

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -82,6 +83,27 @@ def test_every_orientation_gives_the_same_slices(tmp_path: Path, chest: Callable
     assert loaded.spacing_mm == pytest.approx((3, 5, 5))
 
 
+def test_the_field_of_view_is_told_by_headers(tmp_path: Path, chest: Callable[..., np.ndarray]) -> None:
+    """Of the square that slices are padded to, however they lie in the file; what no header tells stays open."""
+    volume = Volume(chest((8, 32, 40)), AFFINE)  # 128 mm high, 200 mm wide, 24 mm long
+    for codes in ("LPS", "SPL"):
+        volume.reoriented(codes).write(tmp_path / f"{codes}.nii.gz")
+    metres = nibabel.Nifti1Image(volume.hu.transpose(2, 1, 0), np.diag([-0.005, -0.004, 0.003, 1.0]))
+    metres.header.set_xyzt_units("meter")
+    nibabel.save(metres, tmp_path / "metres.nii")
+    volume.write(tmp_path / "dicom")
+    for sample in open_samples(tmp_path, size=None):
+        loaded = sample.load()
+        told = None if sample.path.is_dir() else 200.0
+        assert sample.field_mm == pytest.approx(told)
+        assert loaded.hu.shape[2] * loaded.spacing_mm[2] == pytest.approx(200)
+    (tmp_path / "flat.nii").write_bytes(b"none")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4), np.int16), np.eye(4)), tmp_path / "plane.nii")
+    known = {sample.name: sample.field_mm for sample in open_samples(tmp_path)}
+    assert known["flat"] is None and known["plane"] is None
+    assert {one.field_mm for one in open_samples(tmp_path, field_mm=180.0)} == {180.0}
+
+
 def test_the_digest_is_of_content_not_of_place(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -104,6 +126,7 @@ def test_a_store_gives_what_the_scan_gives(
     scan = open_samples(tmp_path / "scan.nii.gz", size=None)[0]
     np.testing.assert_array_equal(stored.load().hu, scan.load().hu)
     assert stored.load().spacing_mm == pytest.approx(scan.load().spacing_mm)
+    assert stored.field_mm == pytest.approx(160) and scan.field_mm == pytest.approx(160)
     other = open_samples(tmp_path / "x.zarr", size=16, slices=67)[0].load()
     assert other.hu.shape == (67, 16, 16)
     assert other.spacing_mm == pytest.approx((4.5, 10, 10))

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any, ClassVar
 
 from ctgrid.base.errors import CtgridError
@@ -27,6 +28,9 @@ from ctgrid.scan.hu.metadata import MetadataTable
 FVD, FID, CT, MEMORISATION = "fvd", "fid", "ct", "memorisation"
 MEASURES = (FVD, FID, NAME, CT, MEMORISATION)
 """What can be asked for; FID brings KID along, FVD its kernel distance."""
+
+FIELDS_APART = 1.1
+"""Ratio of two sets' median fields of view from which on it is said."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ def evaluate_volumes(
         "volumes": {},
         "left_out": left_out,
         "failed": lost.lines,
-        "warnings": _shared(*opened),
+        "warnings": [*_shared(*opened), *(_fields(*opened) if sets else [])],
         "measures": [],
         "ct": None,
         "memorisation": None,
@@ -260,3 +264,21 @@ def _shared(real: Sequence[Sample], fake: Sequence[Sample]) -> list[str]:
     known = {sample.digest: sample.name for sample in real}
     both = [sample.name for sample in fake if sample.digest in known]
     return [f"{len(both)} volumes are in both sets, such as {both[0]}: distances are too small"] if both else []
+
+
+def _fields(real: Sequence[Sample], fake: Sequence[Sample]) -> list[str]:
+    """Say where slices of one set show much more than those of the other: features see that as well as what they show.
+
+    Fields are known by the headers of NIfTI files and stores.
+    """
+    fields = [sorted(one.field_mm for one in samples if one.field_mm is not None) for samples in (real, fake)]
+    if not all(fields):
+        return []
+    low, high = sorted(float(median(known)) for known in fields)
+    if high <= FIELDS_APART * low:
+        return []
+    spans = [" to ".join(dict.fromkeys(f"{one:.0f}" for one in (known[0], known[-1]))) for known in fields]
+    return [
+        f"real slices are {spans[0]} mm wide, generated ones {spans[1]} mm: distances of features tell that too; "
+        f"--field-mm {low:.0f} compares both in one field"
+    ]

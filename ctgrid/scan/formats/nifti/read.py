@@ -20,6 +20,7 @@ from ctgrid.scan.formats.nifti.gz import unpack_gzip, unpacked_blocks
 from ctgrid.scan.formats.nifti.intent import not_hu_by_intent
 from ctgrid.scan.formats.quiet import quiet_logger
 from ctgrid.scan.formats.stored import MARK, StoredScan, more_than_stated
+from ctgrid.scan.geometry import axis_codes, spacing_mm
 
 _DEFLATE = 1032  # zlib's limit of decoded bytes per byte
 _LONGEST_HEADER = 1 << 20  # with its extensions
@@ -148,6 +149,21 @@ def slices_in(path: Path) -> int:
     if len(shape) < 3:
         raise CtgridError(f"{path} has shape {shape}; a CT volume has three dimensions")
     return int(shape[2])
+
+
+def field_in(path: Path) -> float:
+    """Return the longer side in mm of the axial slices that a file's header states, without reading voxels.
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file.
+
+    Raises:
+        CtgridError: Not a NIfTI file, not of three dimensions, or its affine is no grid.
+    """
+    image, slices = _load(path), slices_in(path)
+    affine = nifti_geometry(path, image, _as_written(path, image)["pixdim"][1:4]).affine
+    sizes = zip((*image.shape[:2], slices), reversed(spacing_mm(affine)), axis_codes(affine), strict=True)
+    return max(count * spacing for count, spacing, code in sizes if code not in "SI")
 
 
 def is_packed(path: Path) -> bool:

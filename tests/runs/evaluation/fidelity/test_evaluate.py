@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,22 @@ def test_short_volumes_are_looped_or_refused(
     refuse = protocol({"too_short": "refuse"})
     with pytest.raises(CtgridError, match="7 slices, a clip needs 12"):
         evaluate_volumes(real, fake, FidelityPlan(refuse, (12,), ("fvd",), detectors), tmp_path)
+
+
+def test_fields_of_view_that_differ_are_said(
+    volumes: Maker, protocol: Callable[..., LoadedProtocol], detectors: Path, tmp_path: Path
+) -> None:
+    """Where features are compared, until a field is asked for; the median decides."""
+    real, fake = volumes(range(3)), volumes(range(3, 6))
+    plan = FidelityPlan(protocol(), measures=("fid",), detectors=detectors)
+    assert evaluate_volumes(real, fake, plan, tmp_path)["warnings"] == []
+    for path in sorted(fake.glob("*.nii.gz"))[:2]:
+        volume = Volume.read(path)
+        Volume(volume.hu, np.diag([2.0, 2.0, 1.0, 1.0]) @ volume.affine).write(path, overwrite=True)
+    (said,) = evaluate_volumes(real, fake, plan, tmp_path)["warnings"]
+    assert "real slices are 192 mm wide, generated ones 192 to 384 mm" in said
+    assert "--field-mm 192 compares" in said
+    assert evaluate_volumes(real, fake, replace(plan, field_mm=192.0), tmp_path)["warnings"] == []
 
 
 def test_bad_input_is_said(
