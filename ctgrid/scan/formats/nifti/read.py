@@ -145,10 +145,7 @@ def slices_in(path: Path) -> int:
     Raises:
         CtgridError: Not a NIfTI file, or not of three dimensions.
     """
-    shape = _load(path).shape
-    if len(shape) < 3:
-        raise CtgridError(f"{path} has shape {shape}; a CT volume has three dimensions")
-    return int(shape[2])
+    return _grid_of(path, _load(path))[2]
 
 
 def field_in(path: Path) -> float:
@@ -160,10 +157,19 @@ def field_in(path: Path) -> float:
     Raises:
         CtgridError: Not a NIfTI file, not of three dimensions, or its affine is no grid.
     """
-    image, slices = _load(path), slices_in(path)
+    image = _load(path)
+    grid = _grid_of(path, image)
     affine = nifti_geometry(path, image, _as_written(path, image)["pixdim"][1:4]).affine
-    sizes = zip((*image.shape[:2], slices), reversed(spacing_mm(affine)), axis_codes(affine), strict=True)
+    sizes = zip(grid, reversed(spacing_mm(affine)), axis_codes(affine), strict=True)
     return max(count * spacing for count, spacing, code in sizes if code not in "SI")
+
+
+def _grid_of(path: Path, image: Any) -> tuple[int, int, int]:
+    """Return the voxels (x, y, z) that a header states."""
+    if len(image.shape) < 3:
+        raise CtgridError(f"{path} has shape {image.shape}; a CT volume has three dimensions")
+    x, y, z = image.shape[:3]
+    return int(x), int(y), int(z)
 
 
 def is_packed(path: Path) -> bool:
