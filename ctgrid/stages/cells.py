@@ -129,7 +129,11 @@ def sample_cells(
             ).cpu()
             for v, window, made in zip(owners, batch, from_grid(grids, facts.k).split(facts.k**2), strict=True):
                 new = (window.target != HELPER) & ~window.known
-                cells[v, torch.from_numpy(window.target[new])] = made[torch.from_numpy(new)]
+                target, fresh = torch.from_numpy(window.target[new]), made[torch.from_numpy(new)]
+                if window.share is not None:
+                    share = torch.from_numpy(window.share[new]).to(fresh)[:, None, None, None]
+                    fresh = before[v, target].lerp(fresh, share)
+                cells[v, target] = fresh
             done += way["steps"]
             spent += way["steps"] * len(batch) * tokens(model)
     return cells[:, :slices], spent

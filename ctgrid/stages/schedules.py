@@ -26,11 +26,14 @@ class PlannedGrid:
         position: (K²,) slice numbers on the scale of the targets, ascending, fractional for helper cells.
         target: (K²,) number of the slice a cell becomes, or was; :data:`HELPER` for none.
         known: (K²,) bool, cells whose slice an earlier pass made.
+        share: (K²,) from 0 to 1, how much of a cell that is made takes the place of what an earlier pass made of its
+            slice; None all of it.
     """
 
     position: np.ndarray
     target: np.ndarray
     known: np.ndarray
+    share: np.ndarray | None = None
 
 
 SamplingPlan = list[list[PlannedGrid]]
@@ -102,18 +105,19 @@ def hierarchical(slices: int, k: int = 4) -> SamplingPlan:
 
 
 def mending(slices: int, k: int = 4) -> SamplingPlan:
-    """Plan two more passes that sample slices around keyframes anew, then around the middles of the gaps.
+    """Plan one more pass that samples slices around keyframes anew, and fades them into what is there.
 
-    Keyframes are made without their neighbours, and gaps without each other: what lies beside a keyframe differs
-    from it more than slices inside a gap differ from each other. Each pass here leaves the slices further away
-    known, so its results join what is there on both sides. One grid for each keyframe and gap.
+    Keyframes are made without their neighbours: what lies beside one differs from it more than slices inside a gap
+    differ from each other. Each grid here leaves the slices further away known, and what it makes counts fully at
+    the keyframe and less by each slice up to the known ones, so that it joins what is there on both sides. One grid
+    for each keyframe between two gaps.
 
     Args:
         slices: N, slices of the volume.
         k: cells along a grid's side.
 
     Returns:
-        Two passes; none where one grid holds the volume, or its gaps are too short to leave seams.
+        One pass; none where one grid holds the volume, or its gaps are too short to leave seams.
     """
     cells = k * k
     levels = _levels(slices, cells)
@@ -127,10 +131,10 @@ def mending(slices: int, k: int = 4) -> SamplingPlan:
     def around(centre: int) -> PlannedGrid:
         first = min(max(centre - cells // 2, 0), slices - cells)
         number = np.arange(first, first + cells)
-        return PlannedGrid(number.astype(float), number, np.abs(number - centre) > reach)
+        away = np.abs(number - centre)
+        return PlannedGrid(number.astype(float), number, away > reach, np.maximum(1 - away / (reach + 1), 0))
 
-    middles = (keyframes[1:] + keyframes[:-1]) // 2
-    return [[around(int(centre)) for centre in centres] for centres in (keyframes, middles)]
+    return [[around(int(keyframe)) for keyframe in keyframes[1:-1]]]
 
 
 def autoregressive(

@@ -6,12 +6,13 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ctgrid.stages.cells import batches, coarse_slices, decode_cells, encode_cells, sample_cells, tokens, z_of
 from ctgrid.stages.models.bundle import Bundle, load_bundle
-from ctgrid.stages.schedules import hierarchical
+from ctgrid.stages.schedules import PlannedGrid, hierarchical
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,19 @@ def test_gaps_are_filled_by_their_own_network(bundle: Bundle) -> None:
     whole, _ = sample_cells(bundle, plan[:2], slices, **settings)
     assert torch.equal(mixed[0, keyframes], whole[0, keyframes])
     assert not torch.equal(mixed, whole)
+
+
+@torch.no_grad()
+def test_what_is_made_anew_fades_into_what_is_there(bundle: Bundle) -> None:
+    """A share of none, of half and of all of a pass's cells."""
+    slices, cells = bundle.facts1.slices, bundle.facts1.k**2
+    plan, number = hierarchical(slices, bundle.facts1.k), np.arange(cells)
+    known = number != cells // 2
+    made = {}
+    for share in (None, 0.0, 0.5, 1.0):
+        again = PlannedGrid(number.astype(float), number, known, None if share is None else np.full(cells, share))
+        made[share], _ = sample_cells(bundle, [*plan, [again]], slices, seeds=[1], steps=1)
+    bare, _ = sample_cells(bundle, plan, slices, seeds=[1], steps=1)
+    assert torch.equal(made[0.0], bare) and not torch.equal(made[1.0], bare)
+    assert torch.equal(made[1.0], made[None])
+    torch.testing.assert_close(made[0.5], (bare + made[1.0]) / 2)
