@@ -64,10 +64,8 @@ def test_hierarchical_makes_every_slice_once(slices: int, k: int) -> None:
 
 def described(plan: SamplingPlan) -> list[list[tuple[list[float] | None, ...]]]:
     """Return a plan as lists, which compare."""
-    fields = ("position", "target", "known", "share")
     return [
-        [tuple(None if (of := getattr(grid, name)) is None else of.tolist() for name in fields) for grid in grids]
-        for grids in plan
+        [tuple(None if of is None else of.tolist() for of in vars(grid).values()) for grid in grids] for grids in plan
     ]
 
 
