@@ -178,7 +178,7 @@ def draw_keyframes(
         latent = sample(
             model,
             LINEAR.q_sample(real[chosen], torch.full((len(chosen),), timestep), noise).to(device),
-            steps=max(1, round((facts.steps or USUAL_STEPS) * (timestep - stop) / (len(LINEAR) - 1 - stop))),
+            steps=LINEAR.calls(facts.steps or USUAL_STEPS, timestep, stop),
             sampler=facts.sampler or "ddpm",
             generator=generator,
             z_index=z_index.expand(len(chosen), -1),

@@ -101,9 +101,12 @@ class Schedule:
         """
         return int((self.sigmas - sigma).abs().argmin())
 
-    def calls(self, steps: int, timestep: int) -> int:
-        """Return the network calls below a step, where a way through the whole schedule has ``steps``; one at least."""
-        return max(1, round(steps * timestep / len(self)))
+    def calls(self, steps: int, timestep: int, stop: int = 0) -> int:
+        """Return the network calls from a step down to ``stop``, where a way from the last one has ``steps``.
+
+        One at least.
+        """
+        return max(1, round(steps * (timestep - stop) / (len(self) - 1 - stop)))
 
     def respace(self, steps: int, spacing: Spacing = "even", start: float | None = None, stop: int = 0) -> Schedule:
         """Keep ``steps`` levels from ``stop`` up to ``start``, which is always one of them, with the β that link them.

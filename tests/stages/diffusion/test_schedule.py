@@ -150,6 +150,7 @@ def test_noise_beyond_the_schedule() -> None:
 def test_calls_below_a_start() -> None:
     """A share of the calls of the whole way, and one at least."""
     assert [FULL.calls(20, t) for t in (0, 20, 500, 999)] == [1, 1, 10, 20]
+    assert [FULL.calls(20, t, stop=199) for t in (199, 200, 599, 999)] == [1, 1, 10, 20]
 
 
 @pytest.mark.parametrize("steps", [0, -3, 1001])
